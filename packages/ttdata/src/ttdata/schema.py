@@ -1,0 +1,171 @@
+"""The tables and settings of curation, one frozen Pydantic model per table (DESIGN section 4).
+
+Frames are 0-based and intervals half-open, `[start_frame, end_frame)`.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ttdata.taxonomy import Taxonomy
+
+SCHEMA_VERSION = 1
+
+Reason = Literal[
+    "starts_at_first_frame",
+    "ends_after_video",
+    "too_short",
+    "too_long",
+    "unlabelled",
+    "unknown_label",
+    "unknown_video",
+    "empty_interval",
+]
+"""Why an annotation was rejected (SPEC 1.1), in the order in which reasons are listed."""
+
+Kind = Literal["stroke", "negative"]
+Split = Literal["train", "validation", "test"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Video(_Frozen):
+    """A row of `videos.parquet`: the facts of one video, read from the file itself."""
+
+    video_id: str
+    path: str | None = Field(description="absolute path of the file; null where it is not at hand")
+    fps: float = Field(gt=0, description="average frames per second")
+    num_frames: int = Field(ge=0)
+    width: int = Field(ge=0, description="pixels as shown, rotation applied")
+    height: int = Field(ge=0, description="pixels as shown, rotation applied")
+    player_id: str | None = None
+    session_id: str | None = None
+
+
+class Region(_Frozen):
+    """Where the player of a stroke is, as fractions of the frame; all four or none."""
+
+    x_min: float | None = Field(default=None, ge=0, le=1)
+    y_min: float | None = Field(default=None, ge=0, le=1)
+    x_max: float | None = Field(default=None, ge=0, le=1)
+    y_max: float | None = Field(default=None, ge=0, le=1)
+
+
+class Annotation(Region):
+    """A row of `annotations.parquet`: one annotator's mark, kept whether accepted or not."""
+
+    annotation_id: str
+    video_id: str
+    annotator_id: str
+    start_frame: int | None = Field(description="null where the source held no number")
+    end_frame: int | None = Field(description="exclusive; null where the source held no number")
+    label: str | None = Field(description="canonical where the taxonomy knows it, else as read")
+    player_id: str | None = None
+    accepted: bool
+    reasons: tuple[str, ...] = Field(description="every Reason that applies; empty when accepted")
+    action_id: str | None = Field(default=None, description="the action this mark supports")
+
+
+class Action(Region):
+    """A row of `actions.parquet`: one stroke, merged from the marks of its annotators."""
+
+    action_id: str
+    video_id: str
+    start_frame: int
+    end_frame: int
+    label: str | None = Field(description="null where the annotators disagree and none was chosen")
+    status: Literal["accepted", "set_aside"]
+    num_annotators: int = Field(ge=1)
+    annotation_ids: tuple[str, ...]
+    labels: tuple[str, ...] = Field(description="the annotators' labels, in annotation_ids' order")
+    start_spread_frames: float = Field(ge=0, description="largest minus smallest start")
+    end_spread_frames: float = Field(ge=0, description="largest minus smallest end")
+    overlaps_other: bool = Field(description="overlaps another action of its video by over 0.25")
+    player_id: str | None = None
+
+
+class Clip(Region):
+    """A row of `clips.parquet`: a stroke or a negative, with its split."""
+
+    clip_id: str = Field(
+        description="`<video_id>@<start>-<end>`, `#2` and on appended where regions share an "
+        "interval: a new label or split keeps the id"
+    )
+    video_id: str
+    start_frame: int
+    end_frame: int
+    label: str
+    kind: Kind
+    split: Split | None = Field(description="null for a negative that is not used, or before split")
+    player_id: str | None = None
+
+
+class Review(_Frozen):
+    """A row of `reviews.csv`: a person's decision, matched by video and interval (IoU >= 0.5)."""
+
+    video_id: str
+    start_frame: int
+    end_frame: int
+    decision: Literal["accept", "reject", "relabel", "move", "drop"]
+    label: str | None = None
+    new_start_frame: int | None = None
+    new_end_frame: int | None = None
+    reviewer_id: str | None = None
+
+
+class CurationConfig(_Frozen):
+    """Every number that shapes a curated dataset (SPEC section 1)."""
+
+    min_duration_seconds: float = Field(default=0.6, gt=0, description="shortest stroke kept")
+    max_duration_seconds: float = Field(default=2.3, gt=0, description="longest stroke kept")
+    trimmed: bool = Field(
+        default=False, description="each file is one stroke: the frame-0 filter is off"
+    )
+    max_overlap: float = Field(
+        default=0.25, ge=0, le=1, description="of two strokes: intersection / shorter duration"
+    )
+    agreement: Literal["unanimity", "majority"] = Field(
+        default="unanimity", description="how an action whose annotators disagree gets its label"
+    )
+    negatives: bool = Field(default=True, description="propose gaps between actions as negatives")
+    negative_min_actions: int = Field(default=11, ge=2, description="actions a video must hold")
+    negative_widen_frames: int = Field(default=10, ge=0, description="added on each side of a gap")
+    window_frames: int = Field(default=100, ge=1, description="T, the shortest negative")
+    negative_max_seconds: float = Field(
+        default=2.3, gt=0, description="of a longer one the centre of this length is kept"
+    )
+    reviewed_negatives_only: bool = Field(default=False, description="use only accepted proposals")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "CurationConfig":
+        if self.min_duration_seconds > self.max_duration_seconds:
+            raise ValueError(
+                f"min_duration_seconds {self.min_duration_seconds} exceeds "
+                f"max_duration_seconds {self.max_duration_seconds}"
+            )
+        return self
+
+
+class SplitInfo(_Frozen):
+    """How the clips of a dataset were divided, and what that leaks."""
+
+    strategy: Literal["paper", "grouped", "given", "file"]
+    group: Literal["video", "player", "session"] = "video"
+    seed: int = 0
+    leakage: float = Field(
+        ge=0, le=1, description="share of test and validation clips whose group is also in train"
+    )
+
+
+class DatasetInfo(_Frozen):
+    """`dataset.json`: what a dataset folder (or the shards made from it) is about."""
+
+    schema_version: int = SCHEMA_VERSION
+    source: str
+    taxonomy: Taxonomy
+    config: CurationConfig
+    counts: dict[str, int] = Field(description="the funnel: annotations, accepted, actions, ...")
+    split: SplitInfo | None = None
+    versions: dict[str, str] = Field(default_factory=dict, description="tools that wrote this")

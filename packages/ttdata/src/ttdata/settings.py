@@ -1,0 +1,80 @@
+"""Configurations from files and `--set a.b=value` overrides, with errors a person can act on."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ttdata.errors import InputError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load_config(model: type[M], path: Path | None, overrides: Iterable[str] = ()) -> M:
+    """A configuration from a JSON file (or the defaults) with overrides applied.
+
+    Raises:
+        InputError: if the file is missing or no JSON, or a key or value does not fit the model.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a readable JSON file ({error})") from error
+    return _validated(model, values, overrides, str(path or model.__name__))
+
+
+def override(config: M, overrides: Iterable[str]) -> M:
+    """The configuration with `a.b=value` overrides; values are JSON, or plain text.
+
+    Raises:
+        InputError: for an unknown key (naming the nearest valid one) or a value that does not fit.
+    """
+    return _validated(type(config), config.model_dump(), overrides, type(config).__name__)
+
+
+def _validated(model: type[M], values: dict[str, Any], overrides: Iterable[str], where: str) -> M:
+    for item in overrides:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item}: expected key=value")
+        _assign(model, values, key.strip().split("."), text, item)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "value"
+        hint = ""
+        if first["type"] == "extra_forbidden":
+            hint = _nearest(str(first["loc"][-1]), model)
+        raise InputError(
+            f"{where}: {place} = {first['input']!r}: {first['msg'].lower()}{hint}"
+        ) from error
+
+
+def _assign(
+    model: type[BaseModel], values: dict[str, Any], keys: list[str], text: str, item: str
+) -> None:
+    head, *rest = keys
+    if head not in model.model_fields:
+        raise InputError(f"--set {item}: unknown key {head!r}{_nearest(head, model)}")
+    if rest:
+        inner = model.model_fields[head].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            raise InputError(f"--set {item}: {head!r} has no inner keys")
+        _assign(inner, values.setdefault(head, {}), rest, text, item)
+        return
+    try:
+        values[head] = json.loads(text)
+    except ValueError:
+        values[head] = text
+
+
+def _nearest(key: str, model: type[BaseModel]) -> str:
+    names = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.4)
+    known = f"did you mean {names[0]!r}?" if names else f"known: {', '.join(model.model_fields)}"
+    return f"; {known}"

@@ -1,0 +1,114 @@
+"""Stroke taxonomies: three levels, spelling variants, and the paper's 20 strokes (table I)."""
+
+import re
+from functools import cached_property
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Stroke(BaseModel):
+    """One class: its name and its three levels (type, hand, technique), null where unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    type: str | None = None
+    hand: str | None = None
+    technique: str | None = None
+
+
+def _key(text: str) -> str:
+    """Fold case, punctuation and spacing: `Off. Forehand_Hit` -> `off forehand hit`."""
+    return " ".join(re.findall(r"\w+", text.replace("_", " ").casefold()))
+
+
+class Taxonomy(BaseModel):
+    """An ordered list of stroke classes and an optional rejection class.
+
+    The class index of a model is the position in `classes`: strokes in order, rejection last.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    strokes: tuple[Stroke, ...]
+    negative: str | None = Field(default=None, description="name of the rejection class")
+    variants: dict[str, str] = Field(
+        default_factory=dict, description="other spellings: a variant's words -> canonical words"
+    )
+
+    @model_validator(mode="after")
+    def _unique(self) -> "Taxonomy":
+        keys = [_key(label) for label in self.classes]
+        if not self.strokes:
+            raise ValueError(f"taxonomy {self.name!r} has no stroke")
+        for label, key in zip(self.classes, keys, strict=True):
+            if not key or keys.count(key) > 1:
+                raise ValueError(f"taxonomy {self.name!r}: label {label!r} is empty or there twice")
+        return self
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All class names, in the order of the model's outputs."""
+        strokes = tuple(stroke.label for stroke in self.strokes)
+        return strokes if self.negative is None else (*strokes, self.negative)
+
+    def canonical(self, label: str | None) -> str | None:
+        """The canonical name of a label in any spelling, or None where the taxonomy has none.
+
+        >>> TTSTROKE21.canonical("Off. forehand hit")
+        'Offensive Forehand Hit'
+        """
+        return None if label is None else self._names.get(self._fold(label))
+
+    def stroke(self, label: str) -> Stroke | None:
+        """The levels of a canonical stroke label; None for the rejection class."""
+        return next((stroke for stroke in self.strokes if stroke.label == label), None)
+
+    @cached_property
+    def _words(self) -> dict[str, str]:
+        return {_key(variant): _key(name) for variant, name in self.variants.items()}
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return {_key(label): label for label in self.classes}
+
+    def _fold(self, label: str) -> str:
+        key = _key(label)
+        if key in self._words:
+            return self._words[key]
+        return " ".join(self._words.get(word, word) for word in key.split())
+
+    @classmethod
+    def infer(cls, labels: list[str], name: str = "inferred") -> "Taxonomy":
+        """A taxonomy with one class per distinct label, in sorted order."""
+        return cls(name=name, strokes=tuple(Stroke(label=label) for label in sorted(set(labels))))
+
+
+def _ttstroke21() -> Taxonomy:
+    families = (
+        ("Defensive", ("Backspin", "Block", "Push")),
+        ("Offensive", ("Flip", "Hit", "Loop")),
+        ("Serve", ("Backspin", "Loop", "Sidespin", "Topspin")),
+    )
+    return Taxonomy(
+        name="ttstroke21",
+        strokes=tuple(
+            Stroke(label=f"{kind} {hand} {technique}", type=kind, hand=hand, technique=technique)
+            for kind, techniques in families
+            for hand in ("Backhand", "Forehand")
+            for technique in techniques
+        ),
+        negative="Negative",
+        variants={
+            "Def": "Defensive",
+            "Off": "Offensive",
+            "Non strokes samples": "Negative",
+            "Non stroke": "Negative",
+            "Unknown": "Negative",
+        },
+    )
+
+
+TTSTROKE21 = _ttstroke21()
+"""The paper's taxonomy: 20 strokes in table I's order, and the rejection class `Negative`."""

@@ -1,0 +1,147 @@
+"""Settings and files of preprocessing (DESIGN section 4): configuration, parts, manifests.
+
+Legend: T frames, S side of a stored patch in pixels, `xy` a point (x right, y down).
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ttdata.schema import Clip
+
+SCHEMA_VERSION = 1
+
+FLOW_UNIT = 32
+"""Stored flow is int16 in units of 1/32 px: at most 0.0157 px off, 0.009 px rms."""
+
+FLAG_NO_FLOW = 1
+"""The frame has no successor: its flow is zero and means nothing."""
+FLAG_UNMASKED = 2
+"""Foreground warm-up: the stored flow is not masked."""
+FLAG_NO_MOTION = 4
+"""No moving pixel: the ROI centre is interpolated."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FlowConfig(_Frozen):
+    """Every number that changes a stored pixel (SPEC section 2)."""
+
+    frame_height: int = Field(default=180, ge=16, description="working frame, pixels")
+    frame_width: int = Field(default=320, ge=16, description="working frame, pixels")
+    crop_height: int = Field(default=120, ge=8, description="network input, pixels")
+    crop_width: int = Field(default=120, ge=8, description="network input, pixels")
+    patch_side: int = Field(default=184, ge=8, description="stored square, pixels")
+    window_frames: int = Field(default=100, ge=1, description="T: a clip stores at least these")
+    margin_frames: int = Field(
+        default=10, ge=0, description="stored beyond T or the stroke, a side"
+    )
+    estimator: str = Field(default="dis-medium", description="a name `flow.create` knows")
+    foreground: Literal["knn", "mog2", "none"] = "knn"
+    foreground_history: int = Field(default=500, ge=1)
+    foreground_threshold: float = Field(default=400.0, gt=0, description="KNN: dist2Threshold")
+    warmup_frames: int = Field(default=4, ge=0, description="first frames without foreground")
+    roi_alpha: float = Field(default=0.6, ge=0, le=1, description="weight of the argmax")
+    roi_threshold_px: float = Field(default=0.0, ge=0, description="|Vx|+|Vy| above this moves")
+    smooth_taps: int = Field(default=41, ge=1, description="odd: an even kernel shifts the track")
+    smooth_sigma_frames: float = Field(default=40 / 9, gt=0)
+    jpeg_quality: int = Field(default=95, ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "FlowConfig":
+        if self.smooth_taps % 2 == 0:
+            raise ValueError(f"smooth_taps must be odd, found {self.smooth_taps}")
+        if self.crop_height > self.frame_height or self.crop_width > self.frame_width:
+            raise ValueError(
+                f"crop {self.crop_height} x {self.crop_width} exceeds the working frame "
+                f"{self.frame_height} x {self.frame_width} (height x width)"
+            )
+        for name, side in (("crop_height", self.crop_height), ("crop_width", self.crop_width)):
+            if self.patch_side < side or (self.patch_side - side) % 2:
+                raise ValueError(
+                    f"patch_side {self.patch_side} must exceed {name} {side} by an even number"
+                )
+        return self
+
+
+class PartRow(_Frozen):
+    """A row of a Parquet part: the pixels of one clip, as `[stored_start, stored_end)` frames."""
+
+    clip_id: str
+    stored_start_frame: int
+    stored_end_frame: int
+    roi_xy: list[float] = Field(description="2 per frame: smoothed centre x, y, working frame px")
+    patch_left_top: list[int] = Field(
+        description="2 per frame: left, top of the patch in the working frame; may lie outside it"
+    )
+    flags: list[int] = Field(description="per frame, a sum of FLAG_*")
+    time_seconds: list[float] = Field(description="per frame, presentation time in the video")
+    flow_max_px: list[float] = Field(
+        description="2 per frame: max |Vx|, max |Vy| of the stored flow inside the crop"
+    )
+    rgb: list[bytes] = Field(description="per frame, JPEG of the (S, S, 3) patch")
+    flow: list[bytes] = Field(
+        description="per frame, zstd of little-endian int16 (2, S, S), x then y, units of 1/32 px"
+    )
+    background_rgb: bytes = Field(
+        description="(18, 32, 3) uint8: temporal median of the clip's working frames over "
+        "[start_frame, end_frame), for the background-only baseline (SPEC 3.3)"
+    )
+
+
+class ClipRecord(Clip):
+    """A row of the shards' `clips.parquet`: a dataset clip with the facts of its video."""
+
+    fps: float
+    num_frames: int = Field(description="decoded frames of the video, not the header's promise")
+    session_id: str | None = None
+
+
+class ClipRow(ClipRecord, PartRow):
+    """What `read_clips` yields: identity, labels, split and pixels of one clip."""
+
+
+class PartInfo(_Frozen):
+    """One Parquet part, as its manifest commits it."""
+
+    file: str
+    clip_ids: tuple[str, ...]
+    num_bytes: int
+    sha256: str
+
+
+class Manifest(_Frozen):
+    """Written last, as `<video>-<key>.json`: it commits the parts of one video.
+
+    The key is a hash of the configuration, the intervals and the source's fingerprint, so labels
+    and splits are not in it.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    video_id: str
+    key: str
+    source_size_bytes: int
+    source_sha256_ends: str = Field(description="of the first and last MiB of the video file")
+    num_frames: int
+    flow_frames: int = Field(description="frames for which flow was computed")
+    parts: tuple[PartInfo, ...]
+
+
+class ShardsInfo(_Frozen):
+    """`shards.json`: what all parts of a shards folder have in common."""
+
+    schema_version: int = SCHEMA_VERSION
+    config: FlowConfig
+    config_hash: str
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class Failure(_Frozen):
+    """A line of `failures.jsonl`: a video that could not be processed, and why."""
+
+    video_id: str
+    path: str | None
+    error: str
+    num_clips: int
