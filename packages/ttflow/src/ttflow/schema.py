@@ -124,8 +124,11 @@ class Manifest(_Frozen):
     key: str
     source_size_bytes: int
     source_sha256_ends: str = Field(description="of the first and last MiB of the video file")
-    num_frames: int
+    num_frames: int = Field(description="decoded frames of the video")
     flow_frames: int = Field(description="frames for which flow was computed")
+    generation: int = Field(
+        default=0, description="of two manifests of a video the higher one is in force"
+    )
     parts: tuple[PartInfo, ...]
 
 

@@ -1,0 +1,48 @@
+# `make demo` and `make test` are all a newcomer needs; the rest is for maintainers.
+# PYTHON chooses the interpreter (3.11 or newer) that .venv is made from.
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := ttdata ttflow ttmodels tttrain
+SOURCES := packages tests benchmarks examples tools
+DEMO := demo
+
+.PHONY: demo test check format test-isolated bench setup clean
+
+setup: .venv/.ready
+
+.venv/.ready: constraints.txt tools/setup.sh packages/ttdata/pyproject.toml \
+		packages/ttflow/pyproject.toml packages/ttmodels/pyproject.toml packages/tttrain/pyproject.toml
+	PYTHON="$(PYTHON)" sh tools/setup.sh
+
+# From synthetic videos to a tested model; each step skips what is already there.
+demo: .venv/.ready
+	$(BIN)/ttdata synth $(DEMO)/source --config examples/demo/synth.json
+	$(BIN)/ttdata curate $(DEMO)/source --out $(DEMO)/dataset --config examples/demo/curation.json
+	$(BIN)/ttdata split $(DEMO)/dataset --strategy grouped --group player --shares 0.6,0.15,0.25
+	$(BIN)/ttflow extract $(DEMO)/dataset --out $(DEMO)/shards --config examples/demo/flow.json
+	$(BIN)/tttrain fit --data $(DEMO)/shards --out $(DEMO)/run --recipe demo
+	$(BIN)/tttrain evaluate $(DEMO)/run --data $(DEMO)/shards
+	rm -rf $(DEMO)/report && cp -r $(DEMO)/run/report $(DEMO)/report
+	@echo "Open $(DEMO)/report/index.html in a browser."
+
+test: .venv/.ready
+	$(BIN)/pytest tests $(PYTEST_ARGS)
+
+check: .venv/.ready
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	for package in $(PACKAGES); do $(BIN)/mypy packages/$$package/src || exit 1; done
+	$(BIN)/lint-imports
+
+format: .venv/.ready
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+test-isolated: .venv/.ready
+	$(BIN)/python tools/test_isolated.py $(PACKAGES)
+
+bench: .venv/.ready
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(DEMO) .venv

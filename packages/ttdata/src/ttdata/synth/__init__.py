@@ -1,0 +1,1 @@
+"""Synthetic table-tennis training videos, their crowd annotations and the truth."""

@@ -1,0 +1,121 @@
+"""Every number that shapes a synthetic source."""
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ttdata.taxonomy import TTSTROKE21, Taxonomy
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CrowdConfig(_Frozen):
+    """How annotators err. A rate is the chance per true stroke and annotator, before `skill`."""
+
+    start_at_zero_rate: float = Field(default=0.03, ge=0, le=1, description="start left at frame 0")
+    end_past_rate: float = Field(default=0.02, ge=0, le=1, description="end after the video's end")
+    too_short_rate: float = Field(default=0.02, ge=0, le=1, description="0.1 to 0.5 s marked")
+    too_long_rate: float = Field(default=0.02, ge=0, le=1, description="2.5 to 4 s marked")
+    wrong_label_rate: float = Field(
+        default=0.03, ge=0, le=1, description="another stroke's label, by one annotator at a time"
+    )
+    missing_label_rate: float = Field(default=0.02, ge=0, le=1, description="label left empty")
+    missed_rate: float = Field(default=0.03, ge=0, le=1, description="stroke not marked at all")
+    partial_share: float = Field(
+        default=0.08, ge=0, le=1, description="of (video, annotator) pairs: only a part is annotated"
+    )
+    single_share: float = Field(
+        default=0.1, ge=0, le=1, description="of videos: one annotator instead of num_annotators"
+    )
+    spelling_share: float = Field(
+        default=0.15, ge=0, le=1, description="of marks: label in another spelling"
+    )
+    boundary_jitter_seconds: float = Field(
+        default=0.05, ge=0, le=0.2, description="standard deviation, at both ends of every mark"
+    )
+    skill_spread: float = Field(
+        default=0.5, ge=0, lt=1, description="annotators' rates range over 1 -+ this, times the rate"
+    )
+
+    @model_validator(mode="after")
+    def _rates_leave_correct_marks(self) -> "CrowdConfig":
+        total = sum(getattr(self, name) for name in type(self).model_fields if "_rate" in name)
+        if total * (1 + self.skill_spread) > 1:
+            raise ValueError(
+                f"the error rates sum to {total:g}; times 1 + skill_spread they must not exceed 1"
+            )
+        return self
+
+
+class SynthConfig(_Frozen):
+    """A synthetic source: its videos, its players and its crowd."""
+
+    num_videos: int = Field(default=4, ge=1, description="videos to render")
+    num_players: int = Field(default=4, ge=1, description="players, dealt to videos in turn")
+    seconds: float = Field(default=30.0, gt=0, description="length of each video")
+    fps: float = Field(default=120.0, ge=5, le=1000, description="frames per second")
+    width: int = Field(default=640, ge=64, le=7680, multiple_of=2, description="pixels")
+    height: int = Field(default=360, ge=64, le=4320, multiple_of=2, description="pixels")
+    seed: int = Field(default=0, ge=0, description="the same seed gives the same pixels and truth")
+    strokes: tuple[str, ...] = Field(
+        default=tuple(stroke.label for stroke in TTSTROKE21.strokes),
+        min_length=1,
+        description="classes performed, any spelling of the TTStroke-21 taxonomy",
+    )
+    players_per_video: int = Field(default=1, ge=1, le=2, description="2: one at each table end")
+    left_handed_share: float = Field(default=0.15, ge=0, le=1, description="of the players")
+    num_annotators: int = Field(default=3, ge=1, description="per video")
+    min_stroke_seconds: float = Field(default=0.75, ge=0.7, description="at the player's tempo 1")
+    max_stroke_seconds: float = Field(default=1.7, le=1.9, description="at the player's tempo 1")
+    ball: bool = Field(default=True, description="draw a ball")
+    flicker: float = Field(default=0.02, ge=0, le=0.2, description="relative amplitude of the lamps")
+    flicker_hz: float = Field(default=99.7, gt=0, description="twice the mains frequency")
+    noise: float = Field(default=2.0, ge=0, le=20, description="standard deviation, grey levels")
+    shake: float = Field(
+        default=0.5, ge=0, le=4, description="camera shake, pixels of a 320 x 180 frame, peak"
+    )
+    crf: int = Field(default=22, ge=0, le=51, description="x264 quality: lower is better")
+    preset: str = Field(default="ultrafast", description="x264 preset")
+    crowd: CrowdConfig = CrowdConfig()
+
+    @field_validator("strokes")
+    @classmethod
+    def _known(cls, strokes: tuple[str, ...]) -> tuple[str, ...]:
+        names = []
+        for label in strokes:
+            name = TTSTROKE21.canonical(label)
+            if name is None or name == TTSTROKE21.negative:
+                raise ValueError(f"unknown stroke {label!r}; known: {_LABELS}")
+            names.append(name)
+        if len(set(names)) < len(names):
+            raise ValueError("a stroke is there twice")
+        return tuple(name for name in _ORDER if name in names)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SynthConfig":
+        if self.min_stroke_seconds > self.max_stroke_seconds:
+            raise ValueError(
+                f"min_stroke_seconds {self.min_stroke_seconds} exceeds "
+                f"max_stroke_seconds {self.max_stroke_seconds}"
+            )
+        if self.players_per_video > self.num_players:
+            raise ValueError(
+                f"players_per_video {self.players_per_video} exceeds num_players {self.num_players}"
+            )
+        return self
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of each video."""
+        return max(1, round(self.seconds * self.fps))
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """TTStroke-21 restricted to the strokes performed, with its rejection class."""
+        kept = tuple(stroke for stroke in TTSTROKE21.strokes if stroke.label in self.strokes)
+        name = "ttstroke21" if kept == TTSTROKE21.strokes else f"ttstroke21-{len(kept)}-strokes"
+        return TTSTROKE21.model_copy(update={"name": name, "strokes": kept})
+
+
+_ORDER = tuple(stroke.label for stroke in TTSTROKE21.strokes)
+_LABELS = ", ".join(_ORDER)

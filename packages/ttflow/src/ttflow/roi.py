@@ -1,0 +1,218 @@
+"""Region of interest: where the player is, frame by frame (SPEC 2.3 and 2.4; paper IV-B).
+
+Points are (x, y) in pixels of the working frame, x to the right, y down. Results are float64, on
+the device of the input.
+"""
+
+from collections import deque
+
+import torch
+from jaxtyping import Bool, Float, Float64
+from torch import Tensor
+
+Region = tuple[float, float, float, float]
+
+SMOOTH_TAPS = 41
+SMOOTH_SIGMA_FRAMES = 40 / 9
+
+
+def centers(
+    flow: Float[Tensor, "time 2 height width"],
+    mask: Bool[Tensor, "time height width"] | None,
+    crop_hw: tuple[int, int] = (120, 120),
+    alpha: float = 0.6,
+    threshold_px: float = 0.0,
+    region: Region | None = None,
+) -> Float64[Tensor, "time 2"]:
+    """Centre of the region of interest per frame, before smoothing.
+
+    Frames without a moving pixel lie on the line between the nearest frames that have one,
+    constant at the ends; without any such frame all are the frame's centre.
+
+    Args:
+        flow: pixels per frame, channel 0 = x, 1 = y; need not be masked.
+        mask: where the foreground is; None: everywhere.
+        crop_hw: height and width of the crop, which the centre keeps inside the frame.
+        alpha: weight of the fastest pixel against the centre of gravity.
+        threshold_px: a pixel moves when |Vx| + |Vy| exceeds this; a non-finite flow never does.
+        region: x_min, y_min, x_max, y_max as fractions of the frame; outside nothing moves.
+
+    Returns:
+        (T, 2), x then y.
+
+    Raises:
+        ValueError: if there is no frame, or the crop exceeds the frame.
+
+    Source: SPEC 2.3; paper IV-B, equation 1. Differs: the paper prints f with frame and crop
+        exchanged, which would always give the frame's centre.
+    """
+    if flow.shape[0] == 0:
+        raise ValueError("no frame")
+    found, moving = frame_centers(flow, mask, crop_hw, alpha, threshold_px, region)
+    return fill(found, moving, (flow.shape[2], flow.shape[3]))
+
+
+def frame_centers(
+    flow: Float[Tensor, "time 2 height width"],
+    mask: Bool[Tensor, "time height width"] | None,
+    crop_hw: tuple[int, int] = (120, 120),
+    alpha: float = 0.6,
+    threshold_px: float = 0.0,
+    region: Region | None = None,
+) -> tuple[Float64[Tensor, "time 2"], Bool[Tensor, " time"]]:
+    """Centres of single frames, and which frames have a moving pixel; the others' are 0.
+
+    Arguments, errors and source: see `centers`.
+    """
+    height, width = flow.shape[2], flow.shape[3]
+    _check_crop(crop_hw, (height, width))
+    speed = flow.abs().sum(1)
+    moving = torch.isfinite(speed) & (speed > threshold_px)
+    if mask is not None:
+        moving = moving & mask
+    if region is not None:
+        moving = moving & region_mask(region, (height, width)).to(flow.device)
+    # argmax returns the first of equal maxima, in row-major order.
+    fastest = torch.where(moving, speed, -1).flatten(1).argmax(1)
+    columns = moving.sum(1, dtype=torch.float64)
+    rows = moving.sum(2, dtype=torch.float64)
+    count = rows.sum(1)
+    xs = torch.arange(width, dtype=torch.float64, device=flow.device)
+    ys = torch.arange(height, dtype=torch.float64, device=flow.device)
+    share = count.clamp(min=1)
+    gravity = torch.stack([columns @ xs / share, rows @ ys / share], 1)
+    peak = torch.stack([fastest % width, fastest // width], 1).to(torch.float64)
+    inside = _clamp(peak, crop_hw, (height, width)), _clamp(gravity, crop_hw, (height, width))
+    has_motion = count > 0
+    found = alpha * inside[0] + (1 - alpha) * inside[1]
+    return torch.where(has_motion[:, None], found, 0.0), has_motion
+
+
+def _check_crop(crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> None:
+    if crop_hw[0] > frame_hw[0] or crop_hw[1] > frame_hw[1]:
+        raise ValueError(f"crop {crop_hw} exceeds the frame {frame_hw} (height, width)")
+
+
+def _clamp(points: Tensor, crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> Tensor:
+    half = points.new_tensor([crop_hw[1] / 2, crop_hw[0] / 2])
+    frame = points.new_tensor([frame_hw[1], frame_hw[0]])
+    return torch.maximum(torch.minimum(points, frame - half), half)
+
+
+def region_mask(region: Region, frame_hw: tuple[int, int]) -> Bool[Tensor, "height width"]:
+    """Where the middle of a pixel lies inside a region given as fractions of the frame."""
+    x_min, y_min, x_max, y_max = region
+    ys = (torch.arange(frame_hw[0], dtype=torch.float64) + 0.5) / frame_hw[0]
+    xs = (torch.arange(frame_hw[1], dtype=torch.float64) + 0.5) / frame_hw[1]
+    return ((ys >= y_min) & (ys <= y_max))[:, None] & ((xs >= x_min) & (xs <= x_max))[None, :]
+
+
+def fill(
+    found: Float64[Tensor, "time 2"],
+    moving: Bool[Tensor, " time"],
+    frame_hw: tuple[int, int],
+) -> Float64[Tensor, "time 2"]:
+    """Centres of all frames: those without motion by linear interpolation, constant at the ends."""
+    if not bool(moving.any()):
+        return found.new_tensor([frame_hw[1] / 2, frame_hw[0] / 2]).expand(len(found), 2).clone()
+    index = torch.arange(len(found), device=found.device)
+    before = torch.where(moving, index, -1).cummax(0).values
+    after = torch.where(moving, index, len(found)).flip(0).cummin(0).values.flip(0)
+    before, after = (
+        torch.where(before < 0, after, before),
+        torch.where(after == len(found), before, after),
+    )
+    span = (after - before).clamp(min=1)
+    share = ((index - before).to(torch.float64) / span)[:, None]
+    return found[before] + (found[after] - found[before]) * share
+
+
+def smooth(
+    centers: Float[Tensor, "time 2"],
+    taps: int = SMOOTH_TAPS,
+    sigma_frames: float = SMOOTH_SIGMA_FRAMES,
+) -> Float64[Tensor, "time 2"]:
+    """Centres smoothed over time by a normalised Gaussian; the edge frames repeat at the borders.
+
+    Raises:
+        ValueError: if there is no frame, or the number of taps is even.
+
+    Source: SPEC 2.4; paper IV-B. Differs: 41 taps for the paper's 40, since an even kernel shifts
+        the track by half a frame.
+    """
+    if centers.shape[0] == 0 or taps % 2 == 0:
+        raise ValueError(f"{centers.shape[0]} frames and {taps} taps, expected some and an odd one")
+    half = taps // 2
+    values = centers.to(torch.float64)
+    index = torch.arange(-half, len(values) + half, device=values.device).clamp(0, len(values) - 1)
+    windows = values[index].unfold(0, taps, 1)
+    return _blend(windows, taps, sigma_frames)
+
+
+def _blend(windows: Tensor, taps: int, sigma_frames: float) -> Tensor:
+    """Weighted means of windows (time, 2, taps) along their last axis."""
+    offsets = torch.arange(taps, dtype=torch.float64, device=windows.device) - taps // 2
+    weights = torch.exp(-0.5 * (offsets / sigma_frames) ** 2)
+    return (windows * (weights / weights.sum())).sum(-1)
+
+
+class Track:
+    """The smoothed centres of one run, found while its frames arrive.
+
+    Gives what `smooth(fill(...))` gives for the whole run, each centre as soon as it is certain:
+    half a kernel late, later still behind frames without motion.
+    """
+
+    def __init__(
+        self,
+        frame_hw: tuple[int, int],
+        taps: int = SMOOTH_TAPS,
+        sigma_frames: float = SMOOTH_SIGMA_FRAMES,
+    ) -> None:
+        self._frame_hw = frame_hw
+        self._taps = taps
+        self._sigma_frames = sigma_frames
+        self._last: Tensor | None = None
+        self._waiting = 0
+        self._window: deque[Tensor] = deque(maxlen=taps)
+
+    def push(self, center: Float64[Tensor, " 2"] | None) -> list[Tensor]:
+        """Add the next frame's centre, None without motion; returns those now certain, in order."""
+        if center is None:
+            self._waiting += 1
+            return []
+        known = [center] if self._last is None else [self._last, center]
+        found = torch.zeros(self._waiting + len(known), 2, dtype=torch.float64)
+        moving = torch.zeros(len(found), dtype=torch.bool)
+        found[-1], moving[-1] = center, True
+        if self._last is not None:
+            found[0], moving[0] = self._last, True
+        filled = fill(found, moving, self._frame_hw)[len(known) - 1 :]
+        self._last, self._waiting = center, 0
+        return self._advance(filled)
+
+    def finish(self) -> list[Tensor]:
+        """The run is over: returns the centres still due, in order."""
+        due: list[Tensor] = []
+        if self._waiting:
+            lead = 0 if self._last is None else 1
+            found = torch.zeros(self._waiting + lead, 2, dtype=torch.float64)
+            moving = torch.zeros(len(found), dtype=torch.bool)
+            if self._last is not None:
+                found[0], moving[0] = self._last, True
+            due += self._advance(fill(found, moving, self._frame_hw)[lead:])
+            self._waiting = 0
+        if self._window:
+            due += self._advance([self._window[-1]] * (self._taps // 2))
+        return due
+
+    def _advance(self, values: "Tensor | list[Tensor]") -> list[Tensor]:
+        smoothed = []
+        for value in values:
+            if not self._window:
+                self._window.extend([value] * (self._taps // 2))
+            self._window.append(value)
+            if len(self._window) == self._taps:
+                windows = torch.stack(list(self._window), 1)[None]
+                smoothed.append(_blend(windows, self._taps, self._sigma_frames)[0])
+        return smoothed

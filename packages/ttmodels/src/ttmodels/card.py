@@ -1,0 +1,67 @@
+"""What travels with the weights so that other people can use them."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Labels, normalisation and provenance of a trained network.
+
+    Args:
+        labels: class names, `labels[i]` belongs to logit i; empty if unknown.
+        flow_scale_px: (x, y) in pixels per frame. The network expects
+            `clip(flow_px / scale, -1, 1)` per axis; the scale is mu + 3 sigma over the training
+            clips (SPEC 2.5). None for networks without flow, or if unknown.
+        provenance: where the weights come from; anything JSON can hold. It is copied.
+
+    Raises:
+        ValueError: if labels repeat or are no text, a scale is not positive and finite, or the
+            provenance does not fit into JSON.
+    """
+
+    labels: tuple[str, ...] = ()
+    flow_scale_px: tuple[float, float] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", _labels(self.labels))
+        object.__setattr__(self, "flow_scale_px", _scale(self.flow_scale_px))
+        object.__setattr__(self, "provenance", _json_copy(self.provenance))
+
+
+def _labels(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(label, str) for label in value):
+        raise ValueError(f"labels are {value!r}, expected a list of names")
+    repeated = sorted({label for label in value if value.count(label) > 1})
+    if repeated:
+        raise ValueError(f"labels repeat {repeated}, expected each name once")
+    return tuple(value)
+
+
+def _scale(value: object) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    numbers = list(value) if isinstance(value, list | tuple) else []
+    # bool is an int in Python, yet no scale
+    if len(numbers) != 2 or any(type(number) not in (int, float) for number in numbers):
+        raise ValueError(f"flow_scale_px is {value!r}, expected two numbers (x, y)")
+    if not all(0 < number < math.inf for number in numbers):  # false for NaN too
+        raise ValueError(f"flow_scale_px is {value!r}, expected positive finite numbers")
+    try:
+        return float(numbers[0]), float(numbers[1])
+    except OverflowError as error:
+        raise ValueError(f"flow_scale_px: {error}") from error
+
+
+def _json_copy(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"provenance is a {type(value).__name__}, expected a mapping")
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"provenance does not fit into JSON: {error}") from error
+    return copy

@@ -1,0 +1,76 @@
+"""EarlyFusion: RGB and flow stacked into five channels before a single branch.
+
+    rgb (B, 3, T, H, W)   flow (B, 2, T, H, W)
+              |                    |
+              +---------+----------+
+                        | (B, 5, T, H, W): red, green, blue, x, y
+                   +---------+
+                   | branch  |   3 x [conv - pool - ReLU], fully connected, ReLU
+                   +---------+
+                        | features (B, 500)
+                   +---------+
+                   |  head   |   linear 500 -> classes
+                   +---------+
+                        |
+                 logits (B, classes)
+
+Source: Martin et al. 2018, table II, row "Early fusion"; SPEC 4.
+Differs: the softmax is in `predict_proba`, not in the network.
+"""
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ttmodels.base import StrokeModel
+from ttmodels.blocks import FEATURES, Branch
+from ttmodels.config import ModelConfig
+
+
+class EarlyFusion(StrokeModel):
+    """Network on RGB and flow as one five-channel clip.
+
+    Args:
+        num_classes: number of logits, the rejection class included.
+        clip_shape: (time, height, width) in frames and pixels, each at least 8.
+    """
+
+    name: ClassVar[str] = "early"
+    inputs: ClassVar[tuple[str, ...]] = ("rgb", "flow")
+
+    def __init__(
+        self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
+    ) -> None:
+        config = ModelConfig(num_classes, clip_shape)
+        super().__init__(config)
+        self.branch = Branch(5, config.clip_shape)
+        self.head = nn.Linear(FEATURES, num_classes)
+
+    def features(
+        self,
+        rgb: Float[Tensor, "batch 3 time height width"],
+        flow: Float[Tensor, "batch 2 time height width"],
+    ) -> Float[Tensor, "batch 500"]:
+        """Return the features of the branch."""
+        self._check(rgb=rgb, flow=flow)
+        features: Tensor = self.branch(torch.cat((rgb, flow), dim=1))
+        return features
+
+    def forward(
+        self,
+        rgb: Float[Tensor, "batch 3 time height width"],
+        flow: Float[Tensor, "batch 2 time height width"],
+    ) -> Float[Tensor, "batch classes"]:
+        """Return the logits.
+
+        Args:
+            rgb: values in [0, 1].
+            flow: x (right) and y (down), normalised to [-1, 1].
+
+        Raises:
+            ValueError: if a clip has another shape or dtype than the network takes.
+        """
+        logits: Tensor = self.head(self.features(rgb, flow))
+        return logits

@@ -1,0 +1,112 @@
+"""SSTC, the siamese spatio-temporal convolutional network: one branch for RGB, one for flow.
+
+    rgb  (B, 3, T, H, W)                      flow (B, 2, T, H, W)
+            |                                         |
+     +-------------+                           +-------------+
+     | rgb_branch  |   own weights each        | flow_branch |   3 x [conv - pool - ReLU],
+     +-------------+                           +-------------+   fully connected, ReLU
+            | (B, 500)                                | (B, 500)
+            +--------------------+--------------------+
+                                 | features (B, 1000): RGB first
+                      +---------------------+
+                      |        head         |   concat:   linear 1000 -> classes
+                      +---------------------+   bilinear: x_rgb A_k x_flow + b_k per class k
+                                 |
+                        logits (B, classes)
+
+Source: Martin, Benois-Pineau, Péteri, Morlier, "Sport Action Recognition with Siamese
+Spatio-Temporal CNNs: Application to Table Tennis", CBMI 2018, section IV-A and figure 2.
+Differs: "siamese" there means two branches of one shape, not shared weights, and so here; the
+paper's text concatenates the features, the authors' later code joins them bilinearly, and
+`fusion` offers both; the softmax is in `predict_proba`, not in the network.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ttmodels.base import StrokeModel
+from ttmodels.blocks import FEATURES, Branch
+from ttmodels.config import ModelConfig
+
+Fusion = Literal["concat", "bilinear"]
+
+
+@dataclass(frozen=True)
+class SSTCConfig(ModelConfig):
+    """Settings of SSTC.
+
+    Args:
+        fusion: how the two branches meet, "concat" (the paper's text) or "bilinear".
+    """
+
+    fusion: Fusion = "concat"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fusion not in ("concat", "bilinear"):
+            raise ValueError(f"fusion is {self.fusion!r}, expected 'concat' or 'bilinear'")
+
+
+class SSTC(StrokeModel):
+    """Siamese network on RGB and flow; 216 M parameters at the paper's size (0.9 GB).
+
+    Args:
+        num_classes: number of logits, the rejection class included.
+        clip_shape: (time, height, width) in frames and pixels, each at least 8.
+        fusion: "concat" or "bilinear".
+    """
+
+    name: ClassVar[str] = "sstc"
+    inputs: ClassVar[tuple[str, ...]] = ("rgb", "flow")
+    config_type: ClassVar[type[ModelConfig]] = SSTCConfig
+
+    def __init__(
+        self,
+        num_classes: int = 21,
+        clip_shape: tuple[int, int, int] = (100, 120, 120),
+        fusion: Fusion = "concat",
+    ) -> None:
+        config = SSTCConfig(num_classes, clip_shape, fusion)
+        super().__init__(config)
+        self.rgb_branch = Branch(3, config.clip_shape)
+        self.flow_branch = Branch(2, config.clip_shape)
+        self.head: nn.Linear | nn.Bilinear
+        if fusion == "concat":
+            self.head = nn.Linear(2 * FEATURES, num_classes)
+        else:
+            self.head = nn.Bilinear(FEATURES, FEATURES, num_classes)
+
+    def features(
+        self,
+        rgb: Float[Tensor, "batch 3 time height width"],
+        flow: Float[Tensor, "batch 2 time height width"],
+    ) -> Float[Tensor, "batch 1000"]:
+        """Return the features of both branches, RGB in the first 500 columns (any fusion)."""
+        self._check(rgb=rgb, flow=flow)
+        return torch.cat((self.rgb_branch(rgb), self.flow_branch(flow)), dim=1)
+
+    def forward(
+        self,
+        rgb: Float[Tensor, "batch 3 time height width"],
+        flow: Float[Tensor, "batch 2 time height width"],
+    ) -> Float[Tensor, "batch classes"]:
+        """Return the logits.
+
+        Args:
+            rgb: values in [0, 1].
+            flow: x (right) and y (down), normalised to [-1, 1].
+
+        Raises:
+            ValueError: if a clip has another shape or dtype than the network takes.
+        """
+        features = self.features(rgb, flow)
+        if isinstance(self.head, nn.Bilinear):
+            features = features.to(self.head.weight.dtype)  # autocast leaves bilinear layers out
+            logits: Tensor = self.head(features[:, :FEATURES], features[:, FEATURES:])
+        else:
+            logits = self.head(features)
+        return logits

@@ -1,0 +1,67 @@
+"""`tttrain`: train, test and report. Parses and calls; holds no logic."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ttdata.console import run
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Train and test stroke recognition models on the shards that `ttflow extract` writes.",
+)
+
+Data = Annotated[Path, typer.Option("--data", help="Shards folder.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: a.b=value."),
+]
+
+
+@app.command()
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Run folder.")],
+    recipe: Annotated[str | None, typer.Option(help="See `tttrain recipes`.")] = None,
+    config: Annotated[Path | None, typer.Option(help="JSON file, instead of a recipe.")] = None,
+    settings: Settings = None,
+) -> None:
+    """Train a model; the same command goes on where a killed one stopped."""
+    from tttrain.fitting import fit as train
+    from tttrain.recipes import resolve
+
+    train(resolve(recipe, config, settings or []), data, out)
+
+
+@app.command()
+def evaluate(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    data: Data,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Test a run's model: Test, TestVote, TestAvg, shortcuts, confusion matrix, report."""
+    from tttrain.evaluation import evaluate as test
+    from tttrain.summary import summary
+
+    result = test(run_folder, data, split)
+    typer.echo(json.dumps(result) if as_json else summary(result, run_folder))
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Print this one in full.")] = None,
+) -> None:
+    """List the recipes, or print one as JSON that --config reads."""
+    from tttrain.recipes import describe
+
+    typer.echo(describe(name))
+
+
+def main() -> None:
+    """Run the command line; our errors become one line and an exit code."""
+    run(app)

@@ -1,0 +1,29 @@
+"""Sums and lists over all workers; with a single worker, its own value."""
+
+from typing import Any
+
+import torch
+from torch import distributed
+
+
+def _alone() -> bool:
+    return not (distributed.is_available() and distributed.is_initialized())
+
+
+def sum_over_workers(values: list[float]) -> list[float]:
+    """Element-wise sums in float64; every worker must call it, with as many values."""
+    if _alone():
+        return values
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    tensor = torch.tensor(values, dtype=torch.float64, device=device)
+    distributed.all_reduce(tensor)
+    return [float(value) for value in tensor.tolist()]
+
+
+def gather(value: list[str]) -> list[list[str]]:
+    """The lists of all workers, by rank; every worker must call it."""
+    if _alone():
+        return [value]
+    result: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(result, value)
+    return result

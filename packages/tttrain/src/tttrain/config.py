@@ -1,0 +1,103 @@
+"""Every number that shapes a training run, in one frozen configuration (SPEC section 5)."""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AugmentConfig(_Frozen):
+    """How training clips are varied (SPEC 3.2, 3.4); one draw per clip and epoch."""
+
+    spatial: bool = Field(default=True, description="rotate, shift and scale the crop")
+    temporal: bool = Field(default=True, description="draw the window's start inside the stroke")
+    rotation_degrees: float = Field(default=10.0, ge=0, le=180, description="largest, either way")
+    translation: float = Field(default=0.1, ge=0, le=1, description="largest, in sides of the crop")
+    scale: float = Field(default=0.1, ge=0, lt=1, description="largest departure from 1")
+    mirror: bool = Field(default=False, description="flip half of the clips left to right")
+
+
+class Milestone(_Frozen):
+    """From `epoch` (0-based) on, `value` holds."""
+
+    epoch: int = Field(ge=0)
+    value: float = Field(ge=0)
+
+
+class TrainConfig(_Frozen):
+    """A complete training run; a recipe is a function that returns one."""
+
+    recipe: str = Field(default="custom", description="the name it is listed under")
+    model: Literal["siamese", "rgb", "flow", "early"] = "siamese"
+    fusion: Literal["concat", "bilinear"] = Field(
+        default="concat", description="how the siamese model joins its branches"
+    )
+    clip_shape: tuple[int, int, int] | None = Field(
+        default=None, description="T frames, H, W pixels; null: window and crop of the shards"
+    )
+    batch_size: int = Field(default=10, ge=1, description="clips a step, over all workers together")
+    epochs: int = Field(default=2000, ge=1, description="at most")
+    learning_rate: float = Field(default=0.001, gt=0)
+    learning_rate_decay: Literal["constant", "cosine"] = Field(
+        default="constant", description="cosine falls to 0 after the last epoch"
+    )
+    warmup_epochs: int = Field(default=0, ge=0, description="the learning rate rises linearly")
+    momentum: float = Field(default=0.5, ge=0, lt=1, description="Nesterov, from epoch 0")
+    momentum_milestones: tuple[Milestone, ...] = Field(
+        default=(Milestone(epoch=1000, value=0.1), Milestone(epoch=1500, value=0.05)),
+        description="later momenta, by epoch",
+    )
+    weight_decay: float = Field(default=0.005, ge=0)
+    gradient_clip: float | None = Field(
+        default=None, gt=0, description="largest norm of the gradient of a step; null: any"
+    )
+    augment: AugmentConfig = AugmentConfig()
+    seed: int = Field(default=0, ge=0)
+    num_workers: int = Field(default=1, ge=1, description="Ray Train workers")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    torch_threads: int | None = Field(
+        default=None, ge=1, description="of a worker; null: cores divided by workers"
+    )
+    data_path: Literal["auto", "stream", "resident"] = Field(
+        default="auto", description="decode clips every epoch, or keep them in memory"
+    )
+    resident_max_gib: float = Field(
+        default=2.0, ge=0, description="auto keeps clips in memory up to this size a worker"
+    )
+    checkpoint_minutes: float = Field(default=10.0, ge=0, description="0: after every epoch")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TrainConfig":
+        if self.clip_shape is not None and min(self.clip_shape) < 8:
+            raise ValueError(f"clip_shape needs at least 8 on each axis, found {self.clip_shape}")
+        epochs = [item.epoch for item in self.momentum_milestones]
+        if epochs != sorted(set(epochs)):
+            raise ValueError(f"momentum_milestones must rise by epoch, found {epochs}")
+        if any(item.value >= 1 for item in self.momentum_milestones):
+            raise ValueError("momentum_milestones: a momentum must be below 1")
+        return self
+
+    def result_values(self) -> dict[str, Any]:
+        """The values that decide the result, without those that only say how it is computed."""
+        return self.model_dump(mode="json", exclude=set(EXECUTION_FIELDS))
+
+    def result_hash(self) -> str:
+        """Twelve hexadecimal digits that change when a value changes that decides the result."""
+        text = json.dumps(self.result_values(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+EXECUTION_FIELDS = (
+    "num_workers",
+    "device",
+    "torch_threads",
+    "data_path",
+    "resident_max_gib",
+    "checkpoint_minutes",
+)
+"""Fields that may differ when a run is continued: results agree to rounding."""

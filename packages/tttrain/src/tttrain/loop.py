@@ -1,0 +1,184 @@
+"""The training loop on batches of tensors: no files, no cluster (SPEC section 5)."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ttdata.errors import TTError
+from tttrain.collective import gather, sum_over_workers
+from tttrain.config import TrainConfig
+
+
+class TrainingError(TTError):
+    """Training cannot go on; the message says at which clips."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A worker's part of a global batch, ready for the network.
+
+    `inputs` are the tensors by name ("rgb" (B, 3, T, H, W), "flow" (B, 2, T, H, W)); `total` counts
+    the clips of the global batch. A worker without a clip of its own in a short batch holds one
+    clip of zeros and no clip_id, because all workers must meet in every step.
+    """
+
+    clip_ids: Sequence[str]
+    inputs: dict[str, Tensor]
+    labels: Tensor
+    total: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean loss and correct answers over the clips of all workers."""
+
+    loss: float
+    correct: int
+    n: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share that is correct; 0 for no clip."""
+        return self.correct / self.n if self.n else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best weights so far, and what made them so."""
+
+    epoch: int
+    accuracy: float
+    loss: float
+    weights: dict[str, Tensor]
+
+    def beaten_by(self, score: Score) -> bool:
+        """Higher accuracy wins, then lower loss; of equals the earlier epoch stays."""
+        return (score.accuracy, -score.loss) > (self.accuracy, -self.loss)
+
+
+def momentum_at(config: TrainConfig, epoch: int) -> float:
+    """The momentum of an epoch (0-based): the last milestone reached, or the initial one."""
+    reached = [item.value for item in config.momentum_milestones if item.epoch <= epoch]
+    return reached[-1] if reached else config.momentum
+
+
+def learning_rate_at(config: TrainConfig, epoch: int) -> float:
+    """The learning rate of an epoch (0-based)."""
+    if epoch < config.warmup_epochs:
+        return config.learning_rate * (epoch + 1) / (config.warmup_epochs + 1)
+    if config.learning_rate_decay == "constant":
+        return config.learning_rate
+    length = config.epochs - config.warmup_epochs
+    share = (epoch - config.warmup_epochs) / max(length, 1)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum; `set_epoch` gives it the values of an epoch."""
+    momentum = momentum_at(config, 0)
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=config.learning_rate,
+        momentum=momentum,
+        nesterov=momentum > 0,
+        weight_decay=config.weight_decay,
+    )
+
+
+def set_epoch(optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: int) -> None:
+    """Set the learning rate and the momentum of an epoch."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate_at(config, epoch)
+        group["momentum"] = momentum_at(config, epoch)
+        group["nesterov"] = group["momentum"] > 0
+
+
+def train_epoch(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    names: Sequence[str],
+    num_workers: int = 1,
+) -> Score:
+    """One pass over the training clips; a step follows the mean loss over the global batch.
+
+    Args:
+        model: called with the tensors of `names`, in that order; returns logits.
+        batches: this worker's parts.
+        optimizer: stepped once a batch.
+        config: for `gradient_clip`.
+        names: of the model's inputs.
+        num_workers: over whose gradients `model` averages (as DistributedDataParallel does).
+
+    Raises:
+        TrainingError: on a loss that is not finite, naming the clips of its global batch.
+    """
+    model.train()
+    losses, correct, n = 0.0, 0, 0
+    for batch in batches:
+        optimizer.zero_grad(set_to_none=True)
+        summed, right = _forward(model, batch, names)
+        (summed * (num_workers / batch.total)).backward()
+        total = sum_over_workers([float(summed.detach()), float(right)])
+        if not math.isfinite(total[0]):
+            raise TrainingError(_describe(batch, total[0], n))
+        if config.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+        optimizer.step()
+        losses, correct, n = losses + total[0], correct + int(total[1]), n + batch.total
+    return Score(losses / max(n, 1), correct, n)
+
+
+@torch.no_grad()
+def validate(model: nn.Module, batches: Iterable[Batch], names: Sequence[str]) -> Score:
+    """Mean loss and correct answers over all workers' batches, each clip counted once."""
+    model.eval()
+    losses, correct, n = 0.0, 0, 0
+    for batch in batches:
+        summed, right = _forward(model, batch, names)
+        losses, correct = losses + float(summed), correct + right
+        n += len(batch.clip_ids)
+    total = sum_over_workers([losses, float(correct), float(n)])
+    return Score(total[0] / max(total[2], 1), int(total[1]), int(total[2]))
+
+
+def _forward(model: nn.Module, batch: Batch, names: Sequence[str]) -> tuple[Tensor, int]:
+    """Summed loss and number of correct answers of this worker's clips."""
+    logits = model(*[batch.inputs[name] for name in names])
+    losses = cross_entropy(logits.float(), batch.labels, reduction="none")
+    if not batch.clip_ids:
+        return losses.sum() * 0.0, 0
+    return losses.sum(), int((logits.argmax(dim=1) == batch.labels).sum())
+
+
+def _describe(batch: Batch, loss: float, seen: int) -> str:
+    clips = [clip for part in gather(list(batch.clip_ids)) for clip in part]
+    return (
+        f"loss is {loss} after {seen} clips of the epoch, expected a finite number; clips of this "
+        f"step: {', '.join(clips)}; look at them, or lower learning_rate"
+    )
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the weights in CPU memory, laid out plainly."""
+    return {
+        name: value.detach().to("cpu", copy=True).contiguous()
+        for name, value in model.state_dict().items()
+    }
+
+
+def copied(value: Any) -> Any:
+    """A copy of nested dicts, lists and tensors, the tensors in CPU memory."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [copied(item) for item in value]
+    return value

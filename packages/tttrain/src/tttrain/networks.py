@@ -1,0 +1,30 @@
+"""The networks a configuration can name."""
+
+import torch
+
+from ttmodels import SSTC, EarlyFusion, FlowNet, RGBNet, StrokeModel
+from tttrain.config import TrainConfig
+
+
+def build(config: TrainConfig, num_classes: int) -> StrokeModel:
+    """The configured network, initialised from the configuration's seed.
+
+    Args:
+        config: with its clip_shape filled in.
+        num_classes: outputs, in the order of the taxonomy's classes.
+
+    Raises:
+        ValueError: if clip_shape is not filled in.
+    """
+    shape = config.clip_shape
+    if shape is None:
+        raise ValueError("clip_shape is null; expected the shape of the shards filled in")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        if config.model == "siamese":
+            return SSTC(num_classes=num_classes, clip_shape=shape, fusion=config.fusion)
+        if config.model == "rgb":
+            return RGBNet(num_classes=num_classes, clip_shape=shape)
+        if config.model == "flow":
+            return FlowNet(num_classes=num_classes, clip_shape=shape)
+        return EarlyFusion(num_classes=num_classes, clip_shape=shape)

@@ -1,0 +1,202 @@
+"""Runs the training loop on Ray Train workers and feeds it from Ray Data; holds no arithmetic.
+
+Each worker streams Ray Datasets of its own, in the order it needs: a shared, split dataset promises
+no order. Checkpoints are ours (`tttrain.checkpoint`), so every start is a fresh Ray experiment and
+nothing depends on what a killed one left behind.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import ray.train
+import ray.train.torch
+from ray.data import DataContext, Dataset
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+from ttflow.ray_pipeline import read_clips
+
+from ttdata.errors import TTError
+from ttdata.files import write_json
+from tttrain.config import TrainConfig
+from tttrain.data import TrainingData, open_data
+from tttrain.loop import TrainingError
+from tttrain.run import Run, available_cores
+from tttrain.samples import Request, ResidentSource, Source, StoredClip, Window, decode_request
+from tttrain.training import Trainer, Worker, set_up
+
+RETRIES = 2
+"""How often Ray replaces workers that died; training then goes on from the last checkpoint."""
+
+_BLOCK_BYTES = 16 * 2**20
+_FAILURE = "failure.json"
+
+
+def launch(run: Run, config: TrainConfig) -> None:
+    """Train a run on a Ray cluster: the one RAY_ADDRESS names, or one started for this call.
+
+    Args:
+        run: whose `run.json` says what to do.
+        config: the resolved configuration.
+
+    Raises:
+        TTError: if training failed, with the first reason in one line.
+    """
+    (run.folder / _FAILURE).unlink(missing_ok=True)
+    scratch = run.folder / "ray"
+    shutil.rmtree(scratch, ignore_errors=True)
+    with _cluster(config.num_workers):
+        use_gpu = config.device == "cuda" or (
+            config.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0
+        )
+        trainer = TorchTrainer(
+            _work,
+            train_loop_config={"run": str(run.folder)},
+            scaling_config=ScalingConfig(
+                num_workers=config.num_workers,
+                use_gpu=use_gpu,
+                resources_per_worker={"CPU": 1, **({"GPU": 1} if use_gpu else {})},
+            ),
+            run_config=RunConfig(
+                name=f"{config.result_hash()}-{uuid.uuid4().hex[:8]}",
+                storage_path=str(scratch),
+                failure_config=FailureConfig(max_failures=RETRIES),
+            ),
+        )
+        try:
+            trainer.fit()
+        except ray.train.TrainingFailedError as error:
+            raise TTError(f"{run.folder}: training failed: {_reason(error)}") from error
+    if (run.folder / _FAILURE).is_file():
+        raise TTError(json.loads((run.folder / _FAILURE).read_text(encoding="utf-8"))["error"])
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _cluster(num_workers: int) -> Iterator[None]:
+    """Connect to a cluster; one that is started here ends here."""
+    if ray.is_initialized():
+        yield
+        return
+    logging.getLogger("ray").setLevel(logging.WARNING)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
+    if not os.environ.get("RAY_ADDRESS"):
+        # A task that decodes needs a core beside the workers, or both would wait for ever.
+        cores = max(available_cores(), num_workers + 1)
+        options |= {"address": "local", "num_cpus": cores, "include_dashboard": False}
+    ray.init(**options)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _work(config: Mapping[str, Any]) -> None:
+    """What every Ray Train worker runs."""
+    context = ray.train.get_context()
+    run = Run(Path(config["run"]))
+    info = run.info()
+    set_up(info.resolved)
+    worker = Worker(
+        rank=context.get_world_rank(),
+        num_workers=context.get_world_size(),
+        device=str(ray.train.torch.get_device()),
+    )
+    data = open_data(Path(info.data))
+    source = _source(data, info.resolved)
+    # A predecessor that was orphaned by a kill must not write beside us.
+    own = run.lock("worker", wait=True) if worker.rank == 0 else contextlib.nullcontext()
+    with own:
+        try:
+            Trainer(run, data.clips, source, worker).train(ray.train.report)
+        except TrainingError as error:
+            # Every worker meets this error in the same step; trying again would end the same way.
+            if worker.rank == 0:
+                write_json(run.folder / _FAILURE, {"error": str(error)})
+
+
+def _source(data: TrainingData, config: TrainConfig) -> Source:
+    assert config.clip_shape is not None
+    context = DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    context.target_max_block_size = _BLOCK_BYTES
+    num_frames = config.clip_shape[0]
+    if config.data_path == "stream":
+        return StreamSource(data.path, num_frames)
+    clips = [clip.clip_id for name in ("train", "validation") for clip in data.clips[name]]
+    rows = read_clips(data.path, clip_ids=clips).map(_decode_stored).iter_rows()
+    return ResidentSource(map(_stored_clip, rows), num_frames)
+
+
+class StreamSource:
+    """Windows decoded in Ray tasks, in the order asked for."""
+
+    def __init__(self, path: Path, num_frames: int) -> None:
+        self._path, self._num_frames = path, num_frames
+
+    def windows(self, requests: Sequence[Request]) -> Iterator[Window]:
+        """The windows asked for, in that order; a clip may be asked for once."""
+        if not requests:
+            return
+        starts = {item.clip_id: item.start_frame for item in requests}
+        decode = partial(_decode_window, starts=starts, num_frames=self._num_frames)
+        dataset: Dataset = read_clips(self._path, clip_ids=list(starts)).map(decode)
+        for row in dataset.iter_rows():
+            yield Window(row["clip_id"], *_arrays(row))
+
+
+def _decode_window(
+    row: dict[str, Any], starts: Mapping[str, int], num_frames: int
+) -> dict[str, Any]:
+    window = decode_request(row, starts[row["clip_id"]], num_frames)
+    return {"clip_id": window.clip_id, **_blobs(window.rgb, window.flow)}
+
+
+def _decode_stored(row: dict[str, Any]) -> dict[str, Any]:
+    clip = StoredClip.decode(row)
+    first, last = clip.interval
+    return {
+        "clip_id": clip.clip_id,
+        "first": first,
+        "last": last,
+        "total_frames": clip.total_frames,
+        **_blobs(clip.rgb, clip.flow),
+    }
+
+
+def _stored_clip(row: Mapping[str, Any]) -> StoredClip:
+    interval = (int(row["first"]), int(row["last"]))
+    return StoredClip(row["clip_id"], interval, int(row["total_frames"]), *_arrays(row))
+
+
+def _blobs(rgb: np.ndarray, flow: np.ndarray) -> dict[str, Any]:
+    """Arrays as plain bytes: clips differ in length, which array columns do not like."""
+    return {"side_px": rgb.shape[1], "rgb": rgb.tobytes(), "flow": flow.tobytes()}
+
+
+def _arrays(row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    side = int(row["side_px"])
+    rgb = np.frombuffer(row["rgb"], np.uint8).reshape(-1, side, side, 3)
+    return rgb, np.frombuffer(row["flow"], np.int16).reshape(-1, 2, side, side)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of the innermost cause, without Ray's frames round it."""
+    inner: BaseException = error
+    workers = getattr(error, "worker_failures", None)
+    if workers:
+        inner = workers[min(workers)]
+    while inner.__cause__ is not None:
+        inner = inner.__cause__
+    lines = [line for line in str(inner).strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(inner).__name__

@@ -1,0 +1,97 @@
+"""Named training runs: each function returns a complete configuration that can be printed."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ttdata.errors import InputError
+from ttdata.settings import load_config, override
+from tttrain.config import AugmentConfig, TrainConfig
+
+
+def siamese() -> TrainConfig:
+    """The paper's siamese network and training, exactly (SPEC section 5)."""
+    return TrainConfig(recipe="siamese", clip_shape=(100, 120, 120), learning_rate=0.001)
+
+
+def siamese_no_augmentation() -> TrainConfig:
+    """The paper's siamese network trained on central windows only."""
+    plain = AugmentConfig(spatial=False, temporal=False)
+    return siamese().model_copy(update={"recipe": "siamese_no_augmentation", "augment": plain})
+
+
+def rgb() -> TrainConfig:
+    """One branch on the picture; the paper's learning rate for all but the siamese network."""
+    return siamese().model_copy(update={"recipe": "rgb", "model": "rgb", "learning_rate": 0.01})
+
+
+def flow() -> TrainConfig:
+    """One branch on the optical flow."""
+    return rgb().model_copy(update={"recipe": "flow", "model": "flow"})
+
+
+def early() -> TrainConfig:
+    """One branch on picture and flow stacked to five channels."""
+    return rgb().model_copy(update={"recipe": "early", "model": "early"})
+
+
+def demo() -> TrainConfig:
+    """The siamese network on small clips in minutes; not the paper's training."""
+    return TrainConfig(
+        recipe="demo",
+        epochs=40,
+        batch_size=10,
+        learning_rate=0.01,
+        learning_rate_decay="cosine",
+        warmup_epochs=2,
+        momentum=0.9,
+        momentum_milestones=(),
+        weight_decay=0.0005,
+        gradient_clip=1.0,
+        checkpoint_minutes=0.5,
+    )
+
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {
+    "demo": demo,
+    "early": early,
+    "flow": flow,
+    "rgb": rgb,
+    "siamese": siamese,
+    "siamese_no_augmentation": siamese_no_augmentation,
+}
+
+
+def get(name: str) -> TrainConfig:
+    """The configuration of a recipe.
+
+    Raises:
+        InputError: for a name that is no recipe, naming those there are.
+    """
+    if name not in RECIPES:
+        raise InputError(f"recipe {name!r} is unknown; expected one of {', '.join(RECIPES)}")
+    return RECIPES[name]()
+
+
+def resolve(name: str | None, path: Path | None, overrides: Iterable[str]) -> TrainConfig:
+    """The configuration that a command line asks for; the `siamese` recipe by default.
+
+    Raises:
+        InputError: if both a recipe and a file are named, or one of them is wrong.
+    """
+    if name is not None and path is not None:
+        raise InputError(f"--recipe {name} and --config {path}: expected one of them")
+    if path is not None:
+        return load_config(TrainConfig, path, overrides)
+    return override(get(name or "siamese"), overrides)
+
+
+def describe(name: str | None) -> str:
+    """One recipe as JSON, or a line for each."""
+    if name is not None:
+        return get(name).model_dump_json(indent=2)
+    width = max(map(len, RECIPES))
+    lines = []
+    for recipe, make in RECIPES.items():
+        first = (make.__doc__ or "").splitlines()[0]
+        lines.append(f"{recipe:<{width}}  {first}")
+    return "\n".join(lines)

@@ -1,0 +1,177 @@
+"""A run folder: what was asked for, how training went, and the model that came out.
+
+run.json            the configuration as asked and as resolved, versions, data, state
+metrics.jsonl       one line per epoch
+checkpoint.pt       where training stands: last and best weights, optimiser
+model/              weights, labels, normalisation: what `predict` and other people need
+evaluation/         one JSON file per tested split
+report/index.html   the report
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from ttdata.errors import InputError
+from ttdata.files import write_json, write_text
+from ttdata.schema import SplitInfo
+from ttdata.tables import check_version
+from tttrain.config import TrainConfig, _Frozen
+
+SCHEMA_VERSION = 1
+
+
+class RunInfo(_Frozen):
+    """`run.json`: everything that decides the result, and the state of the run."""
+
+    schema_version: int = SCHEMA_VERSION
+    state: Literal["training", "finished"]
+    config: TrainConfig = Field(description="as asked for")
+    resolved: TrainConfig = Field(description="with what was left open filled in")
+    data: str = Field(description="absolute path of the shards")
+    dataset_hash: str = Field(description="of the clips, their labels and splits, and the pixels")
+    classes: tuple[str, ...]
+    flow_scale_xy_px: tuple[float, float] = Field(description="flow that becomes 1, per axis")
+    num_clips: dict[str, int] = Field(description="by split")
+    split: SplitInfo | None = None
+    seed: int
+    versions: dict[str, str]
+    git_revision: str | None = None
+
+
+class Run:
+    """A folder that `tttrain fit` writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def info_path(self) -> Path:
+        """`run.json`."""
+        return self.folder / "run.json"
+
+    @property
+    def metrics_path(self) -> Path:
+        """`metrics.jsonl`."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """`checkpoint.pt`."""
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def model_folder(self) -> Path:
+        """`model/`."""
+        return self.folder / "model"
+
+    @property
+    def report_path(self) -> Path:
+        """`report/index.html`."""
+        return self.folder / "report" / "index.html"
+
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return self.info_path.is_file()
+
+    def info(self) -> RunInfo:
+        """What `run.json` says.
+
+        Raises:
+            InputError: if the folder holds no run, or a damaged one.
+            VersionError: if another release wrote it.
+        """
+        try:
+            values = json.loads(self.info_path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError(f"{self.folder}: holds no run (no run.json)") from None
+        except ValueError as error:
+            raise InputError(f"{self.info_path}: not a readable JSON file ({error})") from error
+        check_version(self.info_path, values.get("schema_version"), SCHEMA_VERSION)
+        try:
+            return RunInfo.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{self.info_path}: {place}: {first['msg'].lower()}") from error
+
+    def write_info(self, info: RunInfo) -> None:
+        """Write `run.json`."""
+        write_json(self.info_path, info.model_dump(mode="json"))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The epochs so far; a last line that was cut off by a crash is left out."""
+        if not self.metrics_path.is_file():
+            return []
+        entries = []
+        for line in self.metrics_path.read_text(encoding="utf-8").splitlines():
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                break
+        return entries
+
+    def append_metrics(self, entry: dict[str, Any]) -> None:
+        """Add the line of one epoch."""
+        with self.metrics_path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(entry, allow_nan=False) + "\n")
+
+    def keep_metrics(self, epochs_done: int) -> None:
+        """Drop the lines of epochs that will be computed again, and all that follows a gap."""
+        kept = []
+        for epoch, entry in enumerate(self.metrics()):
+            if entry["epoch"] != epoch or epoch >= epochs_done:
+                break
+            kept.append(json.dumps(entry, allow_nan=False) + "\n")
+        write_text(self.metrics_path, "".join(kept))
+
+    def remove_leftovers(self) -> None:
+        """Remove temporary files of a job that died; only while the lock is held."""
+        for pattern in (".*.tmp", "model/.*.tmp"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def lock(self, name: str, *, wait: bool = False) -> Iterator[None]:
+        """Hold `.<name>.lock`, which its process's death releases.
+
+        Args:
+            name: "fit" for the command, "worker" for the process that writes.
+            wait: for a predecessor to end, instead of an error.
+
+        Raises:
+            InputError: if another process holds it and `wait` is off.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / f".{name}.lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise InputError(
+                    f"{self.folder}: another `tttrain fit` works on this folder; wait for it"
+                ) from None
+            yield
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """`key: old, now new` for every value that differs, nested keys joined by dots."""
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after, name = old.get(key), new.get(key), prefix + key
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, f"{name}.")
+        elif before != after:
+            found.append(f"{name} {json.dumps(before)}, now {json.dumps(after)}")
+    return found
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

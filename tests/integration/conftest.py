@@ -1,0 +1,52 @@
+"""Runs the real commands as a user would: a process each, in a folder of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment() -> dict[str, str]:
+    """The environment of a command: ours, with the interpreter's scripts first on the path."""
+    scripts = str(Path(sys.executable).parent)
+    return os.environ | {"PATH": scripts + os.pathsep + os.environ.get("PATH", "")}
+
+
+def run_command(
+    *command: str | Path, cwd: Path | None = None, timeout: float = 600, code: int | None = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and expect an exit code (None: any)."""
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if code is not None and result.returncode != code:
+        pytest.fail(
+            f"{' '.join(map(str, command))}: exit code {result.returncode}, expected {code}\n"
+            f"{result.stdout[-3000:]}\n{result.stderr[-6000:]}"
+        )
+    return result
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real videos that TT_REAL_DATA names."""
+    folder = os.environ.get("TT_REAL_DATA")
+    if not folder:
+        pytest.skip("TT_REAL_DATA does not name a folder of real videos")
+    return Path(folder)

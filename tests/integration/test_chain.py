@@ -1,0 +1,118 @@
+"""From synthetic videos to a tested model, with the real commands on a small scale."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+
+STROKES = "Serve Forehand Topspin,Offensive Forehand Hit,Defensive Backhand Block"
+SIZES = (
+    *("--set", "frame_height=90", "--set", "frame_width=160"),
+    *("--set", "crop_height=48", "--set", "crop_width=48", "--set", "patch_side=72"),
+    *("--set", "window_frames=32", "--set", "estimator=dis-ultrafast"),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(run, tmp_path_factory) -> Path:
+    """A source, a dataset, its shards and a run of two epochs."""
+    at = tmp_path_factory.mktemp("chain with space")
+    run(
+        *("ttdata", "synth", at / "source", "--videos", "6", "--players", "6"),
+        *("--seconds", "30", "--fps", "30", "--size", "320x180", "--seed", "7"),
+        *("--strokes", STROKES, "--set", "num_annotators=2"),
+    )
+    run("ttdata", "curate", at / "source", "--out", at / "dataset", "--set", "window_frames=16")
+    run("ttdata", "split", at / "dataset", "--group", "player", "--shares", "0.5,0.2,0.3")
+    run("ttflow", "extract", at / "dataset", "--out", at / "shards", *SIZES)
+    run(*fit_command(at))
+    run("tttrain", "evaluate", at / "run", "--data", at / "shards")
+    return at
+
+
+def fit_command(at: Path) -> tuple[object, ...]:
+    return (
+        *("tttrain", "fit", "--data", at / "shards", "--out", at / "run", "--recipe", "demo"),
+        *("--set", "epochs=2", "--set", "clip_shape=[32,48,48]"),
+    )
+
+
+def test_clips_carry_the_truth(folder: Path) -> None:
+    """Every curated stroke lies on a true one, and carries its label."""
+    clips = pl.read_parquet(folder / "dataset" / "clips.parquet").filter(kind="stroke")
+    truth = pl.read_csv(folder / "source" / "truth.csv")
+    pairs = clips.join(truth, on="video_id", suffix="_true")
+    overlap = pl.min_horizontal("end_frame", "end_frame_true") - pl.max_horizontal(
+        "start_frame", "start_frame_true"
+    )
+    matched = pairs.filter(overlap > 0.5 * (pl.col("end_frame") - pl.col("start_frame")))
+    assert clips.height > 40
+    assert matched["clip_id"].n_unique() >= 0.95 * clips.height
+    # Single annotators make label errors that nobody contradicts.
+    assert (matched["label"] == matched["label_true"]).mean() > 0.85
+
+
+def test_split_leaks_no_player(folder: Path) -> None:
+    info = json.loads((folder / "dataset" / "dataset.json").read_text())
+    assert info["split"]["leakage"] == 0
+    clips = pl.read_parquet(folder / "shards" / "clips.parquet").filter(pl.col("split").is_not_null())
+    assert clips.group_by("player_id").agg(pl.col("split").n_unique())["split"].max() == 1
+
+
+def test_shards_are_whole(run, folder: Path) -> None:
+    result = json.loads(run("ttflow", "verify", folder / "shards", "--json").stdout)
+    clips = pl.read_parquet(folder / "shards" / "clips.parquet")
+    assert result["clips"] == clips.height
+    assert not result["problems"]
+
+
+def test_labels_and_splits_recompute_no_pixel(run, folder: Path, tmp_path: Path) -> None:
+    for name in ("dataset", "shards"):
+        shutil.copytree(folder / name, tmp_path / name)
+    parts = sorted((tmp_path / "shards").rglob("*.parquet"))
+    before = {part: part.stat().st_mtime_ns for part in parts if part.name != "clips.parquet"}
+    run(
+        *("ttdata", "split", tmp_path / "dataset", "--group", "player", "--seed", "5", "--fresh"),
+        *("--shares", "0.4,0.3,0.3"),
+    )
+    result = run("ttflow", "extract", tmp_path / "dataset", "--out", tmp_path / "shards", *SIZES)
+    after = {part: part.stat().st_mtime_ns for part in before}
+    assert after == before
+    assert "nothing to compute" in result.stdout + result.stderr
+    columns = ["clip_id", "split", "label"]
+    stored = pl.read_parquet(tmp_path / "shards" / "clips.parquet").select(columns)
+    wanted = pl.read_parquet(tmp_path / "dataset" / "clips.parquet").select(columns)
+    assert stored.sort("clip_id").equals(wanted.sort("clip_id"))
+
+
+def test_run_is_complete(folder: Path) -> None:
+    epochs = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").open()]
+    assert [entry["epoch"] for entry in epochs] == [0, 1]
+    assert (folder / "run" / "model" / "model.safetensors").is_file()
+    report = (folder / "run" / "report" / "index.html").read_text()
+    assert "http://" not in report.replace("http://www.w3.org", "")
+    for word in ("background", "duration", "start time", "leakage"):
+        assert word in report.lower()
+
+
+def test_finished_steps_do_nothing_again(run, folder: Path) -> None:
+    model = (folder / "run" / "model" / "model.safetensors").stat().st_mtime_ns
+    metrics = (folder / "run" / "metrics.jsonl").stat().st_mtime_ns
+    run(*fit_command(folder))
+    assert (folder / "run" / "model" / "model.safetensors").stat().st_mtime_ns == model
+    assert (folder / "run" / "metrics.jsonl").stat().st_mtime_ns == metrics
+
+
+def test_other_configuration_is_refused(run, folder: Path) -> None:
+    result = run(*fit_command(folder), "--set", "learning_rate=0.5", code=2)
+    assert "learning_rate" in result.stderr
+    assert "0.5" in result.stderr
+
+
+def test_pictures_are_drawn(run, folder: Path, tmp_path: Path) -> None:
+    run("ttflow", "view", folder / "shards", "--out", tmp_path)
+    assert list(tmp_path.glob("*.png"))

@@ -1,0 +1,121 @@
+"""`kill -9` of any process, then the same command again: the result of an uninterrupted run."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1500)]
+
+SIZES = (
+    *("--set", "frame_height=90", "--set", "frame_width=160", "--set", "patch_side=72"),
+    *("--set", "crop_height=48", "--set", "crop_width=48", "--set", "window_frames=32"),
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(run, tmp_path_factory) -> Path:
+    at = tmp_path_factory.mktemp("kill")
+    run(
+        *("ttdata", "synth", at / "source", "--videos", "4", "--players", "4", "--seconds", "24"),
+        *("--fps", "30", "--size", "320x180", "--set", "num_annotators=2"),
+        *("--strokes", "Serve Forehand Topspin,Offensive Forehand Hit"),
+    )
+    run("ttdata", "curate", at / "source", "--out", at / "dataset", "--set", "window_frames=16")
+    run("ttdata", "split", at / "dataset", "--group", "player", "--shares", "0.5,0.25,0.25")
+    return at / "dataset"
+
+
+def interrupt(command: Sequence[object], seconds: float, chooser: random.Random) -> str:
+    """Start a command and kill one process of its tree, chosen at random, after some seconds."""
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(seconds)
+    victims = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    victim = chooser.choice(sorted(victims, key=lambda item: item.pid))
+    try:
+        name = victim.name()
+        os.kill(victim.pid, signal.SIGKILL)
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        name = "already gone"
+    try:
+        process.wait(timeout=240)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        pytest.fail(f"killed {name} after {seconds:.1f} s: the command neither ended nor failed")
+    return name
+
+
+def pixels(shards: Path) -> dict[str, dict[str, object]]:
+    rows: dict[str, dict[str, object]] = {}
+    for part in sorted(shards.rglob("*.parquet")):
+        if part.name == "clips.parquet":
+            continue
+        for row in pq.read_table(part).to_pylist():
+            assert row["clip_id"] not in rows, "a clip is stored twice"
+            rows[row["clip_id"]] = row
+    return rows
+
+
+def moments(duration: float, chooser: random.Random) -> list[float]:
+    return [chooser.uniform(0.1, 0.95) * duration for _ in range(5)]
+
+
+def test_extract(run, dataset: Path, tmp_path: Path) -> None:
+    start = time.monotonic()
+    run("ttflow", "extract", dataset, "--out", tmp_path / "whole", *SIZES)
+    duration = time.monotonic() - start
+    expected = pixels(tmp_path / "whole")
+    chooser = random.Random(1)
+    command = ("ttflow", "extract", dataset, "--out", tmp_path / "killed", *SIZES)
+    killed = [interrupt(command, seconds, chooser) for seconds in moments(duration, chooser)]
+    run(*command)
+    assert pixels(tmp_path / "killed") == expected, f"killed: {killed}"
+    run("ttflow", "verify", tmp_path / "killed")
+
+
+def test_fit(run, dataset: Path, tmp_path: Path) -> None:
+    run("ttflow", "extract", dataset, "--out", tmp_path / "shards", *SIZES)
+
+    def command(name: str) -> tuple[object, ...]:
+        return (
+            *("tttrain", "fit", "--data", tmp_path / "shards", "--out", tmp_path / name),
+            *("--recipe", "demo", "--set", "epochs=6", "--set", "clip_shape=[32,48,48]"),
+            *("--set", "checkpoint_minutes=0"),
+        )
+
+    start = time.monotonic()
+    run(*command("whole"))
+    duration = time.monotonic() - start
+    chooser = random.Random(2)
+    killed = [interrupt(command("killed"), at, chooser) for at in moments(duration, chooser)]
+    run(*command("killed"))
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole"), f"killed: {killed}"
+    weights = [
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "killed")
+    ]
+    assert weights[0].keys() == weights[1].keys()
+    assert all((weights[0][key] == weights[1][key]).all() for key in weights[0])
+
+
+def losses(run_folder: Path) -> list[dict[str, object]]:
+    import json
+
+    timing = {"seconds", "clips_per_second", "time", "elapsed_seconds"}
+    return [
+        {key: value for key, value in json.loads(line).items() if key not in timing}
+        for line in (run_folder / "metrics.jsonl").open()
+    ]

@@ -1,0 +1,76 @@
+"""Tests each package alone: its wheel, what it declares, its tests, outside the checkout.
+
+python tools/test_isolated.py ttdata ttmodels ...
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("ttdata", "ttflow", "ttmodels", "tttrain")
+TEST_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "beartype")
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> None:
+    """Run a command, or stop with its exit code."""
+    result = subprocess.run([str(part) for part in command], cwd=cwd, check=False)
+    if result.returncode:
+        sys.exit(f"failed with exit code {result.returncode}: {' '.join(map(str, command))}")
+
+
+def installer() -> list[str]:
+    """The command that installs into the environment of a given interpreter."""
+    uv = Path(sys.executable).with_name("uv")
+    return [str(uv), "pip", "install", "--quiet", "--python"] if uv.exists() else []
+
+
+def install(python: Path, *arguments: str | Path) -> None:
+    """Install with uv where the development environment has it, else with pip."""
+    command = [*installer(), str(python)] if installer() else [python, "-m", "pip", "install", "-q"]
+    run(*command, "-c", ROOT / "constraints.txt", *arguments)
+
+
+def build_wheels(folder: Path) -> None:
+    """Build the wheels of all packages into a folder, in an environment of their own."""
+    run(sys.executable, "-m", "venv", folder / "builder")
+    python = folder / "builder" / "bin" / "python"
+    install(python, "build", "hatchling")
+    for package in PACKAGES:
+        source = folder / "sources" / package
+        shutil.copytree(ROOT / "packages" / package, source)
+        run(python, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", source)
+
+
+def test_alone(package: str, folder: Path) -> None:
+    """Install one wheel with what it declares and run its tests from a folder of their own."""
+    environment = folder / f"env-{package}"
+    run(sys.executable, "-m", "venv", environment)
+    python = environment / "bin" / "python"
+    (wheel,) = (folder / "dist").glob(f"{package}-*.whl")
+    install(python, "--find-links", folder / "dist", wheel, *TEST_TOOLS)
+    tests = folder / "tests" / package
+    shutil.copytree(ROOT / "tests" / package, tests)
+    shutil.copy(ROOT / "pyproject.toml", folder / "tests")
+    run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", tests, cwd=folder / "tests")
+
+
+def main() -> None:
+    """Build all wheels once, then test the named packages one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("packages", nargs="*", default=PACKAGES, choices=PACKAGES)
+    packages = parser.parse_args().packages
+    with tempfile.TemporaryDirectory(prefix="isolated-") as name:
+        folder = Path(name)
+        build_wheels(folder)
+        for package in packages:
+            sys.stdout.write(f"--- {package} alone\n")
+            sys.stdout.flush()
+            test_alone(package, folder)
+
+
+if __name__ == "__main__":
+    main()
