@@ -54,8 +54,8 @@ def test_alone(package: str, folder: Path) -> None:
     install(python, "--find-links", folder / "dist", wheel, *TEST_TOOLS)
     tests = folder / "tests" / package
     shutil.copytree(ROOT / "tests" / package, tests)
-    shutil.copy(ROOT / "pyproject.toml", folder / "tests")
-    run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", tests, cwd=folder / "tests")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", tests, cwd=folder)
 
 
 def main() -> None:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
-import zstandard
+
 from ttdata.schema import CurationConfig, DatasetInfo, SplitInfo
 from ttdata.taxonomy import Taxonomy
+from ttflow.patches import encode_flow, encode_rgb
 from ttflow.schema import FlowConfig
 from ttflow.writer import write_clips
 
@@ -42,8 +42,8 @@ def clip_row(index: int, label: str, split: str, num_frames: int) -> dict[str, A
         image[top : top + 5, left : left + 5] = 220
         motion = np.zeros((2, SIDE, SIDE), np.int16)
         motion[:, top : top + 5, left : left + 5] = np.array(step)[:, None, None] * 32
-        rgb.append(cv2.imencode(".jpg", image)[1].tobytes())
-        flow.append(zstandard.compress(motion.astype("<i2").tobytes()))
+        rgb.append(encode_rgb(image, 95))
+        flow.append(encode_flow(motion))
     video = f"video {index:02d}"
     return {
         "clip_id": f"{video}@{first}-{last}",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ttdata.errors import InputError
 from tttrain.config import TrainConfig
 from tttrain.data import ShardSource, open_data
@@ -33,9 +34,7 @@ def test_workers_together_take_each_clip_once(
     assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
     for batch in batches:
         parts = [deal(batch, rank, workers) for rank in range(workers)]
-        assert sorted(c.clip_id for part in parts for c in part) == sorted(
-            c.clip_id for c in batch
-        )
+        assert sorted(c.clip_id for part in parts for c in part) == sorted(c.clip_id for c in batch)
     assert sorted(c.clip_id for batch in batches for c in batch) == [
         c.clip_id for c in clips(count)
     ]
@@ -55,7 +54,9 @@ def test_resident_and_streamed_windows_are_equal_bit_for_bit(shards: Path) -> No
     everything = [clip for split in data.clips.values() for clip in split]
     # Central windows, drawn ones, and windows that leave the stored frames on either side.
     requests = [central_request(clip, 8) for clip in everything]
-    requests += [training_request(c, TrainConfig(), 8, epoch) for c in everything for epoch in (0, 1)]
+    requests += [
+        training_request(c, TrainConfig(), 8, epoch) for c in everything for epoch in (0, 1)
+    ]
     requests += [Request(c.clip_id, start) for c in everything for start in (0, 39)]
     resident = ResidentSource((StoredClip.decode(data.read(c.clip_id)) for c in everything), 8)
     pairs = zip(
@@ -103,5 +104,3 @@ def test_unsuitable_clip_shape_is_refused(shards: Path, shape: tuple[int, int, i
     with pytest.raises(InputError, match=r"expected at most 8 frames of 16 x 16"):
         open_data(shards).check_shape(shape)
     open_data(shards).check_shape((4, 16, 16))
-
-

@@ -25,6 +25,8 @@ Reason = Literal[
 
 Kind = Literal["stroke", "negative"]
 Split = Literal["train", "validation", "test"]
+Strategy = Literal["paper", "grouped", "given", "file"]
+Group = Literal["video", "player", "session"]
 
 
 class _Frozen(BaseModel):
@@ -34,36 +36,37 @@ class _Frozen(BaseModel):
 class Video(_Frozen):
     """A row of `videos.parquet`: the facts of one video, read from the file itself."""
 
-    video_id: str
+    video_id: str = Field(description="path below the source, without extension; unique")
     path: str | None = Field(description="absolute path of the file; null where it is not at hand")
     fps: float = Field(gt=0, description="average frames per second")
-    num_frames: int = Field(ge=0)
+    num_frames: int = Field(ge=0, description="as the container declares them, else its packets")
     width: int = Field(ge=0, description="pixels as shown, rotation applied")
     height: int = Field(ge=0, description="pixels as shown, rotation applied")
-    player_id: str | None = None
-    session_id: str | None = None
+    player_id: str | None = Field(default=None, description="the one player in view")
+    session_id: str | None = Field(default=None, description="videos of one recording day or hall")
+    given_split: Split | None = Field(default=None, description="the split the source came with")
 
 
 class Region(_Frozen):
     """Where the player of a stroke is, as fractions of the frame; all four or none."""
 
-    x_min: float | None = Field(default=None, ge=0, le=1)
-    y_min: float | None = Field(default=None, ge=0, le=1)
-    x_max: float | None = Field(default=None, ge=0, le=1)
-    y_max: float | None = Field(default=None, ge=0, le=1)
+    x_min: float | None = Field(default=None, ge=0, le=1, description="share of the width")
+    y_min: float | None = Field(default=None, ge=0, le=1, description="share of the height")
+    x_max: float | None = Field(default=None, ge=0, le=1, description="share of the width")
+    y_max: float | None = Field(default=None, ge=0, le=1, description="share of the height")
 
 
 class Annotation(Region):
     """A row of `annotations.parquet`: one annotator's mark, kept whether accepted or not."""
 
-    annotation_id: str
-    video_id: str
-    annotator_id: str
+    annotation_id: str = Field(description="unique; the row number where the source has none")
+    video_id: str = Field(description="as the source names it, known or not")
+    annotator_id: str = Field(description="who made the mark; empty where the source is silent")
     start_frame: int | None = Field(description="null where the source held no number")
     end_frame: int | None = Field(description="exclusive; null where the source held no number")
     label: str | None = Field(description="canonical where the taxonomy knows it, else as read")
-    player_id: str | None = None
-    accepted: bool
+    player_id: str | None = Field(default=None, description="who performs the stroke")
+    accepted: bool = Field(description="no reason speaks against it")
     reasons: tuple[str, ...] = Field(description="every Reason that applies; empty when accepted")
     action_id: str | None = Field(default=None, description="the action this mark supports")
 
@@ -71,19 +74,19 @@ class Annotation(Region):
 class Action(Region):
     """A row of `actions.parquet`: one stroke, merged from the marks of its annotators."""
 
-    action_id: str
-    video_id: str
-    start_frame: int
-    end_frame: int
+    action_id: str = Field(description="`<video_id>@<start>-<end>`, as clip_id")
+    video_id: str = Field(description="a video of `videos.parquet`")
+    start_frame: int = Field(description="median of the annotators' starts")
+    end_frame: int = Field(description="exclusive; median of the annotators' ends")
     label: str | None = Field(description="null where the annotators disagree and none was chosen")
-    status: Literal["accepted", "set_aside"]
-    num_annotators: int = Field(ge=1)
-    annotation_ids: tuple[str, ...]
+    status: Literal["accepted", "set_aside"] = Field(description="only accepted ones become clips")
+    num_annotators: int = Field(ge=1, description="distinct annotators who marked it")
+    annotation_ids: tuple[str, ...] = Field(description="the marks merged into it, sorted")
     labels: tuple[str, ...] = Field(description="the annotators' labels, in annotation_ids' order")
     start_spread_frames: float = Field(ge=0, description="largest minus smallest start")
     end_spread_frames: float = Field(ge=0, description="largest minus smallest end")
     overlaps_other: bool = Field(description="overlaps another action of its video by over 0.25")
-    player_id: str | None = None
+    player_id: str | None = Field(default=None, description="from the marks, else from the video")
 
 
 class Clip(Region):
@@ -93,26 +96,28 @@ class Clip(Region):
         description="`<video_id>@<start>-<end>`, `#2` and on appended where regions share an "
         "interval: a new label or split keeps the id"
     )
-    video_id: str
-    start_frame: int
-    end_frame: int
-    label: str
-    kind: Kind
+    video_id: str = Field(description="a video of `videos.parquet`")
+    start_frame: int = Field(description="first frame of the clip")
+    end_frame: int = Field(description="exclusive")
+    label: str = Field(description="canonical name of the taxonomy")
+    kind: Kind = Field(description="negative: the label is the rejection class")
     split: Split | None = Field(description="null for a negative that is not used, or before split")
-    player_id: str | None = None
+    player_id: str | None = Field(default=None, description="who performs it; null if unknown")
 
 
 class Review(_Frozen):
     """A row of `reviews.csv`: a person's decision, matched by video and interval (IoU >= 0.5)."""
 
-    video_id: str
-    start_frame: int
-    end_frame: int
-    decision: Literal["accept", "reject", "relabel", "move", "drop"]
-    label: str | None = None
-    new_start_frame: int | None = None
-    new_end_frame: int | None = None
-    reviewer_id: str | None = None
+    video_id: str = Field(description="a video of `videos.parquet`")
+    start_frame: int = Field(description="first frame of what is reviewed")
+    end_frame: int = Field(description="exclusive")
+    decision: Literal["accept", "reject", "relabel", "move", "drop"] = Field(
+        description="accept, reject: a negative; relabel, move, drop: an action"
+    )
+    label: str | None = Field(default=None, description="relabel: the new label, any spelling")
+    new_start_frame: int | None = Field(default=None, description="move: the new first frame")
+    new_end_frame: int | None = Field(default=None, description="move: the new end, exclusive")
+    reviewer_id: str | None = Field(default=None, description="who decided; for the record")
 
 
 class CurationConfig(_Frozen):
@@ -122,6 +127,9 @@ class CurationConfig(_Frozen):
     max_duration_seconds: float = Field(default=2.3, gt=0, description="longest stroke kept")
     trimmed: bool = Field(
         default=False, description="each file is one stroke: the frame-0 filter is off"
+    )
+    clip_frames: int | None = Field(
+        default=None, ge=1, description="of a trimmed file at most these first frames are used"
     )
     max_overlap: float = Field(
         default=0.25, ge=0, le=1, description="of two strokes: intersection / shorter duration"
@@ -151,9 +159,12 @@ class CurationConfig(_Frozen):
 class SplitInfo(_Frozen):
     """How the clips of a dataset were divided, and what that leaks."""
 
-    strategy: Literal["paper", "grouped", "given", "file"]
-    group: Literal["video", "player", "session"] = "video"
+    strategy: Strategy
+    group: Group = "video"
     seed: int = 0
+    shares: tuple[float, float, float] = Field(
+        default=(0.7, 0.2, 0.1), description="train, validation, test; what `grouped` aims at"
+    )
     leakage: float = Field(
         ge=0, le=1, description="share of test and validation clips whose group is also in train"
     )

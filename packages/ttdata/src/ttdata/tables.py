@@ -47,10 +47,12 @@ def empty(model: type[BaseModel]) -> pl.DataFrame:
 def conform(frame: pl.DataFrame, model: type[BaseModel]) -> pl.DataFrame:
     """The model's columns in its order and dtypes; columns the frame lacks are null."""
     schema = polars_schema(model)
-    return frame.select(
+    # Not a bare select: literals alone would make one row of an empty table.
+    columns = (
         (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
         for name, dtype in schema.items()
     )
+    return frame.with_columns(columns).select(schema.names())
 
 
 def write_table(

@@ -1,6 +1,7 @@
 """Stroke taxonomies: three levels, spelling variants, and the paper's 20 strokes (table I)."""
 
 import re
+from collections.abc import Iterable
 from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -80,9 +81,28 @@ class Taxonomy(BaseModel):
         return " ".join(self._words.get(word, word) for word in key.split())
 
     @classmethod
-    def infer(cls, labels: list[str], name: str = "inferred") -> "Taxonomy":
-        """A taxonomy with one class per distinct label, in sorted order."""
-        return cls(name=name, strokes=tuple(Stroke(label=label) for label in sorted(set(labels))))
+    def infer(cls, labels: Iterable[str], name: str = "inferred") -> "Taxonomy":
+        """A taxonomy with one class per distinct label, in sorted order.
+
+        Spellings that differ in case, punctuation or spacing only are one class, named as the
+        first of them. A label that TTStroke-21 reads as its rejection class becomes the rejection
+        class. Labels without a letter or digit are no class.
+
+        Raises:
+            ValueError: if no label is left.
+        """
+        spellings: dict[str, str] = {}
+        for label in sorted(set(labels)):
+            spellings.setdefault(_key(label), label)
+        spellings.pop("", None)
+        rejections = [n for n in spellings.values() if TTSTROKE21.canonical(n) == "Negative"]
+        kept = [n for n in spellings.values() if n not in rejections]
+        return cls(
+            name=name,
+            strokes=tuple(Stroke(label=label) for label in kept),
+            negative=rejections[0] if rejections else None,
+            variants={other: rejections[0] for other in rejections[1:]},
+        )
 
 
 def _ttstroke21() -> Taxonomy:

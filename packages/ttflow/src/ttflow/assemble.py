@@ -1,5 +1,6 @@
 """Stored rows from frames whose centres are known; overlapping clips share encoded bytes."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,10 @@ class Assembler:
         config: FlowConfig,
         sink: "Sink",
     ) -> None:
-        self._clips = [_OpenClip(clip, at) for clip, at in zip(clips, stored, strict=True)]
+        # Sorted by stored start, so that only clips in progress are looked at.
+        pairs = sorted(zip(stored, clips, strict=True), key=lambda pair: pair[0])
+        self._waiting = deque(_OpenClip(clip, at) for at, clip in pairs)
+        self._open: list[_OpenClip] = []
         self._config = config
         self._sink = sink
 
@@ -70,10 +74,9 @@ class Assembler:
         """Add the next stored frame of the video with its centres."""
         encoded: dict[Region | None, EncodedFrame] = {}
         thumb = cv2.resize(frame.rgb, BACKGROUND_HW[::-1], interpolation=cv2.INTER_AREA)
-        finished = []
-        for clip in self._clips:
-            if not clip.stored[0] <= frame.index < clip.stored[1]:
-                continue
+        while self._waiting and self._waiting[0].stored[0] <= frame.index:
+            self._open.append(self._waiting.popleft())
+        for clip in self._open:
             region = clip.spec.region
             if region not in encoded:
                 encoded[region] = encode_frame(frame, *points[region], self._config)
@@ -81,10 +84,8 @@ class Assembler:
             if clip.spec.start_frame <= frame.index < clip.spec.end_frame:
                 clip.thumbs.append(np.asarray(thumb, np.uint8))
             if frame.index == clip.stored[1] - 1:
-                finished.append(clip)
-        for clip in finished:
-            self._sink.write(_row(clip))
-            self._clips.remove(clip)
+                self._sink.write(_row(clip))
+        self._open = [clip for clip in self._open if frame.index < clip.stored[1] - 1]
 
 
 def encode_frame(

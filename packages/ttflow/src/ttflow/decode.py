@@ -56,7 +56,9 @@ class DecodedFrame:
 
     def image(self, size: tuple[int, int] | None = None) -> Image:
         """(H, W, 3) uint8 RGB, rotated as displayed and resized by area; see `frames`."""
-        image: Image = np.asarray(self.raw.to_ndarray(format="rgb24"), np.uint8)
+        # One thread: PyAV starts a pool per frame otherwise, at many times the cost.
+        rgb = self.raw.reformat(format="rgb24", threads=1)
+        image: Image = np.asarray(rgb.to_ndarray(), np.uint8)
         if size is None and self.pixel_aspect:
             image = _resized(image, (image.shape[0], round(image.shape[1] * self.pixel_aspect)))
         # FFmpeg's angle is counterclockwise, as is rot90's.

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from ttdata.errors import InputError
+from ttflow.names import canonical_name
 
 Frames = UInt8[Tensor, "batch 3 height width"]
 Flow = Float[Tensor, "batch 2 height width"]
@@ -33,27 +33,6 @@ _DIS_PRESETS = {
     "dis-fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "dis-medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
-_ALIASES = {"dis": "dis-medium"}
-
-NAMES = (*_ALIASES, *_DIS_PRESETS, "farneback")
-"""What `create` knows."""
-
-
-def canonical_name(name: str) -> str:
-    """The full name of an estimator: `dis` is `dis-medium`.
-
-    Raises:
-        InputError: if the name is unknown; lists the known ones.
-    """
-    if name not in NAMES:
-        raise InputError(f"unknown flow estimator {name!r}; known: {', '.join(NAMES)}")
-    return _ALIASES.get(name, name)
-
-
-def uses_gpu(name: str) -> bool:
-    """Whether an estimator can run on a GPU; those of OpenCV run on the CPU only."""
-    canonical_name(name)
-    return False
 
 
 def create(name: str, device: str = "cpu") -> Estimator:

@@ -3,6 +3,7 @@
 Frames are 0-based, intervals half-open.
 """
 
+import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -104,6 +105,16 @@ def unions(intervals: Iterable[Interval], gap_frames: int = 0) -> list[Interval]
         else:
             merged.append((start, end))
     return merged
+
+
+def inside(index: int, intervals: Sequence[Interval]) -> bool:
+    """Whether a frame lies in one of the intervals, which are sorted and apart as of `unions`.
+
+    >>> inside(10, [(0, 10), (20, 30)]), inside(20, [(0, 10), (20, 30)])
+    (False, True)
+    """
+    position = bisect.bisect_right(intervals, index, key=lambda interval: interval[0])
+    return position > 0 and index < intervals[position - 1][1]
 
 
 def runs(stored: Iterable[Interval], total_frames: int, widen_frames: int = 20) -> list[Interval]:

@@ -22,7 +22,7 @@ from ttflow.assemble import Assembler
 from ttflow.decode import DecodedFrame, decoded
 from ttflow.flow import Estimator
 from ttflow.foreground import Foreground
-from ttflow.intervals import ClipSpec, Interval, VideoPlan, plan_video
+from ttflow.intervals import ClipSpec, Interval, VideoPlan, inside, plan_video, unions
 from ttflow.patches import quantize_flow
 from ttflow.roi import Region, Track, frame_centers
 from ttflow.schema import FLAG_NO_FLOW, FLAG_UNMASKED, FlowConfig
@@ -128,12 +128,13 @@ def _pass(
     counter = _Counter()
     working = working_frames(counter.count(decoded(path)), config, plan.runs)
     run = _Run(clips, plan, config, sink)
+    last_frames = {end - 1 for _, end in plan.runs}
     flow_frames = 0
     try:
         for motion in motions(working, plan.runs, estimator):
             run.push(motion)
             flow_frames += motion.has_successor
-            if any(motion.index == end - 1 for _, end in plan.runs):
+            if motion.index in last_frames:
                 run.finish()
         run.finish()
     finally:
@@ -184,26 +185,22 @@ def working_frames(
 def motions(
     frames: Iterator[WorkingFrame], runs: Sequence[Interval], estimator: Estimator
 ) -> Iterator[Motion]:
-    """Frames of the runs with their flow: pairs (t, t + 1), several at once where that is faster."""
+    """Frames of the runs with their flow: pairs (t, t + 1), in batches the estimator likes."""
     pending: list[tuple[WorkingFrame, WorkingFrame]] = []
     previous: WorkingFrame | None = None
     for frame in frames:
-        if previous is not None and _inside(previous.index, runs):
+        if previous is not None and inside(previous.index, runs):
             pending.append((previous, frame))
-            if len(pending) >= estimator.batch_size or not _inside(frame.index, runs):
+            if len(pending) >= estimator.batch_size or not inside(frame.index, runs):
                 yield from _with_flow(pending, estimator)
                 pending = []
         previous = frame
     yield from _with_flow(pending, estimator)
-    if previous is not None and _inside(previous.index, runs):
+    if previous is not None and inside(previous.index, runs):
         nothing = np.zeros((2, *previous.rgb.shape[:2]), np.float32)
         yield Motion(
             previous.index, previous.time_seconds, previous.rgb, previous.mask, nothing, False
         )
-
-
-def _inside(index: int, runs: Sequence[Interval]) -> bool:
-    return any(start <= index < end for start, end in runs)
 
 
 def _with_flow(
@@ -217,7 +214,7 @@ def _with_flow(
     )
     flows = estimator(first, second).cpu().numpy()
     for (frame, _), flow in zip(pairs, flows, strict=True):
-        masked = flow if frame.mask is None else flow * frame.mask
+        masked = flow if frame.mask is None else np.where(frame.mask, flow, np.float32(0))
         yield Motion(frame.index, frame.time_seconds, frame.rgb, frame.mask, masked)
 
 
@@ -228,7 +225,7 @@ class _Run:
         self, clips: Sequence[ClipSpec], plan: VideoPlan, config: FlowConfig, sink: Sink
     ) -> None:
         self._config = config
-        self._stored = plan.stored
+        self._stored = unions(plan.stored)
         self._regions: list[Region | None] = sorted(
             {clip.region for clip in clips}, key=lambda region: region or ()
         )
@@ -248,7 +245,7 @@ class _Run:
 
     def push(self, motion: Motion) -> None:
         """Add the next frame of the run."""
-        stored = _inside(motion.index, self._stored)
+        stored = inside(motion.index, self._stored)
         self._stored_flags.append(stored)
         if stored:
             flow = quantize_flow(motion.flow)

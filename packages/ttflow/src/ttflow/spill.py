@@ -53,11 +53,6 @@ class FrameQueue:
             self._write_at += self._file.write(np.ascontiguousarray(pixels).tobytes())
         self._spilled.append((frame.index, frame.time_seconds, frame.flags))
 
-    @property
-    def first_index(self) -> int:
-        """Index of the frame that `pop` would give."""
-        return self._head[0].index if self._head else self._spilled[0][0]
-
     def pop(self) -> StoredFrame:
         """Remove the first frame."""
         if self._head:

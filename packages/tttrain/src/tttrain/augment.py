@@ -101,7 +101,7 @@ def transform(
     """
     picture = rgb.permute(0, 1, 4, 2, 3)
     planes = torch.cat([picture.to(torch.float32) / 255.0, flow], dim=2)
-    clips, frames, channels = planes.shape[:3]
+    frames, channels = planes.shape[1:3]
     cut = centre_crop(planes, crop_hw)
     moved = [index for index, item in enumerate(draws) if item != IDENTITY]
     if moved:

@@ -124,7 +124,7 @@ def train_epoch(
     for batch in batches:
         optimizer.zero_grad(set_to_none=True)
         summed, right = _forward(model, batch, names)
-        (summed * (num_workers / batch.total)).backward()
+        (summed * (num_workers / batch.total)).backward()  # type: ignore[no-untyped-call]
         total = sum_over_workers([float(summed.detach()), float(right)])
         if not math.isfinite(total[0]):
             raise TrainingError(_describe(batch, total[0], n))

@@ -23,10 +23,10 @@ import ray.train.torch
 from ray.data import DataContext, Dataset
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
-from ttflow.ray_pipeline import read_clips
 
 from ttdata.errors import TTError
 from ttdata.files import write_json
+from ttflow.ray_pipeline import read_clips
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
 from tttrain.loop import TrainingError
@@ -88,7 +88,7 @@ def _cluster(num_workers: int) -> Iterator[None]:
         yield
         return
     logging.getLogger("ray").setLevel(logging.WARNING)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not os.environ.get("RAY_ADDRESS"):
         # A task that decodes needs a core beside the workers, or both would wait for ever.
         cores = max(available_cores(), num_workers + 1)

@@ -8,6 +8,7 @@ from ttdata.synth.plan import Event, VideoPlan
 from ttdata.synth.strokes import TOSS_SHARE, contact_share
 
 _FLIGHT_SECONDS = 0.4
+_VISIBLE = 0.15
 _GRAVITY = 9.81
 
 
@@ -29,12 +30,12 @@ def ball_track(
         if event.end_frame + flight < start or event.start_frame - flight >= stop:
             continue
         contact = _contact_frame(event)
-        after = (frames >= contact) & (frames < contact + flight)
+        after = (frames >= contact) & (frames < contact + _VISIBLE * flight)
         path[after] = _flight(plan, event, (frames[after] - contact) / flight)
         if str(event.label).startswith("Serve"):
             _toss(plan, event, figures[event.seat], frames, path)
         else:
-            before = (frames >= contact - flight) & (frames < contact)
+            before = (frames >= contact - _VISIBLE * flight) & (frames < contact)
             path[before] = _flight(plan, event, (contact - frames[before]) / flight)
     return path
 

@@ -23,7 +23,7 @@ class RobustSettings:
     """Rows and columns of blocks, each with one gain."""
     gain_limit: float = 1.25
     """A gain beyond this, or below its inverse, is occlusion and not flicker: it is clipped."""
-    warm_level: int = 2
+    warm_level: int = 1
     """Coarsest level of a warm start."""
     warm_outer_iterations: int = 2
     """Linearisations per level of a warm start."""

@@ -1,0 +1,114 @@
+"""Actions from gathered marks, and the labels their annotators agree on (SPEC 1.2, 1.3)."""
+
+import numpy as np
+import polars as pl
+
+from ttdata.filters import ORDER
+from ttdata.merge import assign_actions, consensus, marks_of
+from ttdata.overlaps import Marks, overlapping_pairs, time_overlap
+from ttdata.schema import Action, CurationConfig
+from ttdata.source import REGION
+from ttdata.tables import conform, empty
+
+_KEY = ["video_id", "start_frame", "end_frame"]
+
+
+def make_actions(
+    annotations: pl.DataFrame, config: CurationConfig
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The annotations with their `action_id`, and the actions they make, as Action rows.
+
+    Args:
+        annotations: rows as Annotation, in `ttdata.filters.ORDER`; only accepted ones count.
+
+    Returns:
+        Annotations in the same order, and actions sorted by video and interval.
+    """
+    marks = annotations.filter("accepted").sort(ORDER, nulls_last=True)
+    if marks.is_empty():
+        return annotations.with_columns(action_id=pl.lit(None, pl.String)), empty(Action)
+    numbers = assign_actions(marks, config.max_overlap)
+    numbered = marks.with_columns(action=pl.Series(numbers, dtype=pl.Int64))
+    bounds = _bounds(numbered, numbers).with_columns(interval_ids("action_id"))
+    members = numbered.sort("action", "annotation_id").group_by("action", maintain_order=True)
+    facts = members.agg(
+        num_annotators=pl.col("annotator_id").n_unique().cast(pl.Int64),
+        annotation_ids=pl.col("annotation_id"),
+        labels=pl.col("label"),
+        start_spread_frames=(pl.max("start_frame") - pl.min("start_frame")).cast(pl.Float64),
+        end_spread_frames=(pl.max("end_frame") - pl.min("end_frame")).cast(pl.Float64),
+        player_id=pl.col("player_id").drop_nulls().first(),
+    )
+    actions = (
+        bounds.join(facts, on="action")
+        .join(agreed_labels(numbered, config.agreement), on="action")
+        .pipe(judged)
+        .pipe(flag_overlaps, config.max_overlap)
+        .pipe(conform, Action)
+    )
+    ids = numbered.join(bounds.select("action", "action_id"), on="action")
+    ids = ids.select("annotation_id", "action_id")
+    return annotations.drop("action_id").join(
+        ids, on="annotation_id", how="left", maintain_order="left"
+    ), actions
+
+
+def _bounds(numbered: pl.DataFrame, numbers: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> pl.DataFrame:
+    """One row per action: video, consensus interval and region, sorted by them."""
+    annotator = numbered["annotator_id"].rank("dense").cast(pl.Int64).to_numpy()
+    centre = consensus(marks_of(numbered), annotator, numbers)
+    videos = numbered.group_by("action").agg(pl.first("video_id")).sort("action")
+    return videos.with_columns(
+        pl.Series("start_frame", centre.start),
+        pl.Series("end_frame", centre.end),
+        *(pl.Series(name, centre.region[:, i]).fill_nan(None) for i, name in enumerate(REGION)),
+    ).sort(*_KEY, *REGION, "action", nulls_last=True)
+
+
+def interval_ids(name: str) -> pl.Expr:
+    """`<video_id>@<start>-<end>`, with `#2` and on where rows share an interval, in row order."""
+    number = pl.int_range(1, pl.len() + 1).over(_KEY)
+    suffix = pl.when(number > 1).then(pl.format("#{}", number)).otherwise(pl.lit(""))
+    return pl.format("{}@{}-{}{}", "video_id", "start_frame", "end_frame", suffix).alias(name)
+
+
+def agreed_labels(numbered: pl.DataFrame, agreement: str) -> pl.DataFrame:
+    """`action`, `label`: the label the annotators agree on, null where they do not.
+
+    One annotator has one vote. Under unanimity every mark must say the same. Under majority an
+    annotator who contradicts himself has no vote, and a tie is no agreement.
+    """
+    by_action = numbered.group_by("action")
+    same = by_action.agg(
+        label=pl.when(pl.col("label").n_unique() == 1).then(pl.col("label").first())
+    )
+    if agreement == "unanimity":
+        return same
+    voters = numbered.group_by("action", "annotator_id").agg(
+        label=pl.when(pl.col("label").n_unique() == 1).then(pl.col("label").first())
+    )
+    votes = voters.drop_nulls("label").group_by("action", "label").agg(votes=pl.len())
+    most = votes.filter(pl.col("votes") == pl.col("votes").max().over("action"))
+    chosen = most.group_by("action").agg(
+        label=pl.when(pl.len() == 1).then(pl.col("label").first())
+    )
+    return same.select("action").join(chosen, on="action", how="left")
+
+
+def judged(actions: pl.DataFrame) -> pl.DataFrame:
+    """The actions with `status`: set aside where there is no label."""
+    agreed = pl.col("label").is_not_null()
+    status = pl.when(agreed).then(pl.lit("accepted")).otherwise(pl.lit("set_aside"))
+    return actions.with_columns(status=status)
+
+
+def flag_overlaps(actions: pl.DataFrame, max_overlap: float) -> pl.DataFrame:
+    """The actions, sorted, with `overlaps_other` where two of a video overlap by more."""
+    ordered = actions.sort(*_KEY, *REGION, nulls_last=True)
+    rows: Marks = marks_of(ordered)
+    first, second = overlapping_pairs(rows.video, rows.start, rows.end)
+    overlap, _ = time_overlap(rows.take(first), rows.take(second))
+    flags = np.zeros(ordered.height, np.bool_)
+    flags[first[overlap > max_overlap]] = True
+    flags[second[overlap > max_overlap]] = True
+    return ordered.with_columns(overlaps_other=pl.Series(flags, dtype=pl.Boolean))

@@ -1,0 +1,100 @@
+"""Negative proposals: what a video shows between its actions (SPEC 1.4)."""
+
+import polars as pl
+
+from ttdata.schema import CurationConfig
+
+_PROPOSAL = pl.Schema(
+    {
+        "video_id": pl.String(),
+        "start_frame": pl.Int64(),
+        "end_frame": pl.Int64(),
+        "shortened": pl.Boolean(),
+        "touches_rejected": pl.Boolean(),
+    }
+)
+
+
+def propose(
+    actions: pl.DataFrame, annotations: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig
+) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The negative proposals of all videos, and how many gaps were looked at and skipped.
+
+    Set-aside actions count: something happened there. A gap widened by `negative_widen_frames` on
+    each side must hold `window_frames`; one longer than `negative_max_seconds` (and than a window)
+    keeps its centre.
+
+    Args:
+        actions: rows as Action, of any status.
+        annotations: rows as Annotation; the rejected ones mark the proposals they touch.
+        videos: rows as Video.
+
+    Returns:
+        `video_id, start_frame, end_frame, shortened, touches_rejected`, sorted; and the counts
+        `gaps`, `gaps_too_short`, `negatives_proposed`.
+    """
+    if not config.negatives:
+        return _PROPOSAL.to_frame(), {"gaps": 0, "gaps_too_short": 0, "negatives_proposed": 0}
+    gaps = _gaps(actions, config)
+    long_enough = gaps.filter(pl.col("end_frame") - pl.col("start_frame") >= config.window_frames)
+    proposals = long_enough.pipe(_centres, videos, config).pipe(_touching, annotations)
+    counts = {
+        "gaps": gaps.height,
+        "gaps_too_short": gaps.height - long_enough.height,
+        "negatives_proposed": proposals.height,
+    }
+    return proposals.select(_PROPOSAL.names()).sort("video_id", "start_frame"), counts
+
+
+def _gaps(actions: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
+    """The widened gaps between consecutive actions of videos that hold enough of them."""
+    busy = actions.filter(pl.len().over("video_id") >= config.negative_min_actions)
+    ordered = busy.sort("video_id", "start_frame", "end_frame")
+    free_from = pl.col("end_frame").cum_max().shift(1).over("video_id")
+    widen = config.negative_widen_frames
+    return (
+        ordered.select("video_id", gap_start=free_from, gap_end="start_frame")
+        .filter(pl.col("gap_end") > pl.col("gap_start"))
+        .select(
+            "video_id", start_frame=pl.col("gap_start") - widen, end_frame=pl.col("gap_end") + widen
+        )
+    )
+
+
+def _centres(
+    gaps: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig
+) -> pl.DataFrame:
+    longest = (pl.col("fps") * config.negative_max_seconds + 1e-6).floor().cast(pl.Int64)
+    most = pl.max_horizontal(longest, pl.lit(config.window_frames, pl.Int64))
+    excess = pl.max_horizontal(pl.col("end_frame") - pl.col("start_frame") - most, pl.lit(0))
+    begin = pl.col("start_frame") + excess // 2
+    length = pl.col("end_frame") - pl.col("start_frame") - excess
+    return gaps.join(videos.select("video_id", "fps"), on="video_id", how="left").with_columns(
+        start_frame=begin, end_frame=begin + length, shortened=excess > 0
+    )
+
+
+def _touching(proposals: pl.DataFrame, annotations: pl.DataFrame) -> pl.DataFrame:
+    """Mark proposals that share a frame with a rejected annotation of positive length."""
+    rejected = (
+        annotations.filter(~pl.col("accepted") & (pl.col("end_frame") > pl.col("start_frame")))
+        .sort("start_frame")
+        .select(
+            "video_id",
+            rejected_start="start_frame",
+            # Of all that start before a proposal's end, the one that reaches furthest decides.
+            reach=pl.col("end_frame").cum_max().over("video_id"),
+        )
+    )
+    last = pl.col("end_frame") - 1
+    matched = proposals.with_columns(last_frame=last).sort("last_frame").join_asof(
+        rejected,
+        left_on="last_frame",
+        right_on="rejected_start",
+        by="video_id",
+        strategy="backward",
+        check_sortedness=False,
+    )
+    return matched.with_columns(
+        touches_rejected=(pl.col("reach") > pl.col("start_frame")).fill_null(False)
+    )

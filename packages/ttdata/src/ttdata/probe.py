@@ -1,0 +1,65 @@
+"""The facts of a video, read from the file itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from ttdata.errors import VideoError
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What a file says of its best video stream; size as shown, rotation applied."""
+
+    fps: float
+    num_frames: int
+    width: int
+    height: int
+
+
+def probe(path: Path) -> VideoFacts:
+    """Frame rate, number of frames and size of a video.
+
+    The frame count is the container's; where the header has none, the packets are counted without
+    decoding. One frame is decoded, so a file that opens but shows nothing is an error here.
+
+    Raises:
+        VideoError: if the file is missing, is no video, or yields no frame.
+    """
+    try:
+        # A plain string would let a name such as "-x.mp4" or "a:b.mp4" pass for something else.
+        with av.open(f"file:{path}") as container:
+            stream = container.streams.best("video")
+            if not isinstance(stream, VideoStream):
+                raise VideoError(f"{path}: has no video stream")
+            num_frames = stream.frames or _count_packets(path)
+            return _facts(path, container, stream, num_frames)
+    except (OSError, av.FFmpegError) as error:
+        raise VideoError(f"{path}: cannot be read as a video ({error.strerror or error})") from error
+
+
+def _facts(
+    path: Path, container: InputContainer, stream: VideoStream, num_frames: int
+) -> VideoFacts:
+    stream.thread_type = "NONE"
+    frame = next(container.decode(stream), None)
+    rate = stream.average_rate or stream.guessed_rate
+    if frame is None or num_frames < 1:
+        raise VideoError(f"{path}: opens as a video but yields no frame")
+    if not rate:
+        raise VideoError(f"{path}: states no frame rate")
+    width, height = frame.width, frame.height
+    if frame.rotation % 180:
+        width, height = height, width
+    return VideoFacts(float(rate), num_frames, width, height)
+
+
+def _count_packets(path: Path) -> int:
+    with av.open(f"file:{path}") as container:
+        stream = container.streams.best("video")
+        if stream is None:
+            return 0
+        return sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)

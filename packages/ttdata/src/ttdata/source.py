@@ -1,0 +1,145 @@
+"""What every annotation reader returns, and the reading of cells that hold anything."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from ttdata.errors import AnnotationError
+
+MARKS = pl.Schema(
+    {
+        "annotation_id": pl.String(),
+        "video_id": pl.String(),
+        "annotator_id": pl.String(),
+        "start_frame": pl.Int64(),
+        "end_frame": pl.Int64(),
+        "start_seconds": pl.Float64(),
+        "end_seconds": pl.Float64(),
+        "label": pl.String(),
+        "player_id": pl.String(),
+        "whole_file": pl.Boolean(),
+        "x_min": pl.Float64(),
+        "y_min": pl.Float64(),
+        "x_max": pl.Float64(),
+        "y_max": pl.Float64(),
+    }
+)
+"""Columns of marks as read: frames half-open, or seconds where a source has no frames; labels as
+spelt; `whole_file` where a mark means its whole file and the bounds are null; null where a cell
+held no number. The region is in fractions of the frame."""
+
+FILES = pl.Schema(
+    {
+        "video_id": pl.String(),
+        "path": pl.String(),
+        "fps": pl.Float64(),
+        "num_frames": pl.Int64(),
+        "width": pl.Int64(),
+        "height": pl.Int64(),
+        "player_id": pl.String(),
+        "session_id": pl.String(),
+        "given_split": pl.String(),
+    }
+)
+"""Columns of the video files of a source; the facts are null where the file itself tells them."""
+
+REGION = ("x_min", "y_min", "x_max", "y_max")
+_FLAGS = ("whole_file",)
+_IDS = ("annotation_id", "video_id", "annotator_id")
+_LARGEST_FRAME = 2**40
+"""Beyond any recording; larger numbers are typing errors and would overflow later."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source as read: `marks` as MARKS, `files` as FILES; `trimmed` when a file is a stroke."""
+
+    format: str
+    marks: pl.DataFrame
+    files: pl.DataFrame
+    trimmed: bool
+
+
+def complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """The schema's columns in its order and dtypes; absent ones are null, absent flags false.
+
+    A number cell that holds text, NaN or an infinity is null; a fraction of a frame is rounded half
+    up. Text is stripped in number cells and labels, and kept as it is in ids; a missing id is empty.
+
+    Raises:
+        AnnotationError: if a column holds nested or binary data.
+    """
+    for name, dtype in frame.schema.items():
+        if name in schema and (dtype.is_nested() or dtype == pl.Binary):
+            raise AnnotationError(f"column {name!r} holds {dtype}, expected text or numbers")
+    columns = []
+    for name, dtype in schema.items():
+        if name not in frame.columns:
+            fill: object = False if name in _FLAGS else "" if name in _IDS else None
+            columns.append(pl.lit(fill, dtype=dtype).alias(name))
+        else:
+            columns.append(_cell(name, dtype, frame.schema[name] == pl.String))
+    return frame.with_columns(columns).select(schema.names())
+
+
+def _cell(name: str, dtype: pl.DataType, is_text: bool) -> pl.Expr:
+    column = pl.col(name)
+    if name in _FLAGS:
+        return column.cast(pl.Boolean).fill_null(False)
+    if name in _IDS:
+        return column.cast(pl.String).fill_null("")
+    if dtype == pl.String:
+        text = column.cast(pl.String)
+        if name == "label":
+            text = text.str.strip_chars()
+        return pl.when(text != "").then(text).alias(name)
+    value = (column.str.strip_chars() if is_text else column).cast(pl.Float64, strict=False)
+    if dtype != pl.Int64:
+        return pl.when(value.is_finite()).then(value).alias(name)
+    # The inner choice keeps the cast from meeting a number that no Int64 holds.
+    usable = value.is_finite() & (value.abs() <= _LARGEST_FRAME)
+    frames = pl.when(usable).then(value + 0.5).floor().cast(pl.Int64)
+    return frames.alias(name)
+
+
+def read_text_table(path: Path) -> pl.DataFrame:
+    """A CSV (UTF-8, comma) or Parquet file; CSV cells stay text, header names are stripped.
+
+    Raises:
+        AnnotationError: if the file is missing, empty, not UTF-8, ragged or no such table.
+    """
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            frame = pl.read_parquet(path)
+        else:
+            frame = pl.read_csv(path, infer_schema=False, encoding="utf8")
+    except pl.exceptions.NoDataError as error:
+        raise AnnotationError(f"{path}: is empty, expected a header line and rows") from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise AnnotationError(f"{path}: cannot be read as a table ({reason})") from error
+    names = [name.strip().lstrip("\ufeff") for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise AnnotationError(f"{path}: column {twice[0]!r} is there twice")
+    return frame.rename(dict(zip(frame.columns, names, strict=True)))
+
+
+def require_columns(path: Path, frame: pl.DataFrame, names: Iterable[str]) -> None:
+    """Raise AnnotationError, naming file and columns, unless the frame has all of them."""
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        found = ", ".join(frame.columns)
+        raise AnnotationError(
+            f"{path}: no column {', '.join(missing)}; expected {', '.join(names)}; found {found}"
+        )
+
+
+def completed_table(path: Path, frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """`complete`, with the file's name in its error."""
+    try:
+        return complete(frame, schema)
+    except AnnotationError as error:
+        raise AnnotationError(f"{path}: {error}") from error

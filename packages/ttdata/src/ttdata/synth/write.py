@@ -1,0 +1,300 @@
+"""Writes a synthetic source: videos, the crowd's annotations, and the truth."""
+
+import csv
+import io
+import json
+import logging
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from ttdata.console import track
+from ttdata.errors import InputError, TTError
+from ttdata.files import write_json, write_text
+from ttdata.settings import load_config, override
+from ttdata.synth.config import SynthConfig
+from ttdata.synth.plan import VideoPlan, plan_video
+
+logger = logging.getLogger(__name__)
+
+SYNTH_VERSION = 1
+_STALE_SECONDS = 3600
+_REGION = ("x_min", "y_min", "x_max", "y_max")
+
+
+def run_synth(
+    out: Path,
+    config_path: Path | None = None,
+    options: Mapping[str, object] | None = None,
+    overrides: Iterable[str] = (),
+) -> SynthConfig:
+    """What `ttdata synth` does: a configuration from its options, then `write_source`.
+
+    Args:
+        out: the folder to write.
+        config_path: a JSON file with a SynthConfig; None: the defaults.
+        options: fields of SynthConfig by name; None values are left out. `size` may be a text
+            `WxH`, and `strokes` labels separated by commas.
+        overrides: `key=value` texts, applied last.
+
+    Returns:
+        The configuration used.
+
+    Raises:
+        InputError: if a value does not fit, or the folder holds another source.
+    """
+    pairs = [pair for name, value in (options or {}).items() for pair in _option(name, value)]
+    config = override(load_config(SynthConfig, config_path, pairs), overrides)
+    write_source(out, config)
+    return config
+
+
+def _option(name: str, value: object) -> list[str]:
+    if value is None:
+        return []
+    if name == "size":
+        width, height = parse_size(str(value))
+        return [f"width={width}", f"height={height}"]
+    if name == "strokes" and isinstance(value, str):
+        value = [label.strip() for label in value.split(",") if label.strip()]
+    return [f"{name}={json.dumps(value)}"]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels from `WxH`.
+
+    >>> parse_size("640x360")
+    (640, 360)
+    """
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise InputError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, such as 640x360")
+    return int(width), int(height)
+
+
+def write_source(out: Path, config: SynthConfig, num_workers: int | None = None) -> None:
+    """Write a source folder: `videos/`, `videos.csv`, `annotations.csv`, truth and settings.
+
+    Files: `synth.json` (configuration, versions), `taxonomy.json`, `videos.csv`,
+    `annotations.csv` (what the crowd says), `truth.csv` (what happened), `truth_events.csv` (what
+    each annotator did with each stroke, see `crowd.PlantedError`), `videos/<video_id>.mp4`.
+    Videos that are there are kept, so a broken run continues; each appears whole or not at all.
+    The same configuration gives the same tables and pixels with any number of processes.
+
+    Args:
+        out: the folder; made when missing.
+        config: what to make.
+        num_workers: processes that render; None: one per core.
+
+    Raises:
+        InputError: if the folder holds a source of another configuration, or other files.
+        TTError: if a rendering process dies.
+    """
+    _claim(out, config)
+    plans = [plan_video(config, index) for index in range(config.num_videos)]
+    _write_tables(out, config, plans)
+    _remove_stale(out)
+    missing = [plan.index for plan in plans if not _video_path(out, plan).is_file()]
+    if len(missing) < len(plans):
+        logger.info("%d of %d videos are there already", len(plans) - len(missing), len(plans))
+    workers = min(num_workers or os.cpu_count() or 1, len(missing))
+    if workers <= 1:
+        for index in track(missing, "rendering videos"):
+            _render_video(out, config, index)
+    else:
+        _render_parallel(out, config, missing, workers)
+
+
+def _claim(out: Path, config: SynthConfig) -> None:
+    """Make the folder ours, or refuse one that holds something else."""
+    marker = out / "synth.json"
+    wanted = json.loads(config.model_dump_json())
+    if not marker.exists():
+        if out.is_dir() and any(not item.name.endswith(".tmp") for item in out.iterdir()):
+            raise InputError(f"{out}: not empty, and no source that synth wrote; name a new folder")
+        versions = {name: _version(name) for name in ("ttdata", "av", "numpy", "opencv")}
+        record = {"schema_version": SYNTH_VERSION, "config": wanted, "versions": versions}
+        write_json(marker, record)
+        return
+    try:
+        found = json.loads(marker.read_text(encoding="utf-8"))
+        version, stored = found["schema_version"], found["config"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{marker}: not a readable synth.json ({error})") from error
+    if version != SYNTH_VERSION:
+        raise InputError(f"{marker}: schema version {version}, expected {SYNTH_VERSION}")
+    if stored != wanted:
+        raise InputError(
+            f"{out}: made with another configuration ({'; '.join(_differences(stored, wanted))}); "
+            "name a new folder, or remove this one"
+        )
+
+
+def _differences(stored: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
+    names = sorted(stored.keys() | wanted.keys())
+    found = []
+    for name in names:
+        old, new = stored.get(name), wanted.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += [f"{name}.{item}" for item in _differences(old, new)]
+        elif old != new:
+            found.append(f"{name}: there {old!r}, now {new!r}")
+    return found
+
+
+def _version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    if name == "opencv":
+        import cv2
+
+        return str(cv2.__version__)
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _remove_stale(out: Path) -> None:
+    """Remove what an interrupted run left half written, unless another may still be writing it."""
+    for folder in (out, out / "videos"):
+        for leftover in folder.glob(".*.tmp"):
+            try:
+                if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
+                    leftover.unlink()
+            except FileNotFoundError:
+                continue
+
+
+def _video_path(out: Path, plan: VideoPlan) -> Path:
+    return out / "videos" / f"{plan.video_id}.mp4"
+
+
+def _render_video(out: Path, config: SynthConfig, index: int) -> None:
+    import cv2
+
+    from ttdata.synth.encode import encode
+    from ttdata.synth.render import render
+
+    plan = plan_video(config, index)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        frames = (frame.rgb for frame in render(plan, with_truth=False))
+        encode(_video_path(out, plan), frames, config)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _render_parallel(out: Path, config: SynthConfig, missing: Sequence[int], workers: int) -> None:
+    # Fresh processes: a fork would copy the locks of whatever threads are running here.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_follow_parent) as pool:
+        jobs = [pool.submit(_render_video, out, config, index) for index in missing]
+        try:
+            for job in track(as_completed(jobs), "rendering videos", total=len(jobs)):
+                job.result()
+        except BrokenProcessPool as error:
+            raise TTError(f"{out}: a rendering process died; the same command continues") from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _follow_parent() -> None:
+    """End this process when its parent dies, even by a kill that leaves it no time to say so."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _write_tables(out: Path, config: SynthConfig, plans: Sequence[VideoPlan]) -> None:
+    tables = {"videos.csv": _videos(plans), "truth.csv": _truth(plans)}
+    tables["annotations.csv"], tables["truth_events.csv"] = _annotations(config, plans)
+    tables["taxonomy.json"] = config.taxonomy.model_dump_json(indent=2) + "\n"
+    for name, text in tables.items():
+        path = out / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _videos(plans: Sequence[VideoPlan]) -> str:
+    header = (
+        *("video_id", "fps", "num_frames", "width", "height"),
+        *("path", "player_id", "session_id"),
+    )  # fmt: skip
+    return _csv(
+        header,
+        (
+            (
+                *(plan.video_id, plan.config.fps, plan.num_frames),
+                *(plan.config.width, plan.config.height, f"videos/{plan.video_id}.mp4"),
+                *(plan.player_id or "", plan.session_id),
+            )
+            for plan in plans
+        ),
+    )
+
+
+def _truth(plans: Sequence[VideoPlan]) -> str:
+    header = ("video_id", "start_frame", "end_frame", "label", "player_id", *_REGION)
+    return _csv(
+        header,
+        (
+            (
+                *(plan.video_id, stroke.start_frame, stroke.end_frame, stroke.label),
+                *(plan.seats[stroke.seat].player.player_id, *plan.region(stroke.seat)),
+            )
+            for plan in plans
+            for stroke in plan.strokes
+        ),
+    )
+
+
+def _annotations(config: SynthConfig, plans: Sequence[VideoPlan]) -> tuple[str, str]:
+    """The crowd's table, and beside it what was planted in it."""
+    from ttdata.synth.crowd import annotate, is_variant
+
+    two = config.players_per_video == 2
+    marks, events = [], []
+    for plan in plans:
+        for mark in annotate(plan):
+            player_id = plan.seats[mark.stroke.seat].player.player_id
+            annotation_id = ""
+            if mark.start_frame is not None:
+                annotation_id = f"a{len(marks):06d}"
+                span = (mark.start_frame, mark.end_frame, mark.label)
+                row = (annotation_id, plan.video_id, mark.annotator_id, *span)
+                marks.append((*row, player_id, *(mark.region or ())) if two else row)
+            stroke = mark.stroke
+            events.append(
+                (
+                    *(annotation_id, plan.video_id, mark.annotator_id, mark.planted_error),
+                    *(stroke.start_frame, stroke.end_frame, stroke.label, player_id),
+                    "true" if is_variant(mark.label) else "false",
+                )
+            )
+    header = ("annotation_id", "video_id", "annotator_id", "start_frame", "end_frame", "label")
+    event_header = (
+        *("annotation_id", "video_id", "annotator_id", "planted_error"),
+        *("true_start_frame", "true_end_frame", "true_label", "player_id", "spelling_variant"),
+    )
+    extra = ("player_id", *_REGION) if two else ()
+    return _csv((*header, *extra), marks), _csv(event_header, events)

@@ -1,0 +1,5 @@
+"""`python -m ttflow` is the command `ttflow`."""
+
+from ttflow.cli import main
+
+main()

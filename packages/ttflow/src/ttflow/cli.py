@@ -1,0 +1,77 @@
+"""The command line `ttflow`: parses, calls one function, prints."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ttdata.console import run
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="From curated videos to clip shards: flow, foreground, region of interest.",
+)
+
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
+]
+
+
+@app.command()
+def extract(
+    dataset: Annotated[Path, typer.Argument(help="Folder that `ttdata curate` wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="Shards folder.")],
+    estimator: Annotated[str | None, typer.Option(help="Optical flow method.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Videos at once.")] = None,
+    config: Annotated[Path | None, typer.Option(help="JSON file of settings.")] = None,
+    sets: Sets = None,
+) -> None:
+    """Compute the clip shards of a dataset; what is finished is left alone."""
+    from ttflow.extract import extract as work
+    from ttflow.extract import resolve_config
+
+    settings = resolve_config(config, estimator, sets or [])
+    summary = work(dataset, out, settings, workers=workers, device=device)
+    typer.echo(summary.line)
+
+
+@app.command()
+def verify(
+    shards: Annotated[Path, typer.Argument(help="Shards folder.")],
+    deep: Annotated[bool, typer.Option("--deep", help="Also hash and decode everything.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Check every file and count of a shards folder; exit code 1 if there are problems."""
+    from ttflow.verify import verify as work
+
+    report = work(shards, deep)
+    typer.echo(report.to_json() if as_json else report.text)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def view(
+    source: Annotated[Path, typer.Argument(help="Shards folder, or a video file.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")],
+    clip: Annotated[str | None, typer.Option(help="Clip of the shards.")] = None,
+    frame: Annotated[int | None, typer.Option(min=0, help="Frame of the video.")] = None,
+    sets: Sets = None,
+) -> None:
+    """Draw frame, flow, mask, filtered flow and the ROI track; of shards also a contact sheet."""
+    from ttflow.view import view as work
+
+    for path in work(source, out, clip_id=clip, frame=frame, overrides=sets or []):
+        typer.echo(str(path))
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 the work failed, 2 wrong usage or input."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()

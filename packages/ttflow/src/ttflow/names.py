@@ -1,0 +1,25 @@
+"""Names of the flow estimators; `flow` makes them. Importing this costs nothing."""
+
+from ttdata.errors import InputError
+
+_ALIASES = {"dis": "dis-medium"}
+
+NAMES = (*_ALIASES, "dis-ultrafast", "dis-fast", "dis-medium", "farneback")
+"""What `flow.create` knows."""
+
+
+def canonical_name(name: str) -> str:
+    """The full name of an estimator: `dis` is `dis-medium`.
+
+    Raises:
+        InputError: if the name is unknown; lists the known ones.
+    """
+    if name not in NAMES:
+        raise InputError(f"unknown flow estimator {name!r}; known: {', '.join(NAMES)}")
+    return _ALIASES.get(name, name)
+
+
+def uses_gpu(name: str) -> bool:
+    """Whether an estimator can run on a GPU; those of OpenCV run on the CPU only."""
+    canonical_name(name)
+    return False

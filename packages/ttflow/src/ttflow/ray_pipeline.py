@@ -1,0 +1,138 @@
+"""The two Ray Data pipelines: videos to shards, and shards to rows. No arithmetic here.
+
+Tasks, not actors: a decoder that crashes hard then costs a retry of one video.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+
+from ttflow.jobs import Job, Outcome, run_job
+from ttflow.layout import arrow_schema
+from ttflow.schema import ClipRecord
+from ttflow.shards import PIXEL_COLUMNS, Location, open_shards, read_rows
+
+_MAX_RETRIES = 2
+_BLOCK_BYTES = 16 << 20
+_CLIPS_PER_TASK = 8
+_OBJECT_STORE_BYTES = 256 << 20
+
+
+@contextmanager
+def cluster(workers: int | None = None) -> Iterator[None]:
+    """A Ray to work on: one that is connected, the one RAY_ADDRESS names, or an embedded one."""
+    if ray.is_initialized():
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    own = (
+        {}
+        if address
+        else {
+            "num_cpus": workers or os.cpu_count(),
+            "object_store_memory": _OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+        }
+    )
+    # "local" starts a cluster of our own whatever address an earlier one left behind.
+    ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **own)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def run_jobs(jobs: Sequence[Job], workers: int | None = None) -> Iterator[Outcome]:
+    """Run the jobs, each in a task of its own; outcomes come as they are ready.
+
+    A job whose process dies is tried again twice, then it has no outcome.
+    """
+    with cluster(workers):
+        _quiet()
+        items = [{"job": job.model_dump_json()} for job in jobs]
+        videos = ray.data.from_items(items, override_num_blocks=len(items))
+        num_gpus = 1 if jobs[0].device == "cuda" else None
+        outcomes = videos.map(
+            _run_row, num_cpus=1, num_gpus=num_gpus, ray_remote_args_fn=_bounded_retries
+        )
+        outcomes.context.max_errored_blocks = -1
+        for row in outcomes.iter_rows():
+            yield Outcome.model_validate_json(row["outcome"])
+
+
+def _bounded_retries() -> dict[str, Any]:
+    """A task that crashes hard would be tried for ever."""
+    return {"max_retries": _MAX_RETRIES}
+
+
+def _run_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {"outcome": run_job(Job.model_validate_json(row["job"])).model_dump_json()}
+
+
+def _quiet() -> None:
+    import logging
+
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+
+
+def read_clips(
+    path: Path | str,
+    clip_ids: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+) -> ray.data.Dataset:
+    """The clips of a shards folder as a Ray Dataset, one row per clip, typed by `ClipRow`.
+
+    Rows are read when they are consumed, a few at a time, in the given order.
+
+    Args:
+        path: the folder.
+        clip_ids: which clips, in this order; None: all, in the order of `clips.parquet`.
+        columns: those of `PartRow` to read; the columns of `ClipRecord` are always there.
+
+    Raises:
+        ShardError: if the folder or a clip is missing.
+    """
+    shards = open_shards(path)
+    wanted = list(shards.clips["clip_id"]) if clip_ids is None else list(clip_ids)
+    pixels = [name for name in PIXEL_COLUMNS if columns is None or name in columns]
+    rows = []
+    for clip_id in wanted:
+        location = shards.location(clip_id)
+        where = {"part": str(location.part), "row_group": location.row_group}
+        rows.append(shards.record(clip_id) | where)
+    places = pa.schema([("part", pa.string()), ("row_group", pa.int64())])
+    schema = pa.unify_schemas([arrow_schema(ClipRecord), places])
+    tables = [
+        pa.Table.from_pylist(rows[start : start + _CLIPS_PER_TASK], schema=schema)
+        for start in range(0, len(rows), _CLIPS_PER_TASK)
+    ]
+    source = ray.data.from_arrow(tables or [schema.empty_table()])
+    source.context.execution_options.preserve_order = True
+    source.context.target_max_block_size = _BLOCK_BYTES
+    return source.map_batches(
+        _with_pixels,
+        batch_size=1,
+        batch_format="pyarrow",
+        fn_kwargs={"columns": pixels},
+        zero_copy_batch=True,
+    )
+
+
+def _with_pixels(batch: pa.Table, columns: list[str]) -> pa.Table:
+    """Replace the place of each row's pixels by the pixels."""
+    places = batch.select(["part", "row_group"]).to_pylist()
+    read = [read_rows(Location(Path(p["part"]), p["row_group"]), columns) for p in places]
+    pixels = pa.concat_tables(read)
+    result = batch.drop_columns(["part", "row_group"])
+    for name in columns:
+        result = result.append_column(name, pixels.column(name))
+    return result

@@ -1,0 +1,204 @@
+"""The loop learns, keeps the best, stops on nonsense, and goes on as if never interrupted."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from ttdata.errors import InputError, TTError, VersionError
+from tttrain import checkpoint as checkpoints
+from tttrain.checkpoint import Checkpoint
+from tttrain.config import Milestone, TrainConfig
+from tttrain.loop import (
+    Batch,
+    Best,
+    Score,
+    TrainingError,
+    learning_rate_at,
+    make_optimizer,
+    momentum_at,
+    set_epoch,
+    train_epoch,
+    validate,
+)
+from tttrain.recipes import RECIPES, siamese
+
+NAMES = ("rgb", "flow")
+
+
+class Linear(nn.Module):
+    """Logits from a linear layer on flattened rgb and flow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(5 * 8, 4)
+
+    def forward(self, rgb: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
+        return self.layer(torch.cat([rgb, flow], dim=1).flatten(1))
+
+
+def samples(count: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    inputs = {
+        "rgb": torch.rand((count, 3, 2, 2, 2), generator=generator),
+        "flow": torch.rand((count, 2, 2, 2, 2), generator=generator),
+    }
+    return inputs, torch.arange(count) % 4
+
+
+def batch(first: int, last: int, total: int | None = None) -> Batch:
+    inputs, labels = samples(8)
+    return Batch(
+        [f"clip {index}" for index in range(first, last)],
+        {name: value[first:last] for name, value in inputs.items()},
+        labels[first:last],
+        last - first if total is None else total,
+    )
+
+
+def test_linear_model_overfits_eight_samples() -> None:
+    config = TrainConfig(learning_rate=0.5, momentum=0.9, weight_decay=0.0)
+    model = Linear()
+    optimizer = make_optimizer(model, config)
+    for _ in range(200):
+        score = train_epoch(model, [batch(0, 4), batch(4, 8)], optimizer, config, NAMES)
+    assert score.n == 8
+    assert score.correct == 8
+    assert score.loss < 0.05
+    assert validate(model, [batch(0, 8)], NAMES).accuracy == 1.0
+
+
+def test_step_follows_the_mean_over_the_global_batch() -> None:
+    """Two workers' gradients, averaged, are the gradient of one worker's batch; ragged too."""
+    config = TrainConfig(learning_rate=1.0, momentum=0.0, momentum_milestones=(), weight_decay=0.0)
+
+    def step(part: Batch, workers: int) -> list[torch.Tensor]:
+        model = Linear()
+        before = [value.detach().clone() for value in model.parameters()]
+        train_epoch(model, [part], make_optimizer(model, config), config, NAMES, workers)
+        return [b - a.detach() for a, b in zip(model.parameters(), before, strict=True)]
+
+    whole = step(batch(0, 3), 1)
+    first, second = step(batch(0, 2, total=3), 2), step(batch(2, 3, total=3), 2)
+    for one, a, b in zip(whole, first, second, strict=True):
+        assert torch.allclose(one, (a + b) / 2, atol=1e-6)
+    inputs = {name: value[:1] * 0 for name, value in samples(8)[0].items()}
+    idle = step(Batch([], inputs, torch.tensor([0]), 3), 2)
+    assert all(float(value.abs().max()) == 0 for value in idle)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_clips() -> None:
+    broken = batch(2, 4)
+    broken.inputs["flow"][0] = math.nan
+    model, config = Linear(), TrainConfig()
+    before = model.layer.weight.detach().clone()
+    with pytest.raises(TrainingError, match=r"loss is nan after 0 clips .* clip 2, clip 3"):
+        train_epoch(model, [broken], make_optimizer(model, config), config, NAMES)
+    assert torch.equal(model.layer.weight, before)
+
+
+def test_the_papers_schedule() -> None:
+    config = siamese()
+    expected = {0: 0.5, 999: 0.5, 1000: 0.1, 1499: 0.1, 1500: 0.05, 1999: 0.05}
+    assert {epoch: momentum_at(config, epoch) for epoch in expected} == expected
+    optimizer = make_optimizer(Linear(), config)
+    set_epoch(optimizer, config, 1200)
+    (group,) = optimizer.param_groups
+    assert group["nesterov"]
+    assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.001, 0.1, 0.005)
+    assert RECIPES["rgb"]().learning_rate == RECIPES["early"]().learning_rate == 0.01
+    assert (config.batch_size, config.epochs, config.clip_shape) == (10, 2000, (100, 120, 120))
+
+
+def test_cosine_and_warmup() -> None:
+    config = TrainConfig(learning_rate=0.8, learning_rate_decay="cosine", warmup_epochs=3, epochs=7)
+    rates = [learning_rate_at(config, epoch) for epoch in range(7)]
+    half = math.sqrt(0.5)
+    expected = [0.2, 0.4, 0.6, 0.8, 0.4 * (1 + half), 0.4, 0.4 * (1 - half)]
+    assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "loss", "better"),
+    [(0.6, 9.0, True), (0.5, 0.9, True), (0.5, 1.0, False), (0.5, 1.1, False), (0.4, 0.1, False)],
+)
+def test_best_weights(accuracy: float, loss: float, better: bool) -> None:
+    """Higher accuracy, then lower loss; of equals the earlier epoch stays."""
+    best = Best(3, 0.5, 1.0, {})
+    assert best.beaten_by(Score(loss, round(accuracy * 10), 10)) is better
+
+
+def test_validation_counts_each_clip_once() -> None:
+    score = validate(Linear(), [batch(0, 5), batch(5, 8)], NAMES)
+    whole = validate(Linear(), [batch(0, 8)], NAMES)
+    assert score.n == whole.n == 8
+    assert score.correct == whole.correct
+    assert score.loss == pytest.approx(whole.loss, abs=1e-6)
+    assert validate(Linear(), [], NAMES) == Score(0.0, 0, 0)
+
+
+def checkpoint(epochs_done: int, best: Best | None = None) -> Checkpoint:
+    model, config = Linear(), TrainConfig()
+    optimizer = make_optimizer(model, config)
+    train_epoch(model, [batch(0, 4)], optimizer, config, NAMES)
+    return Checkpoint("abc", epochs_done, model.state_dict(), optimizer.state_dict(), best)
+
+
+def test_checkpoint_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    assert checkpoints.load(path, "abc") is None
+    original = checkpoint(4, Best(2, 0.5, 1.25, {"w": torch.arange(3.0)}))
+    checkpoints.save(path, original)
+    found = checkpoints.load(path, "abc")
+    assert found is not None
+    assert found.epochs_done == 4
+    assert found.weights.keys() == original.weights.keys()
+    assert all(torch.equal(found.weights[key], original.weights[key]) for key in found.weights)
+    momentum = found.optimizer["state"][0]["momentum_buffer"]
+    assert torch.equal(momentum, original.optimizer["state"][0]["momentum_buffer"])
+    assert found.best is not None
+    assert (found.best.epoch, found.best.accuracy, found.best.loss) == (2, 0.5, 1.25)
+    assert [item.name for item in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_unusable_checkpoints_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    checkpoints.save(path, checkpoint(1))
+    with pytest.raises(InputError, match="of configuration abc, expected other"):
+        checkpoints.load(path, "other")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        checkpoints.load(path, "abc")
+    torch.save({"schema_version": 99, "result_hash": "abc"}, path)
+    with pytest.raises(VersionError, match="schema version 99"):
+        checkpoints.load(path, "abc")
+
+
+def test_writer_writes_beside_and_reports_errors(tmp_path: Path) -> None:
+    writer = checkpoints.Writer(tmp_path / "checkpoint.pt", 0.0)
+    assert writer.due()
+    writer.submit(checkpoint(1))
+    writer.submit(checkpoint(2))
+    writer.wait()
+    found = checkpoints.load(tmp_path / "checkpoint.pt", "abc")
+    assert found is not None
+    assert found.epochs_done == 2
+    assert not checkpoints.Writer(tmp_path / "checkpoint.pt", 5.0).due()
+    (tmp_path / "file").write_text("")
+    failing = checkpoints.Writer(tmp_path / "file" / "checkpoint.pt", 0.0)
+    failing.submit(checkpoint(1))
+    with pytest.raises(OSError, match="file"):
+        failing.wait()
+
+
+def test_configuration_is_checked() -> None:
+    with pytest.raises(ValueError, match="must rise by epoch"):
+        TrainConfig(momentum_milestones=(Milestone(epoch=5, value=0.1),) * 2)
+    with pytest.raises(ValueError, match="at least 8"):
+        TrainConfig(clip_shape=(4, 16, 16))
+    assert TrainConfig(num_workers=2).result_hash() == TrainConfig().result_hash()
+    assert TrainConfig(seed=1).result_hash() != TrainConfig().result_hash()
+    assert issubclass(TrainingError, TTError)

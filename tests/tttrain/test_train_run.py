@@ -1,0 +1,252 @@
+"""A run in this process, without a cluster: folder, resuming, testing, report."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+import tttrain
+from ttdata.errors import InputError, VersionError
+from ttdata.settings import load_config
+from tttrain import fitting
+from tttrain.config import AugmentConfig, TrainConfig
+from tttrain.data import ShardSource, open_data
+from tttrain.evaluation import evaluate
+from tttrain.recipes import RECIPES, describe, resolve
+from tttrain.run import Run, RunInfo, differences
+from tttrain.summary import summary
+from tttrain.training import Trainer, Worker
+
+CONFIG = TrainConfig(
+    epochs=4,
+    batch_size=5,
+    learning_rate=0.02,
+    momentum=0.9,
+    momentum_milestones=(),
+    weight_decay=0.0,
+    gradient_clip=1.0,
+    torch_threads=1,
+    checkpoint_minutes=0,
+)
+
+
+def train_here(run: Run, info: RunInfo) -> None:
+    """Stands in for the cluster: one worker, in this process."""
+    config = info.resolved if hasattr(info, "resolved") else info
+    data = open_data(Path(run.info().data))
+    assert config.clip_shape is not None
+    Trainer(run, data.clips, ShardSource(data, config.clip_shape[0]), Worker()).train(
+        lambda _: None
+    )
+
+
+@pytest.fixture
+def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "_launch", train_here)
+
+
+@pytest.fixture
+def run(shards: Path, tmp_path: Path, no_cluster: None) -> Run:
+    return fitting.fit(CONFIG, shards, tmp_path / "run")
+
+
+TIMING = {"seconds", "clips_per_second"}
+
+
+def losses(run: Run) -> list[dict[str, Any]]:
+    return [{k: v for k, v in entry.items() if k not in TIMING} for entry in run.metrics()]
+
+
+def test_run_folder(run: Run, shards: Path) -> None:
+    info = run.info()
+    assert info.state == "finished"
+    assert info.config == CONFIG
+    assert info.resolved.clip_shape == (8, 16, 16)
+    assert info.resolved.data_path == "resident"
+    assert info.num_clips == {"train": 12, "validation": 6, "test": 6}
+    assert [entry["epoch"] for entry in run.metrics()] == [0, 1, 2, 3]
+    assert {"torch", "ray", "tttrain", "python"} <= info.versions.keys()
+    config = json.loads((run.model_folder / "config.json").read_text())
+    assert "down" in json.dumps(config)
+
+
+def test_same_seed_same_bytes_and_other_seed_other_losses(
+    run: Run, shards: Path, tmp_path: Path
+) -> None:
+    again = fitting.fit(CONFIG, shards, tmp_path / "again")
+    assert losses(again) == losses(run)
+    for name in ("model.safetensors", "config.json"):
+        assert (again.model_folder / name).read_bytes() == (run.model_folder / name).read_bytes()
+    other = fitting.fit(CONFIG.model_copy(update={"seed": 1}), shards, tmp_path / "other")
+    assert losses(other) != losses(run)
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 3])
+def test_interrupted_run_goes_on_as_if_never_stopped(
+    run: Run, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    """Stops between a line of metrics and the checkpoint that belongs to it."""
+    real = Run.append_metrics
+
+    def stop(self: Run, entry: dict[str, Any]) -> None:
+        real(self, entry)
+        if entry["epoch"] == stop_after:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "append_metrics", stop)
+    with pytest.raises(KeyboardInterrupt):
+        fitting.fit(CONFIG, shards, tmp_path / "killed")
+    monkeypatch.setattr(Run, "append_metrics", real)
+    killed = Run(tmp_path / "killed")
+    assert killed.info().state == "training"
+    with killed.metrics_path.open("a") as handle:
+        handle.write('{"epoch": 7, "trai')
+    fitting.fit(CONFIG, shards, killed.folder)
+    assert losses(killed) == losses(run)
+    expected = load_file(run.model_folder / "model.safetensors")
+    found = load_file(killed.model_folder / "model.safetensors")
+    assert all((found[name] == expected[name]).all() for name in expected)
+
+
+def test_finished_run_is_left_alone(
+    run: Run, shards: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*") if path.is_file()}
+    with caplog.at_level("INFO"):
+        fitting.fit(CONFIG, shards, run.folder)
+    assert "finished; nothing to do" in caplog.text
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    # How it is computed may change, what is computed may not.
+    fitting.fit(CONFIG.model_copy(update={"num_workers": 2}), shards, run.folder)
+    with pytest.raises(InputError, match=r"learning_rate 0\.02, now 0\.5"):
+        fitting.fit(CONFIG.model_copy(update={"learning_rate": 0.5}), shards, run.folder)
+
+
+def test_other_data_are_refused(run: Run, tmp_path: Path) -> None:
+    from ttdata.tables import read_table, write_table
+    from ttflow.schema import ClipRecord
+
+    shards = tmp_path / "relabelled"
+    shutil.copytree(run.info().data, shards)
+    clips = read_table(shards / "clips.parquet", ClipRecord)
+    labels = clips["label"].to_list()
+    labels[0] = next(name for name in run.info().classes if name != labels[0])
+    write_table(
+        clips.with_columns(clips["label"].scatter(0, labels[0])),
+        shards / "clips.parquet",
+        ClipRecord,
+    )
+    with pytest.raises(InputError, match="other data"):
+        fitting.fit(CONFIG, shards, run.folder)
+
+
+def test_two_fits_on_one_folder_do_not_meet(run: Run) -> None:
+    other = Run(run.folder)
+    with (
+        run.lock("fit"),
+        pytest.raises(InputError, match="another `tttrain fit`"),
+        other.lock("fit"),
+    ):
+        pass
+
+
+def test_evaluation_and_report(run: Run, shards: Path, capsys: Any) -> None:
+    result = evaluate(run.folder, shards)
+    assert {name: item["n"] for name, item in result["methods"].items()} == {
+        "test": 6,
+        "test_vote": 6,
+        "test_avg": 6,
+    }
+    assert set(result["baselines"]) == {"largest class", "background", "duration", "start time"}
+    assert sorted(item["clip_id"] for item in result["clips"]) == [
+        clip.clip_id for clip in open_data(shards).clips["test"]
+    ]
+    assert sum(map(sum, result["confusion"])) == 6
+    assert all(sum(item["scores"]) == pytest.approx(1, abs=1e-5) for item in result["clips"])
+    text = run.report_path.read_text()
+    assert "http" not in text
+    for word in ("background", "duration", "start time", "leakage", "2 of 6", "data:image/jpeg"):
+        assert word in text.lower() or word == "2 of 6"
+    lines = summary(result, run.folder)
+    assert "TestVote" in lines
+    assert "leakage 0.0%" in lines
+    assert lines.count("n = 6, 95 % interval") == 7
+
+
+def test_evaluation_is_kept_until_something_changes(run: Run, shards: Path) -> None:
+    first = evaluate(run.folder, shards)
+    written = run.report_path.stat().st_mtime_ns
+    assert evaluate(run.folder, shards) == first
+    assert run.report_path.stat().st_mtime_ns == written
+    evaluate(run.folder, shards, "validation")
+    assert evaluate(run.folder, shards, "validation")["split"] == "validation"
+
+
+def test_learns_what_moves_where(shards: Path, tmp_path: Path, no_cluster: None) -> None:
+    """Squares that move left, right or down are told apart on clips not trained on."""
+    plain = AugmentConfig(spatial=False)
+    config = CONFIG.model_copy(update={"epochs": 12, "augment": plain, "model": "flow"})
+    run = fitting.fit(config, shards, tmp_path / "run")
+    assert evaluate(run.folder, shards)["methods"]["test"]["correct"] == 6
+
+
+def test_missing_and_foreign_files(tmp_path: Path, shards: Path) -> None:
+    with pytest.raises(InputError, match="holds no run"):
+        evaluate(tmp_path, shards)
+    (tmp_path / "run.json").write_text('{"schema_version": 9}')
+    with pytest.raises(VersionError, match="schema version 9"):
+        Run(tmp_path).info()
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(InputError, match="not a readable JSON file"):
+        Run(tmp_path).info()
+
+
+def test_differences_name_nested_keys() -> None:
+    old, new = {"a": 1, "b": {"c": [1], "d": 2}}, {"a": 1, "b": {"c": [2], "d": 2}, "e": None}
+    assert differences(old, new) == ["b.c [1], now [2]"]
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_a_printed_recipe_can_be_read_again(name: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.json").write_text(describe(name))
+    assert load_config(TrainConfig, tmp_path / "recipe.json") == RECIPES[name]()
+    assert RECIPES[name]().recipe == name
+
+
+def test_resolving_a_command_line(tmp_path: Path) -> None:
+    changed = resolve("demo", None, ["clip_shape=[32,48,48]", "augment.mirror=true"])
+    assert changed.clip_shape == (32, 48, 48)
+    assert changed.augment.mirror
+    assert resolve(None, None, []) == RECIPES["siamese"]()
+    with pytest.raises(InputError, match="expected one of demo"):
+        resolve("dmo", None, [])
+    with pytest.raises(InputError, match="expected one of them"):
+        resolve("demo", tmp_path, [])
+    with pytest.raises(InputError, match="did you mean 'epochs'"):
+        resolve("demo", None, ["epoch=3"])
+
+
+def test_exported_names() -> None:
+    assert tttrain.__all__ == sorted(tttrain.__all__)
+    for name in tttrain.__all__:
+        assert getattr(tttrain, name) is not None
+    assert callable(tttrain.fit)
+    assert callable(tttrain.evaluate)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from tttrain.cli import app; "
+        "result = CliRunner().invoke(app, ['--help']); assert result.exit_code == 0; "
+        "assert 'evaluate' in result.output; "
+        "print(sorted({'ray', 'torch', 'polars', 'cv2', 'ttflow'} & sys.modules.keys()))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
