@@ -48,6 +48,7 @@ def player_pairs(count: int, seed: int = 0) -> Iterator[Pair]:
     )
     for index in range(count):
         hall = next(iter(render(plan_video(config, index)))).rgb.astype(np.float32)
+        hall *= 0.85  # lamps below white, so that flicker does not saturate them
         rng = np.random.default_rng((seed, index))
         yield _player_pair(hall, rng)
 

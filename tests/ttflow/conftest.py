@@ -1,18 +1,24 @@
 """Tiny videos with known pixels, and datasets that point at them."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import polars as pl
 import pytest
+from jaxtyping import install_import_hook
 
-from ttdata import TTSTROKE21
-from ttdata.schema import Clip, CurationConfig, DatasetInfo, Video
-from ttdata.tables import write_table
-from ttflow.schema import FlowConfig
+# Shapes and dtypes of the tensor functions are checked in tests, and free elsewhere.
+install_import_hook(["ttflow.roi", "ttflow.flow"], "beartype.beartype")
+
+from ttdata import TTSTROKE21  # noqa: E402
+from ttdata.schema import Clip, CurationConfig, DatasetInfo, Video  # noqa: E402
+from ttdata.tables import write_table  # noqa: E402
+from ttflow.schema import FlowConfig  # noqa: E402
 
 SIZE_HW = (180, 320)
 BITS = 12
@@ -49,11 +55,14 @@ def write_video(
     """An H.264 file with B-frames."""
     path.parent.mkdir(parents=True, exist_ok=True)
     settings = {"crf": "12", "preset": "veryfast", "bf": "3", "b-adapt": "0", "g": "25"}
+    settings |= options or {}
     with av.open(str(path), "w") as container:
         stream = None
         for image in images:
             if stream is None:
-                stream = container.add_stream("libx264", rate=fps, options=settings | (options or {}))
+                stream = container.add_stream(
+                    "libx264", rate=fps, options=settings | (options or {})
+                )
                 stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.thread_count = 1
@@ -137,10 +146,37 @@ def write_dataset(
 
 
 @pytest.fixture(scope="session")
+def lib() -> SimpleNamespace:
+    """The makers of this file, for tests (which cannot import it)."""
+    return SimpleNamespace(
+        number_frame=number_frame,
+        read_number=read_number,
+        write_video=write_video,
+        moving_square=moving_square,
+        clip_row=clip_row,
+        write_dataset=write_dataset,
+        small=SMALL,
+        info=INFO,
+        real_videos=real_videos,
+    )
+
+
+@pytest.fixture(scope="session")
 def square_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 frames of a square that walks over a wall."""
     return write_video(tmp_path_factory.mktemp("videos") / "square.mp4", moving_square(200))
 
 
-@pytest.fixture
-def make_dataset() -> Callable[..., Path]:
-    return write_dataset
+@pytest.fixture(scope="session")
+def number_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 frames that spell their numbers, with B-frames; the picture changes every frame."""
+    images = (number_frame(index) for index in range(150))
+    return write_video(tmp_path_factory.mktemp("videos") / "numbers.mp4", images)
+
+
+def real_videos() -> Path:
+    """The folder of odd and broken files, or skip."""
+    folder = os.environ.get("TT_REAL_DATA")
+    if not folder:
+        pytest.skip("TT_REAL_DATA does not name the folder of real data")
+    return Path(folder) / "video"

@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 # --- the transcription: plain loops, no torch, no vectors ----------------------------------------
 
 
-def plain_center(flow, mask, crop_hw, alpha, threshold_px, region):
+def plain_center(flow, mask, crop_hw, alpha, threshold_px, region):  # noqa: C901
     """Centre of one frame, or None without motion."""
     _, height, width = flow.shape
     best, at, count, sum_x, sum_y = -1.0, None, 0, 0.0, 0.0
@@ -67,9 +67,7 @@ def plain_fill(found, frame_hw):
             a = max(k for k in known if k < i)
             b = min(k for k in known if k > i)
             share = (i - a) / (b - a)
-            result.append(
-                tuple(found[a][c] + share * (found[b][c] - found[a][c]) for c in (0, 1))
-            )
+            result.append(tuple(found[a][c] + share * (found[b][c] - found[a][c]) for c in (0, 1)))
     return result
 
 
@@ -105,9 +103,7 @@ def check(flow, mask, crop_hw, alpha=0.6, threshold_px=0.0, region=None, taps=41
     np.testing.assert_allclose(smooth(got, taps, sigma).numpy(), track, atol=1e-4, rtol=0)
     streamed = Track(flow.shape[2:], taps, sigma)
     out = []
-    single, moving = frame_centers(
-        flow_tensor, mask_tensor, crop_hw, alpha, threshold_px, region
-    )
+    single, moving = frame_centers(flow_tensor, mask_tensor, crop_hw, alpha, threshold_px, region)
     for point, moves in zip(single, moving, strict=True):
         out += streamed.push(point if bool(moves) else None)
     out += streamed.finish()

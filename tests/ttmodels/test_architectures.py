@@ -163,6 +163,14 @@ def meta_clips(model: StrokeModel) -> list[Tensor]:
 def test_defaults_are_the_paper() -> None:
     assert ModelConfig() == ModelConfig(21, (100, 120, 120))
     assert SSTCConfig() == SSTCConfig(21, (100, 120, 120), "concat")
+    with torch.device("meta"):
+        shapes = {name: model_type().config.clip_shape for name, model_type in MODELS.items()}
+    assert shapes == {
+        **dict.fromkeys(("sstc", "rgb", "flow", "early", "late", "ltc"), (100, 120, 120)),
+        "c3d": (16, 112, 112),
+        "i3d": (64, 224, 224),
+        "two_stream_i3d": (64, 224, 224),
+    }
     for model_type in MODELS.values():
         with torch.device("meta"):
             assert model_type().config == model_type.config_type()

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import pickle
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -385,3 +387,21 @@ def test_any_size_is_refused_when_the_weights_differ(
     wanted = {"num_classes": num_classes, "clip_shape": clip_shape}
     edit(folder, lambda values: values.update(config=wanted, labels=[]))
     refused(folder, "expected")
+
+
+def test_leftovers_of_killed_saves_are_removed_after_a_day(folder: Path) -> None:
+    names = [".model.safetensors.0123456789ab.tmp", ".config.json.0123456789ab.tmp"]
+    for name in names:
+        (folder / name).write_text("half", encoding="utf-8")
+    RGBNet(3, SHAPE).save_pretrained(folder)
+    assert all((folder / name).exists() for name in names)  # another save may be at work
+    (folder / "notes.tmp").write_text("of the user", encoding="utf-8")
+    day_old = time.time() - 24 * 3600 - 60
+    for name in [*names, "notes.tmp"]:
+        os.utime(folder / name, (day_old, day_old))
+    RGBNet(3, SHAPE).save_pretrained(folder)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "notes.tmp",
+    ]

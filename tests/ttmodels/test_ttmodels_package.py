@@ -40,6 +40,7 @@ def test_the_catalogue_uses_the_names_of_the_classes() -> None:
 
 def test_importing_loads_nothing_heavier_than_torch() -> None:
     heavy = ("ray", "cv2", "av", "polars", "pydantic", "pandas", "pyarrow", "matplotlib", "ttdata")
+    heavy += ("ttflow", "tttrain", "onnx", "onnxscript", "huggingface_hub")
     code = f"import sys, ttmodels; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -52,11 +53,16 @@ def test_importing_loads_nothing_heavier_than_torch() -> None:
 
 @pytest.mark.parametrize("name", sorted(ttmodels.MODELS))
 def test_shape_annotations_hold(checked: ModuleType, name: str) -> None:
-    model = checked.MODELS[name](3, (9, 11, 17))
-    clips = [torch.rand(2, CHANNELS[clip], 9, 11, 17) for clip in model.inputs]
+    large = name in ("c3d", "ltc", "i3d", "two_stream_i3d")
+    model = checked.MODELS[name](num_classes=3, clip_shape=(17, 33, 35) if large else (9, 11, 17))
+    clips = [torch.rand(2, CHANNELS[clip], *model.config.clip_shape) for clip in model.inputs]
     model(*clips).sum().backward()
     model.features(*clips)
     model.predict_proba(*clips)
+    checked.grad_cam(model, *clips, target=1)
+    if isinstance(model, checked.BranchModel):
+        windows = checked.SlidingWindows(model, 2)
+        assert windows(*[torch.cat((clip, clip), 2) for clip in clips]).shape == (2, 5, 3)
 
 
 def test_shape_annotations_are_checked(checked: ModuleType) -> None:

@@ -59,11 +59,15 @@ def batch(first: int, last: int, total: int | None = None) -> Batch:
     )
 
 
-def test_linear_model_overfits_eight_samples() -> None:
-    config = TrainConfig(learning_rate=0.5, momentum=0.9, weight_decay=0.0)
+@pytest.mark.parametrize(("optimizer_name", "rate"), [("sgd", 0.5), ("adamw", 0.1)])
+def test_linear_model_overfits_eight_samples(optimizer_name: str, rate: float) -> None:
+    config = TrainConfig(
+        optimizer=optimizer_name, learning_rate=rate, momentum=0.9, weight_decay=0.0
+    )
     model = Linear()
     optimizer = make_optimizer(model, config)
-    for _ in range(200):
+    for epoch in range(200):
+        set_epoch(optimizer, config, epoch)
         score = train_epoch(model, [batch(0, 4), batch(4, 8)], optimizer, config, NAMES)
     assert score.n == 8
     assert score.correct == 8

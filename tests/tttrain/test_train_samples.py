@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ttdata.errors import InputError
 from tttrain.config import TrainConfig
 from tttrain.data import ShardSource, open_data
+from tttrain.decoding import clip, clip_row, decode_clip, window, window_row
 from tttrain.samples import (
     ClipInfo,
     Request,
@@ -58,7 +59,7 @@ def test_resident_and_streamed_windows_are_equal_bit_for_bit(shards: Path) -> No
         training_request(c, TrainConfig(), 8, epoch) for c in everything for epoch in (0, 1)
     ]
     requests += [Request(c.clip_id, start) for c in everything for start in (0, 39)]
-    resident = ResidentSource((StoredClip.decode(data.read(c.clip_id)) for c in everything), 8)
+    resident = ResidentSource((decode_clip(data.read(c.clip_id)) for c in everything), 8)
     pairs = zip(
         resident.windows(requests), ShardSource(data, 8).windows(requests), requests, strict=True
     )
@@ -68,6 +69,20 @@ def test_resident_and_streamed_windows_are_equal_bit_for_bit(shards: Path) -> No
         assert kept.flow.dtype == decoded.flow.dtype == np.int16
         assert np.array_equal(kept.rgb, decoded.rgb)
         assert np.array_equal(kept.flow, decoded.flow)
+
+
+def test_rows_of_tasks_carry_the_same_pixels(shards: Path) -> None:
+    data = open_data(shards)
+    row = data.read(data.clips["test"][0].clip_id)
+    stored, travelled = decode_clip(row), clip(clip_row(row))
+    assert (travelled.clip_id, travelled.interval) == (stored.clip_id, stored.interval)
+    assert travelled.total_frames == stored.total_frames
+    assert np.array_equal(travelled.rgb, stored.rgb)
+    assert np.array_equal(travelled.flow, stored.flow)
+    start = stored.interval[0]
+    cut = window(window_row(row, {stored.clip_id: start}, 8))
+    assert np.array_equal(cut.rgb, stored.rgb[:8])
+    assert np.array_equal(cut.flow, stored.flow[:8])
 
 
 def test_end_of_the_video_repeats_its_last_frame_without_flow() -> None:
@@ -91,8 +106,8 @@ def test_data_describes_the_shards(shards: Path) -> None:
     # x moves in two of three classes, y in one; clips are of 8 to 11 frames.
     x, y = data.flow_scale()
     counts = {"down": 0, "left": 0, "right": 0}
-    for clip in data.clips["train"]:
-        counts[data.classes[clip.class_index]] += clip.end_frame - clip.start_frame
+    for info in data.clips["train"]:
+        counts[data.classes[info.class_index]] += info.end_frame - info.start_frame
     share_y = counts["down"] / sum(counts.values())
     spread = 3 * np.sqrt(share_y * (1 - share_y))
     assert (x, y) == pytest.approx((1 - share_y + spread, share_y + spread))

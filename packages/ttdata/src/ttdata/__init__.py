@@ -4,6 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ttdata.curation import CurationResult, curate
+    from ttdata.dataset import Dataset, load_dataset
+    from ttdata.formats import read_annotations
     from ttdata.schema import (
         Action,
         Annotation,
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
         SplitInfo,
         Video,
     )
+    from ttdata.splits import leakage, split_clips, split_sizes
     from ttdata.taxonomy import TTSTROKE21, Stroke, Taxonomy
 
 _HOME = {
@@ -21,6 +25,8 @@ _HOME = {
     "Annotation": "schema",
     "Clip": "schema",
     "CurationConfig": "schema",
+    "CurationResult": "curation",
+    "Dataset": "dataset",
     "DatasetInfo": "schema",
     "Review": "schema",
     "SplitInfo": "schema",
@@ -28,6 +34,12 @@ _HOME = {
     "TTSTROKE21": "taxonomy",
     "Taxonomy": "taxonomy",
     "Video": "schema",
+    "curate": "curation",
+    "leakage": "splits",
+    "load_dataset": "dataset",
+    "read_annotations": "formats",
+    "split_clips": "splits",
+    "split_sizes": "splits",
 }
 
 __all__ = [
@@ -36,12 +48,20 @@ __all__ = [
     "Annotation",
     "Clip",
     "CurationConfig",
+    "CurationResult",
+    "Dataset",
     "DatasetInfo",
     "Review",
     "SplitInfo",
     "Stroke",
     "Taxonomy",
     "Video",
+    "curate",
+    "leakage",
+    "load_dataset",
+    "read_annotations",
+    "split_clips",
+    "split_sizes",
 ]
 
 

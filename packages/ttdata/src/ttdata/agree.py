@@ -6,7 +6,7 @@ import polars as pl
 from ttdata.filters import ORDER
 from ttdata.merge import assign_actions, consensus, marks_of
 from ttdata.overlaps import Marks, overlapping_pairs, time_overlap
-from ttdata.schema import Action, CurationConfig
+from ttdata.schema import Action, Annotation, CurationConfig
 from ttdata.source import REGION
 from ttdata.tables import conform, empty
 
@@ -20,6 +20,7 @@ def make_actions(
 
     Args:
         annotations: rows as Annotation, in `ttdata.filters.ORDER`; only accepted ones count.
+        config: `max_overlap` and `agreement` are used.
 
     Returns:
         Annotations in the same order, and actions sorted by video and interval.
@@ -28,8 +29,7 @@ def make_actions(
     if marks.is_empty():
         return annotations.with_columns(action_id=pl.lit(None, pl.String)), empty(Action)
     numbers = assign_actions(marks, config.max_overlap)
-    numbered = marks.with_columns(action=pl.Series(numbers, dtype=pl.Int64))
-    bounds = _bounds(numbered, numbers).with_columns(interval_ids("action_id"))
+    numbered = marks.drop("action_id").with_columns(action=pl.Series(numbers, dtype=pl.Int64))
     members = numbered.sort("action", "annotation_id").group_by("action", maintain_order=True)
     facts = members.agg(
         num_annotators=pl.col("annotator_id").n_unique().cast(pl.Int64),
@@ -40,21 +40,24 @@ def make_actions(
         player_id=pl.col("player_id").drop_nulls().first(),
     )
     actions = (
-        bounds.join(facts, on="action")
+        _bounds(numbered, numbers)
+        .join(facts, on="action")
         .join(agreed_labels(numbered, config.agreement), on="action")
         .pipe(judged)
         .pipe(flag_overlaps, config.max_overlap)
-        .pipe(conform, Action)
+        .with_columns(interval_ids("action_id"))
     )
-    ids = numbered.join(bounds.select("action", "action_id"), on="action")
-    ids = ids.select("annotation_id", "action_id")
-    return annotations.drop("action_id").join(
+    ids = numbered.join(actions, on="action").select("annotation_id", "action_id")
+    named = annotations.drop("action_id").join(
         ids, on="annotation_id", how="left", maintain_order="left"
-    ), actions
+    )
+    return named.pipe(conform, Annotation), actions.pipe(conform, Action)
 
 
-def _bounds(numbered: pl.DataFrame, numbers: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> pl.DataFrame:
-    """One row per action: video, consensus interval and region, sorted by them."""
+def _bounds(
+    numbered: pl.DataFrame, numbers: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+) -> pl.DataFrame:
+    """One row per action: video, consensus interval and region."""
     annotator = numbered["annotator_id"].rank("dense").cast(pl.Int64).to_numpy()
     centre = consensus(marks_of(numbered), annotator, numbers)
     videos = numbered.group_by("action").agg(pl.first("video_id")).sort("action")
@@ -62,7 +65,7 @@ def _bounds(numbered: pl.DataFrame, numbers: "np.ndarray[tuple[int], np.dtype[np
         pl.Series("start_frame", centre.start),
         pl.Series("end_frame", centre.end),
         *(pl.Series(name, centre.region[:, i]).fill_nan(None) for i, name in enumerate(REGION)),
-    ).sort(*_KEY, *REGION, "action", nulls_last=True)
+    )
 
 
 def interval_ids(name: str) -> pl.Expr:
@@ -89,9 +92,7 @@ def agreed_labels(numbered: pl.DataFrame, agreement: str) -> pl.DataFrame:
     )
     votes = voters.drop_nulls("label").group_by("action", "label").agg(votes=pl.len())
     most = votes.filter(pl.col("votes") == pl.col("votes").max().over("action"))
-    chosen = most.group_by("action").agg(
-        label=pl.when(pl.len() == 1).then(pl.col("label").first())
-    )
+    chosen = most.group_by("action").agg(label=pl.when(pl.len() == 1).then(pl.col("label").first()))
     return same.select("action").join(chosen, on="action", how="left")
 
 
@@ -104,7 +105,8 @@ def judged(actions: pl.DataFrame) -> pl.DataFrame:
 
 def flag_overlaps(actions: pl.DataFrame, max_overlap: float) -> pl.DataFrame:
     """The actions, sorted, with `overlaps_other` where two of a video overlap by more."""
-    ordered = actions.sort(*_KEY, *REGION, nulls_last=True)
+    first_id = pl.col("annotation_ids").list.first()
+    ordered = actions.sort(*_KEY, *REGION, "player_id", first_id, nulls_last=True)
     rows: Marks = marks_of(ordered)
     first, second = overlapping_pairs(rows.video, rows.start, rows.end)
     overlap, _ = time_overlap(rows.take(first), rows.take(second))

@@ -29,6 +29,8 @@ def apply_filters(
     Args:
         marks: columns of MARKS; optional ones may be absent.
         videos: rows as Video.
+        config: the durations kept, and whether files are trimmed.
+        taxonomy: the labels known, in any of its spellings.
 
     Raises:
         AnnotationError: if a required column is missing or annotation ids repeat.
@@ -75,7 +77,7 @@ def _intervals(frame: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
     start = pl.when(whole).then(pl.lit(0, pl.Int64)).otherwise(frames("start"))
     end = pl.when(whole).then(pl.col("num_frames")).otherwise(frames("end"))
     if config.trimmed and config.clip_frames is not None:
-        end = pl.min_horizontal(end, pl.lit(config.clip_frames, pl.Int64), ignore_nulls=False)
+        end = pl.when(end > config.clip_frames).then(config.clip_frames).otherwise(end)
     no_number = pl.lit(False)
     for bound in ("start", "end"):
         value = pl.coalesce(f"{bound}_frame", f"{bound}_seconds")

@@ -120,7 +120,9 @@ class _Gathering:
             action = merged
         return action
 
-    def _seeded(self, sources: Ints, targets: Ints, iou: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Ints:
+    def _seeded(
+        self, sources: Ints, targets: Ints, iou: "np.ndarray[tuple[int], np.dtype[np.float64]]"
+    ) -> Ints:
         """Best supported marks take the close ones that no better one has taken."""
         n = len(self.annotator)
         rank = self._rank(sources, targets, iou)
@@ -141,7 +143,9 @@ class _Gathering:
             leader[taken] = by_rank[taker[taken]]
         return _numbered(leader)
 
-    def _rank(self, sources: Ints, targets: Ints, iou: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Ints:
+    def _rank(
+        self, sources: Ints, targets: Ints, iou: "np.ndarray[tuple[int], np.dtype[np.float64]]"
+    ) -> Ints:
         """0 for the mark that most other annotators support, then by closeness, then scattered."""
         n, people = len(self.annotator), int(self.annotator.max(initial=0)) + 1
         others = self.annotator[sources] != self.annotator[targets]

@@ -28,6 +28,7 @@ def propose(
         actions: rows as Action, of any status.
         annotations: rows as Annotation; the rejected ones mark the proposals they touch.
         videos: rows as Video.
+        config: the numbers named above, and `negative_min_actions` of a video.
 
     Returns:
         `video_id, start_frame, end_frame, shortened, touches_rejected`, sorted; and the counts
@@ -61,9 +62,7 @@ def _gaps(actions: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
     )
 
 
-def _centres(
-    gaps: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig
-) -> pl.DataFrame:
+def _centres(gaps: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
     longest = (pl.col("fps") * config.negative_max_seconds + 1e-6).floor().cast(pl.Int64)
     most = pl.max_horizontal(longest, pl.lit(config.window_frames, pl.Int64))
     excess = pl.max_horizontal(pl.col("end_frame") - pl.col("start_frame") - most, pl.lit(0))
@@ -87,13 +86,17 @@ def _touching(proposals: pl.DataFrame, annotations: pl.DataFrame) -> pl.DataFram
         )
     )
     last = pl.col("end_frame") - 1
-    matched = proposals.with_columns(last_frame=last).sort("last_frame").join_asof(
-        rejected,
-        left_on="last_frame",
-        right_on="rejected_start",
-        by="video_id",
-        strategy="backward",
-        check_sortedness=False,
+    matched = (
+        proposals.with_columns(last_frame=last)
+        .sort("last_frame")
+        .join_asof(
+            rejected,
+            left_on="last_frame",
+            right_on="rejected_start",
+            by="video_id",
+            strategy="backward",
+            check_sortedness=False,
+        )
     )
     return matched.with_columns(
         touches_rejected=(pl.col("reach") > pl.col("start_frame")).fill_null(False)

@@ -51,7 +51,7 @@ class Marks:
     region: Floats
     """(n, 4): x_min, y_min, x_max, y_max as fractions of the frame; NaN where unknown."""
 
-    def take(self, index: Ints | Bools) -> "Marks":
+    def take(self, index: Ints | Bools | slice) -> "Marks":
         """The rows of an index."""
         return Marks(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
@@ -75,7 +75,8 @@ def may_be_same_player(one: Marks, other: Marks, min_region_iou: float) -> Bools
     union = _area(one.region) + _area(other.region) - common
     # NaN, where a region is unknown, compares false.
     apart = common < min_region_iou * union
-    return (either_unknown | (one.player == other.player)) & ~apart
+    same: Bools = (either_unknown | (one.player == other.player)) & ~apart
+    return same
 
 
 def _area(region: Floats) -> Floats:

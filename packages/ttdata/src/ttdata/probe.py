@@ -38,7 +38,9 @@ def probe(path: Path) -> VideoFacts:
             num_frames = stream.frames or _count_packets(path)
             return _facts(path, container, stream, num_frames)
     except (OSError, av.FFmpegError) as error:
-        raise VideoError(f"{path}: cannot be read as a video ({error.strerror or error})") from error
+        raise VideoError(
+            f"{path}: cannot be read as a video ({error.strerror or error})"
+        ) from error
 
 
 def _facts(

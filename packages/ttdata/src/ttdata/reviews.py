@@ -48,9 +48,7 @@ def read_reviews(path: Path, taxonomy: Taxonomy) -> pl.DataFrame:
 def _problem() -> pl.Expr:
     """What is wrong with a row, or null."""
     bad_bounds = (pl.col("start_frame") < 0) | (pl.col("end_frame") <= pl.col("start_frame"))
-    moved = (pl.col("new_start_frame") >= 0) & (
-        pl.col("new_end_frame") > pl.col("new_start_frame")
-    )
+    moved = (pl.col("new_start_frame") >= 0) & (pl.col("new_end_frame") > pl.col("new_start_frame"))
     no_interval = bad_bounds | pl.any_horizontal(pl.col("start_frame", "end_frame").is_null())
     relabels, moves = pl.col("decision") == "relabel", pl.col("decision") == "move"
     return (
@@ -74,7 +72,7 @@ def _problem() -> pl.Expr:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """Actions after review, the ids that moves have changed, and the review lines that found one."""
+    """Actions after review, the ids that moves changed, and the lines that found an action."""
 
     actions: pl.DataFrame
     renamed: pl.DataFrame
@@ -97,9 +95,13 @@ def apply_to_actions(
     moved, move_lines = _moved(targets, reviews.filter(decision="move"), videos)
     others = reviews.filter(pl.col("decision").is_in(["relabel", "drop"]))
     found = match(others, pl.concat([targets.select(_TARGET), moved.select(_TARGET)]))
-    last = found.sort("line").group_by("target").agg(
-        new_label=pl.col("label").filter(decision="relabel").last(),
-        dropped=(pl.col("decision") == "drop").any(),
+    last = (
+        found.sort("line")
+        .group_by("target")
+        .agg(
+            new_label=pl.col("label").filter(decision="relabel").last(),
+            dropped=(pl.col("decision") == "drop").any(),
+        )
     )
     labelled = moved.join(last, on="target", how="left").with_columns(
         label=pl.when(~pl.col("dropped").fill_null(False)).then(pl.coalesce("new_label", "label"))
@@ -131,13 +133,19 @@ def _moved(
         found = match(moves, targets.select(_TARGET))
         if found.is_empty():
             break
-        place = found.sort("line").group_by("target").agg(
-            pl.col("new_start_frame", "new_end_frame").last()
+        place = (
+            found.sort("line")
+            .group_by("target")
+            .agg(pl.col("new_start_frame", "new_end_frame").last())
         )
-        targets = targets.join(place, on="target", how="left", maintain_order="left").with_columns(
-            start_frame=pl.coalesce("new_start_frame", "start_frame"),
-            end_frame=pl.coalesce("new_end_frame", "end_frame"),
-        ).drop("new_start_frame", "new_end_frame")
+        targets = (
+            targets.join(place, on="target", how="left", maintain_order="left")
+            .with_columns(
+                start_frame=pl.coalesce("new_start_frame", "start_frame"),
+                end_frame=pl.coalesce("new_end_frame", "end_frame"),
+            )
+            .drop("new_start_frame", "new_end_frame")
+        )
         lines = pl.concat([lines, found["line"]])
         moves = moves.join(found, on="line", how="anti")
     return targets, lines

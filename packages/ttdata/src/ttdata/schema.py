@@ -25,6 +25,7 @@ Reason = Literal[
 
 Kind = Literal["stroke", "negative"]
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 Strategy = Literal["paper", "grouped", "given", "file"]
 Group = Literal["video", "player", "session"]
 
@@ -37,7 +38,9 @@ class Video(_Frozen):
     """A row of `videos.parquet`: the facts of one video, read from the file itself."""
 
     video_id: str = Field(description="path below the source, without extension; unique")
-    path: str | None = Field(description="absolute path of the file; null where it is not at hand")
+    path: str | None = Field(
+        default=None, description="absolute path of the file; null where it is not at hand"
+    )
     fps: float = Field(gt=0, description="average frames per second")
     num_frames: int = Field(ge=0, description="as the container declares them, else its packets")
     width: int = Field(ge=0, description="pixels as shown, rotation applied")

@@ -1,5 +1,6 @@
 """What every annotation reader returns, and the reading of cells that hold anything."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,9 @@ class Source:
 def complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """The schema's columns in its order and dtypes; absent ones are null, absent flags false.
 
-    A number cell that holds text, NaN or an infinity is null; a fraction of a frame is rounded half
-    up. Text is stripped in number cells and labels, and kept as it is in ids; a missing id is empty.
+    A number cell that holds text, NaN or an infinity is null; a fraction of a frame is rounded
+    half up. Text is stripped in number cells and labels, and kept as it is in ids; a missing id is
+    empty.
 
     Raises:
         AnnotationError: if a column holds nested or binary data.
@@ -121,8 +123,12 @@ def read_text_table(path: Path) -> pl.DataFrame:
         reason = " ".join(str(error).split())[:200]
         raise AnnotationError(f"{path}: cannot be read as a table ({reason})") from error
     names = [name.strip().lstrip("\ufeff") for name in frame.columns]
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+    # Polars renames the second of two equal columns.
+    bases = [re.sub(r"_duplicated_\d+$", "", name) for name in names]
+    twice = [
+        base for base, name in zip(bases, names, strict=True) if names.count(base) > (base == name)
+    ]
+    if twice:
         raise AnnotationError(f"{path}: column {twice[0]!r} is there twice")
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 

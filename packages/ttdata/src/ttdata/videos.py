@@ -7,14 +7,13 @@ from pathlib import Path
 import polars as pl
 
 from ttdata.errors import AnnotationError, VideoError
-from ttdata.source import FILES, completed_table, read_text_table, require_columns
 from ttdata.probe import VideoFacts, probe
 from ttdata.schema import Video
+from ttdata.source import FILES, completed_table, read_text_table, require_columns
 from ttdata.tables import conform
 
-SUFFIXES = frozenset(
-    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv".split()
-)
+_SUFFIXES = "3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv"
+SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
 """File names that count as videos; anything else in a folder is left alone."""
 
 _FACTS = ("fps", "num_frames", "width", "height")
@@ -65,7 +64,9 @@ def list_videos(root: Path) -> pl.DataFrame:
     listing = root / "videos.csv"
     if not listing.is_file():
         if found.is_empty():
-            raise AnnotationError(f"{root}: no videos; expected videos/<video_id>.mp4 or videos.csv")
+            raise AnnotationError(
+                f"{root}: no videos; expected videos/<video_id>.mp4 or videos.csv"
+            )
         return found
     listed = read_listing(listing, root)
     merged = listed.join(found.select("video_id", found="path"), on="video_id", how="left")

@@ -110,14 +110,14 @@ def extract(
     prepare_folder(shards, config)
     clean_temporary(shards)
     todo = _plan(dataset, shards, config, _device(config.estimator, device))
-    relabelled = _write_tables(shards, dataset, todo.keys)
     if todo.jobs:
         logger.info("%d videos to extract, %d unchanged", len(todo.jobs), todo.unchanged)
     outcomes = list(track_jobs(todo.jobs, _outcomes(todo.jobs, workers)))
     failures = todo.failures + _failures(todo.jobs, outcomes)
     failed = {failure.video_id for failure in failures}
     remove_stale(shards, {v: key for v, key in todo.keys.items() if v not in failed})
-    _write_tables(shards, dataset, todo.keys)
+    # Last: a folder whose first extraction was cut short has no clips.parquet and cannot be read.
+    relabelled = _write_tables(shards, dataset, todo.keys)
     write_text(shards / "failures.jsonl", "".join(f.model_dump_json() + "\n" for f in failures))
     computed = sum(outcome.error is None for outcome in outcomes)
     summary = Summary(computed, todo.unchanged, relabelled, tuple(failures))

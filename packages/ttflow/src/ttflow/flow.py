@@ -4,7 +4,7 @@ An estimator maps two batches of uint8 RGB frames (B, 3, H, W) to float32 (B, 2,
 displacement from the first to the second, in pixels; channel 0 is x (right), 1 is y (down).
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ Frames = UInt8[Tensor, "batch 3 height width"]
 Flow = Float[Tensor, "batch 2 height width"]
 
 
+@runtime_checkable
 class Estimator(Protocol):
     """Computes flow for a batch of frame pairs."""
 
@@ -120,6 +121,7 @@ def _gray(frame: Tensor) -> np.ndarray:
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
 
 
+@runtime_checkable
 class _Pair(Protocol):
     def __call__(
         self, first: np.ndarray, second: np.ndarray, initial: np.ndarray | None, /

@@ -3,12 +3,16 @@
 import time
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from ttdata.errors import TTError
 from ttflow.intervals import ClipSpec
 from ttflow.schema import FlowConfig
+
+if TYPE_CHECKING:
+    from ttflow.flow import Estimator
 
 
 class Job(BaseModel):
@@ -71,7 +75,7 @@ def _extract(job: Job) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1)
-def _estimator(name: str, device: str):  # type: ignore[no-untyped-def]
+def _estimator(name: str, device: str) -> "Estimator":
     """The estimator of this process; its libraries keep to the one core a job is given."""
     import cv2
     import torch

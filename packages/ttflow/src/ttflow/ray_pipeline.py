@@ -4,6 +4,7 @@ Tasks, not actors: a decoder that crashes hard then costs a retry of one video.
 """
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +14,14 @@ import pyarrow as pa
 import ray
 import ray.data
 
+from ttflow.errors import ExtractError
 from ttflow.jobs import Job, Outcome, run_job
 from ttflow.layout import arrow_schema
 from ttflow.schema import ClipRecord
 from ttflow.shards import PIXEL_COLUMNS, Location, open_shards, read_rows
 
 _MAX_RETRIES = 2
+"""Of a task whose process died; Ray's own default is to try for ever."""
 _BLOCK_BYTES = 16 << 20
 _CLIPS_PER_TASK = 8
 _OBJECT_STORE_BYTES = 256 << 20
@@ -31,15 +34,11 @@ def cluster(workers: int | None = None) -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS")
-    own = (
-        {}
-        if address
-        else {
-            "num_cpus": workers or os.cpu_count(),
-            "object_store_memory": _OBJECT_STORE_BYTES,
-            "include_dashboard": False,
-        }
-    )
+    own: dict[str, Any] = {}
+    if not address:
+        own["num_cpus"] = workers or os.cpu_count()
+        own["object_store_memory"] = _OBJECT_STORE_BYTES
+        own["include_dashboard"] = False
     # "local" starts a cluster of our own whatever address an earlier one left behind.
     ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **own)
     try:
@@ -52,23 +51,32 @@ def run_jobs(jobs: Sequence[Job], workers: int | None = None) -> Iterator[Outcom
     """Run the jobs, each in a task of its own; outcomes come as they are ready.
 
     A job whose process dies is tried again twice, then it has no outcome.
+
+    Raises:
+        ExtractError: if Ray itself does not start or breaks down.
     """
+    try:
+        yield from _outcomes(jobs, workers)
+    except Exception as error:  # a killed cluster shows itself in many types
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ExtractError(
+            f"Ray broke down ({reason}); finished videos are kept, the same command goes on"
+        ) from error
+
+
+def _outcomes(jobs: Sequence[Job], workers: int | None) -> Iterator[Outcome]:
     with cluster(workers):
         _quiet()
         items = [{"job": job.model_dump_json()} for job in jobs]
         videos = ray.data.from_items(items, override_num_blocks=len(items))
         num_gpus = 1 if jobs[0].device == "cuda" else None
-        outcomes = videos.map(
-            _run_row, num_cpus=1, num_gpus=num_gpus, ray_remote_args_fn=_bounded_retries
-        )
+        with warnings.catch_warnings():
+            # Ray warns of remote arguments without a name of their own; this one has none yet.
+            warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
+            outcomes = videos.map(_run_row, num_cpus=1, num_gpus=num_gpus, max_retries=_MAX_RETRIES)
         outcomes.context.max_errored_blocks = -1
         for row in outcomes.iter_rows():
             yield Outcome.model_validate_json(row["outcome"])
-
-
-def _bounded_retries() -> dict[str, Any]:
-    """A task that crashes hard would be tried for ever."""
-    return {"max_retries": _MAX_RETRIES}
 
 
 def _run_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +86,7 @@ def _run_row(row: dict[str, Any]) -> dict[str, Any]:
 def _quiet() -> None:
     import logging
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

@@ -69,14 +69,17 @@ class FlowConfig(_Frozen):
 class PartRow(_Frozen):
     """A row of a Parquet part: the pixels of one clip, as `[stored_start, stored_end)` frames."""
 
-    clip_id: str
-    stored_start_frame: int
-    stored_end_frame: int
+    clip_id: str = Field(description="a clip of `clips.parquet`")
+    stored_start_frame: int = Field(description="first stored frame, in frames of the video")
+    stored_end_frame: int = Field(description="exclusive")
     roi_xy: list[float] = Field(description="2 per frame: smoothed centre x, y, working frame px")
     patch_left_top: list[int] = Field(
         description="2 per frame: left, top of the patch in the working frame; may lie outside it"
     )
-    flags: list[int] = Field(description="per frame, a sum of FLAG_*")
+    flags: list[int] = Field(
+        description="per frame, a sum: 1 no successor, so zero flow; 2 flow not masked (warm-up); "
+        "4 nothing moves, the centre is interpolated"
+    )
     time_seconds: list[float] = Field(description="per frame, presentation time in the video")
     flow_max_px: list[float] = Field(
         description="2 per frame: max |Vx|, max |Vy| of the stored flow inside the crop"
@@ -87,16 +90,16 @@ class PartRow(_Frozen):
     )
     background_rgb: bytes = Field(
         description="(18, 32, 3) uint8: temporal median of the clip's working frames over "
-        "[start_frame, end_frame), for the background-only baseline (SPEC 3.3)"
+        "[start_frame, end_frame), for the background-only baseline"
     )
 
 
 class ClipRecord(Clip):
     """A row of the shards' `clips.parquet`: a dataset clip with the facts of its video."""
 
-    fps: float
+    fps: float = Field(description="average frames per second of the video")
     num_frames: int = Field(description="decoded frames of the video, not the header's promise")
-    session_id: str | None = None
+    session_id: str | None = Field(default=None, description="recording session; null if unknown")
 
 
 class ClipRow(ClipRecord, PartRow):
@@ -106,10 +109,10 @@ class ClipRow(ClipRecord, PartRow):
 class PartInfo(_Frozen):
     """One Parquet part, as its manifest commits it."""
 
-    file: str
-    clip_ids: tuple[str, ...]
+    file: str = Field(description="name in `parts/`")
+    clip_ids: tuple[str, ...] = Field(description="in the order of the row groups")
     num_bytes: int
-    sha256: str
+    sha256: str = Field(description="of the whole file")
 
 
 class Manifest(_Frozen):
@@ -121,7 +124,7 @@ class Manifest(_Frozen):
 
     schema_version: int = SCHEMA_VERSION
     video_id: str
-    key: str
+    key: str = Field(description="hash of configuration, intervals, regions and source")
     source_size_bytes: int
     source_sha256_ends: str = Field(description="of the first and last MiB of the video file")
     num_frames: int = Field(description="decoded frames of the video")

@@ -1,5 +1,6 @@
 """Pictures of what extraction computes: the paper's figure 3, the ROI track, a contact sheet."""
 
+import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ def view(
     Raises:
         InputError: if there is no such source, clip or frame.
     """
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
     if source.is_dir():
         return _view_shards(open_shards(source), out, clip_id, frame)
     if clip_id is not None:
@@ -275,9 +277,7 @@ def _contact_sheet(shards: Shards, out: Path) -> Path:
     for axes in grid.flat:
         axes.axis("off")
     for axes, record in zip(grid.flat, chosen.to_dicts(), strict=False):
-        row = shards.read(
-            record["clip_id"], columns=["stored_start_frame", "stored_end_frame", "rgb"]
-        )
+        row = shards.read(record["clip_id"], wanted)
         strip = _strip(row, (config.crop_height, config.crop_width))
         axes.imshow(strip)
         axes.set_title(

@@ -1,5 +1,6 @@
 """The face all networks share."""
 
+from abc import abstractmethod
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -9,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ttmodels import pretrained
-from ttmodels.blocks import check_clips
+from ttmodels import hub, pretrained
+from ttmodels.blocks import Branch, check_clips
 from ttmodels.card import ModelCard
-from ttmodels.config import ModelConfig
+from ttmodels.config import ModelConfig, OneStreamConfig
 
 # typing.Self would be shorter, but run-time type checkers want it on whole classes only.
 Network = TypeVar("Network", bound="StrokeModel")
@@ -26,19 +27,24 @@ class StrokeModel(nn.Module):
     `model(*[batch[name] for name in model.inputs])`.
 
     Weights start as PyTorch initialises its layers, drawn from the global generator: call
-    `torch.manual_seed(seed)` before building to repeat them bit for bit. There is neither dropout
-    nor batch normalisation, so `train()` and `eval()` compute the same. Clips may come in
-    `torch.channels_last_3d` as well, which is faster on CPUs.
+    `torch.manual_seed(seed)` before building to repeat them bit for bit. The networks of the paper
+    have neither dropout nor batch normalisation, so `train()` and `eval()` compute the same; C3D,
+    LTC and I3D differ there. Clips may come in any memory format.
+
+    Every network is two steps: `maps`, the convolutions, one result per stream, and `classify`,
+    from those to logits. `ttmodels.grad_cam` looks between them.
 
     Attributes:
         name: what a model folder calls this network.
         inputs: names of the arguments of `forward`, in order: "rgb", "flow".
+        streams: names of the results of `maps`, in order.
         config: what it was built from.
         card: labels, flow scale and provenance; saved with the weights.
     """
 
     name: ClassVar[str]
-    inputs: ClassVar[tuple[str, ...]]
+    inputs: tuple[str, ...]
+    streams: tuple[str, ...]
     config_type: ClassVar[type[ModelConfig]] = ModelConfig
 
     def __init__(self, config: ModelConfig) -> None:
@@ -54,6 +60,40 @@ class StrokeModel(nn.Module):
                 f"config is a {type(config).__name__}, expected {cls.config_type.__name__}"
             )
         return cls(**asdict(config))
+
+    @classmethod
+    def inputs_for(cls, config: ModelConfig) -> tuple[str, ...]:
+        """Names of the arguments of `forward` of a network with this configuration."""
+        if isinstance(config, OneStreamConfig):
+            return (config.input,)
+        return cls.inputs
+
+    @abstractmethod
+    def maps(
+        self, *clips: Float[Tensor, "batch _ _ _ _"]
+    ) -> tuple[Float[Tensor, "batch _ _ _ _"], ...]:
+        """Return the last convolutional maps of each stream, as the classifier reads them.
+
+        Args:
+            *clips: what `forward` takes.
+
+        Raises:
+            ValueError: if a clip has another shape or dtype than the network takes.
+        """
+
+    @abstractmethod
+    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+        """Return the logits of clips with these maps; `forward` is `classify(*maps(...))`."""
+
+    def recompute_activations(self, on: bool = True) -> None:
+        """Trade time for memory in training: keep one tensor per stage, compute the rest again.
+
+        This is activation checkpointing of every convolution stage; the results stay the same.
+        Networks that have no such stages ignore it.
+        """
+        for module in self.modules():
+            if hasattr(module, "recompute"):
+                setattr(module, "recompute", on)  # noqa: B010 - not every module has it
 
     def predict_proba(
         self, *clips: Float[Tensor, "batch _ time height width"]
@@ -81,22 +121,46 @@ class StrokeModel(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls: type[Network], folder: str | PathLike[str], device: str | torch.device = "cpu"
+        cls: type[Network],
+        folder: str | PathLike[str],
+        device: str | torch.device = "cpu",
+        *,
+        revision: str | None = None,
     ) -> Network:
         """Read a network that `save_pretrained` wrote. Nothing is unpickled.
 
         `ttmodels.load` does the same for any kind of network.
 
         Args:
-            folder: with `config.json` and `model.safetensors`.
+            folder: with `config.json` and `model.safetensors`, or the name `owner/model` of one on
+                the Hugging Face hub (needs the extra `ttmodels[hub]`; a folder of that name wins).
             device: where the weights go.
+            revision: branch, tag or commit on the hub, its main branch by default.
 
         Raises:
             ModelFileError: if the folder is missing or incomplete, damaged, written by another
                 program or another version, or holds another network than this class.
         """
-        stored = pretrained.read_config(Path(folder))
+        stored = pretrained.read_config(hub.local_folder(folder, revision))
         return cls.from_stored(stored, device)
+
+    def push_to_hub(
+        self, repo_id: str, card: ModelCard | None = None, *, private: bool = False
+    ) -> str:
+        """Upload what `save_pretrained` writes, with a model card, to the Hugging Face hub.
+
+        Args:
+            repo_id: `owner/model`; made when missing.
+            card: what to record with the weights, `self.card` by default.
+            private: whether a new repository is hidden from others.
+
+        Returns:
+            Address of the commit.
+
+        Raises:
+            ModelFileError: if `huggingface_hub` is not installed.
+        """
+        return hub.push(repo_id, lambda folder: self.save_pretrained(folder, card), private)
 
     @classmethod
     def from_stored(
@@ -111,7 +175,7 @@ class StrokeModel(nn.Module):
         Raises:
             ModelFileError: see `from_pretrained`.
         """
-        config, card = stored.check(cls.name, cls.config_type, cls.inputs)
+        config, card = stored.check(cls.name, cls.config_type, cls.inputs_for)
         try:
             with torch.device("meta"):  # no time and memory for weights that are replaced at once
                 model = cls.from_config(config)
@@ -123,3 +187,25 @@ class StrokeModel(nn.Module):
 
     def _check(self, **clips: Tensor) -> None:
         check_clips(self.config.clip_shape, next(self.parameters()).dtype, clips)
+
+
+class BranchModel(StrokeModel):
+    """A network whose streams are branches of SSTC; what `ttmodels.SlidingWindows` can share."""
+
+    @abstractmethod
+    def branches(self) -> tuple[Branch, ...]:
+        """The branches, one per stream."""
+
+    def branch_clips(
+        self, *clips: Float[Tensor, "batch _ time height width"]
+    ) -> tuple[Float[Tensor, "batch _ time height width"], ...]:
+        """What each branch takes, from what `forward` takes."""
+        return clips
+
+    def maps(
+        self, *clips: Float[Tensor, "batch _ _ _ _"]
+    ) -> tuple[Float[Tensor, "batch _ _ _ _"], ...]:
+        """Return the maps of each branch; see `StrokeModel.maps`."""
+        self._check(**dict(zip(self.inputs, clips, strict=True)))
+        pairs = zip(self.branches(), self.branch_clips(*clips), strict=True)
+        return tuple(branch.maps(clip) for branch, clip in pairs)

@@ -32,6 +32,24 @@ class ModelCard:
         object.__setattr__(self, "flow_scale_px", _scale(self.flow_scale_px))
         object.__setattr__(self, "provenance", _json_copy(self.provenance))
 
+    @classmethod
+    def joined(cls, rgb: "ModelCard", flow: "ModelCard") -> "ModelCard":
+        """Card of two networks used as one.
+
+        The labels come from whichever has them, the flow scale from the flow network; the
+        provenance keeps both.
+
+        Raises:
+            ValueError: if the labels differ.
+        """
+        labels = rgb.labels or flow.labels
+        if (flow.labels or labels) != labels:
+            raise ValueError(
+                f"rgb_net has labels {labels}, flow_net {flow.labels}, expected the same"
+            )
+        provenance = {"rgb": rgb.provenance, "flow": flow.provenance}
+        return cls(labels, flow.flow_scale_px, provenance)
+
 
 def _labels(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(label, str) for label in value):

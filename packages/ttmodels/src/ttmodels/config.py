@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 MIN_SIDE = 8
 """Three poolings halve every axis three times, so shorter axes would vanish."""
@@ -33,7 +34,12 @@ class ModelConfig:
 
     Raises:
         ValueError: if a value is out of range.
+
+    Attributes:
+        smallest_clip: (time, height, width) below which the network's poolings leave nothing.
     """
+
+    smallest_clip: ClassVar[tuple[int, int, int]] = (MIN_SIDE, MIN_SIDE, MIN_SIDE)
 
     num_classes: int = 21
     clip_shape: tuple[int, int, int] = (100, 120, 120)
@@ -46,9 +52,47 @@ class ModelConfig:
             raise ValueError(
                 f"clip_shape is {shape!r}, expected three integers (time, height, width)"
             )
-        if min(shape) < MIN_SIDE:
-            raise ValueError(f"clip_shape is {tuple(shape)}, expected each axis >= {MIN_SIDE}")
+        if any(side < least for side, least in zip(shape, self.smallest_clip, strict=True)):
+            raise ValueError(f"clip_shape is {tuple(shape)}, expected each axis >= {self._least()}")
         object.__setattr__(self, "clip_shape", tuple(shape))  # JSON gives a list
+
+    def _least(self) -> str:
+        sides = self.smallest_clip
+        return str(sides[0] if len(set(sides)) == 1 else sides)
+
+
+@dataclass(frozen=True)
+class OneStreamConfig(ModelConfig):
+    """Settings of a network that takes either RGB or flow.
+
+    Args:
+        in_channels: 3 for RGB, 2 for flow.
+    """
+
+    in_channels: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not _is_int(self.in_channels) or self.in_channels not in _INPUT_OF_CHANNELS:
+            raise ValueError(f"in_channels is {self.in_channels!r}, expected 3 (RGB) or 2 (flow)")
+
+    @property
+    def input(self) -> str:
+        """Name of the clip it takes, "rgb" or "flow"."""
+        return _INPUT_OF_CHANNELS[self.in_channels]
+
+
+_INPUT_OF_CHANNELS = {clip.channels: name for name, clip in INPUTS.items()}
+
+
+def check_dropout(dropout: object) -> None:
+    """Raise unless the value is a probability below 1.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout!r}, expected a number in [0, 1)")
 
 
 def _is_int(value: object) -> bool:

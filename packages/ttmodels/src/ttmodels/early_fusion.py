@@ -24,12 +24,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ttmodels.base import StrokeModel
+from ttmodels.base import BranchModel
 from ttmodels.blocks import FEATURES, Branch
 from ttmodels.config import ModelConfig
 
 
-class EarlyFusion(StrokeModel):
+class EarlyFusion(BranchModel):
     """Network on RGB and flow as one five-channel clip.
 
     Args:
@@ -38,7 +38,8 @@ class EarlyFusion(StrokeModel):
     """
 
     name: ClassVar[str] = "early"
-    inputs: ClassVar[tuple[str, ...]] = ("rgb", "flow")
+    inputs = ("rgb", "flow")
+    streams = ("rgb_flow",)
 
     def __init__(
         self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
@@ -72,5 +73,19 @@ class EarlyFusion(StrokeModel):
         Raises:
             ValueError: if a clip has another shape or dtype than the network takes.
         """
-        logits: Tensor = self.head(self.features(rgb, flow))
+        return self.classify(*self.maps(rgb, flow))
+
+    def branches(self) -> tuple[Branch, ...]:
+        """The only branch."""
+        return (self.branch,)
+
+    def branch_clips(
+        self, *clips: Float[Tensor, "batch _ time height width"]
+    ) -> tuple[Float[Tensor, "batch _ time height width"], ...]:
+        """The clips as one of five channels: red, green, blue, x, y."""
+        return (torch.cat(clips, dim=1),)
+
+    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+        """Return the logits of clips with these maps."""
+        logits: Tensor = self.head(self.branch.summarise(maps[0]))
         return logits

@@ -23,13 +23,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ttmodels.base import StrokeModel
+from ttmodels.base import BranchModel
+from ttmodels.blocks import Branch
 from ttmodels.card import ModelCard
 from ttmodels.config import ModelConfig
 from ttmodels.single_stream import FlowNet, RGBNet
 
 
-class LateFusion(StrokeModel):
+class LateFusion(BranchModel):
     """Mean of the class scores of an RGBNet and a FlowNet.
 
     Args:
@@ -38,7 +39,8 @@ class LateFusion(StrokeModel):
     """
 
     name: ClassVar[str] = "late"
-    inputs: ClassVar[tuple[str, ...]] = ("rgb", "flow")
+    inputs = ("rgb", "flow")
+    streams = ("rgb", "flow")
 
     def __init__(
         self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
@@ -66,16 +68,11 @@ class LateFusion(StrokeModel):
             raise ValueError(
                 f"rgb_net has {rgb_net.config}, flow_net {flow_net.config}, expected the same"
             )
-        labels = rgb_net.card.labels or flow_net.card.labels
-        if (flow_net.card.labels or labels) != labels:
-            raise ValueError(
-                f"rgb_net has labels {labels}, flow_net {flow_net.card.labels}, expected the same"
-            )
+        card = ModelCard.joined(rgb_net.card, flow_net.card)
         with torch.device("meta"):
             model = cls.from_config(rgb_net.config)
         model.rgb_net, model.flow_net = rgb_net, flow_net
-        provenance = {"rgb": rgb_net.card.provenance, "flow": flow_net.card.provenance}
-        model.card = ModelCard(labels, flow_net.card.flow_scale_px, provenance)
+        model.card = card
         return model
 
     def features(
@@ -101,7 +98,14 @@ class LateFusion(StrokeModel):
         Raises:
             ValueError: if a clip has another shape or dtype than the network takes.
         """
-        self._check(rgb=rgb, flow=flow)
-        log_scores = torch.stack((self.rgb_net(rgb), self.flow_net(flow))).log_softmax(dim=2)
+        return self.classify(*self.maps(rgb, flow))
+
+    def branches(self) -> tuple[Branch, ...]:
+        """RGB first, then flow."""
+        return self.rgb_net.branch, self.flow_net.branch
+
+    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+        """Return the log of the mean class scores of clips with these maps (RGB, flow)."""
+        logits = torch.stack((self.rgb_net.classify(maps[0]), self.flow_net.classify(maps[1])))
         # log of a mean of exponentials, without leaving the log: tiny scores do not become -inf
-        return log_scores.logsumexp(dim=0) - math.log(2)
+        return logits.log_softmax(dim=2).logsumexp(dim=0) - math.log(2)

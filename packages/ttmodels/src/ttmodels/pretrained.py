@@ -4,7 +4,7 @@
 
     format          "ttmodels"
     schema_version  1; another one is refused
-    model           name of the network: "sstc", "rgb", "flow", "early", "late"
+    model           name of the network: "sstc", "rgb", "i3d", ...
     config          what it is built from: num_classes, clip_shape (time, height, width), ...
     inputs          per input its channels and the range of its values
     labels          class names in the order of the logits; [] if unknown
@@ -16,16 +16,15 @@
 import hashlib
 import json
 import os
+import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ttmodels.card import ModelCard
@@ -36,6 +35,7 @@ FORMAT = "ttmodels"
 SCHEMA_VERSION = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+LEFTOVER_SECONDS = 24 * 3600
 
 Config = TypeVar("Config", bound=ModelConfig)
 
@@ -53,9 +53,12 @@ def write(
     Raises:
         ValueError: if the labels are not one per class, or the weights are on the meta device.
     """
+    from safetensors.torch import save_file  # costs time to import
+
     _check_label_count(card, config)
     tensors = _tensors(network)
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder)
     with _renamed(folder / CONFIG_FILE) as config_path, _renamed(folder / WEIGHTS_FILE) as weights:
         save_file(tensors, weights)
         config_path.touch()
@@ -96,7 +99,10 @@ class Stored:
         return ModelFileError(f"{path}: {key} is {found!r}, expected {expected}")
 
     def check(
-        self, name: str, config_type: type[Config], inputs: Sequence[str]
+        self,
+        name: str,
+        config_type: type[Config],
+        inputs_for: Callable[[Config], Sequence[str]],
     ) -> tuple[Config, ModelCard]:
         """Return configuration and card, if this folder holds the named network.
 
@@ -105,8 +111,6 @@ class Stored:
         """
         if self.model != name:
             raise self.error("model", self.model, f"{name!r} (ttmodels.load reads any network)")
-        if self.values.get("inputs") != _input_facts(inputs):
-            raise self.error("inputs", self.values.get("inputs"), str(_input_facts(inputs)))
         try:
             config = config_type(**self._mapping("config"))
             card = ModelCard(
@@ -117,6 +121,9 @@ class Stored:
             _check_label_count(card, config)
         except (TypeError, ValueError) as error:
             raise ModelFileError(f"{self.folder / CONFIG_FILE}: {error}") from error
+        inputs = _input_facts(inputs_for(config))
+        if self.values.get("inputs") != inputs:
+            raise self.error("inputs", self.values.get("inputs"), str(inputs))
         return config, card
 
     def _mapping(self, key: str) -> dict[str, Any]:
@@ -159,6 +166,9 @@ def fill(network: nn.Module, stored: Stored, device: str | torch.device) -> None
     Raises:
         ModelFileError: if the file is missing, damaged, of another save, or holds other tensors.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     path = stored.folder / WEIGHTS_FILE
     try:
         found, expected = _sha256(path), stored.values.get("weights_sha256")
@@ -216,6 +226,17 @@ def _input_facts(inputs: Sequence[str]) -> dict[str, Any]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete temporary files of saves that were killed; younger ones may belong to a live save."""
+    oldest = time.time() - LEFTOVER_SECONDS
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        for path in folder.glob(f".{name}.*.tmp"):
+            # another save may be cleaning up too
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
 
 
 @contextmanager

@@ -21,12 +21,12 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ttmodels.base import StrokeModel
+from ttmodels.base import BranchModel
 from ttmodels.blocks import FEATURES, Branch
 from ttmodels.config import ModelConfig
 
 
-class RGBNet(StrokeModel):
+class RGBNet(BranchModel):
     """Network on RGB alone.
 
     Args:
@@ -35,7 +35,8 @@ class RGBNet(StrokeModel):
     """
 
     name: ClassVar[str] = "rgb"
-    inputs: ClassVar[tuple[str, ...]] = ("rgb",)
+    inputs = ("rgb",)
+    streams = ("rgb",)
 
     def __init__(
         self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
@@ -64,11 +65,19 @@ class RGBNet(StrokeModel):
         Raises:
             ValueError: if the clip has another shape or dtype than the network takes.
         """
-        logits: Tensor = self.head(self.features(rgb))
+        return self.classify(*self.maps(rgb))
+
+    def branches(self) -> tuple[Branch, ...]:
+        """The only branch."""
+        return (self.branch,)
+
+    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+        """Return the logits of clips with these maps."""
+        logits: Tensor = self.head(self.branch.summarise(maps[0]))
         return logits
 
 
-class FlowNet(StrokeModel):
+class FlowNet(BranchModel):
     """Network on optical flow alone.
 
     Args:
@@ -77,7 +86,8 @@ class FlowNet(StrokeModel):
     """
 
     name: ClassVar[str] = "flow"
-    inputs: ClassVar[tuple[str, ...]] = ("flow",)
+    inputs = ("flow",)
+    streams = ("flow",)
 
     def __init__(
         self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
@@ -106,5 +116,13 @@ class FlowNet(StrokeModel):
         Raises:
             ValueError: if the clip has another shape or dtype than the network takes.
         """
-        logits: Tensor = self.head(self.features(flow))
+        return self.classify(*self.maps(flow))
+
+    def branches(self) -> tuple[Branch, ...]:
+        """The only branch."""
+        return (self.branch,)
+
+    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+        """Return the logits of clips with these maps."""
+        logits: Tensor = self.head(self.branch.summarise(maps[0]))
         return logits

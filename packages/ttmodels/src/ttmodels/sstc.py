@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ttmodels.base import StrokeModel
+from ttmodels.base import BranchModel
 from ttmodels.blocks import FEATURES, Branch
 from ttmodels.config import ModelConfig
 
@@ -51,7 +51,7 @@ class SSTCConfig(ModelConfig):
             raise ValueError(f"fusion is {self.fusion!r}, expected 'concat' or 'bilinear'")
 
 
-class SSTC(StrokeModel):
+class SSTC(BranchModel):
     """Siamese network on RGB and flow; 216 M parameters at the paper's size (0.9 GB).
 
     Args:
@@ -61,7 +61,8 @@ class SSTC(StrokeModel):
     """
 
     name: ClassVar[str] = "sstc"
-    inputs: ClassVar[tuple[str, ...]] = ("rgb", "flow")
+    inputs = ("rgb", "flow")
+    streams = ("rgb", "flow")
     config_type: ClassVar[type[ModelConfig]] = SSTCConfig
 
     def __init__(
@@ -103,10 +104,18 @@ class SSTC(StrokeModel):
         Raises:
             ValueError: if a clip has another shape or dtype than the network takes.
         """
-        features = self.features(rgb, flow)
+        return self.classify(*self.maps(rgb, flow))
+
+    def branches(self) -> tuple[Branch, ...]:
+        """RGB first, then flow."""
+        return self.rgb_branch, self.flow_branch
+
+    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+        """Return the logits of clips with these maps (RGB, flow)."""
+        rgb, flow = self.rgb_branch.summarise(maps[0]), self.flow_branch.summarise(maps[1])
         if isinstance(self.head, nn.Bilinear):
-            features = features.to(self.head.weight.dtype)  # autocast leaves bilinear layers out
-            logits: Tensor = self.head(features[:, :FEATURES], features[:, FEATURES:])
+            dtype = self.head.weight.dtype  # autocast leaves bilinear layers out
+            logits: Tensor = self.head(rgb.to(dtype), flow.to(dtype))
         else:
-            logits = self.head(features)
+            logits = self.head(torch.cat((rgb, flow), dim=1))
         return logits

@@ -42,12 +42,15 @@ class TrainConfig(_Frozen):
     )
     batch_size: int = Field(default=10, ge=1, description="clips a step, over all workers together")
     epochs: int = Field(default=2000, ge=1, description="at most")
+    optimizer: Literal["sgd", "adamw"] = Field(
+        default="sgd", description="sgd: Nesterov momentum, as the paper; adamw: without momentum"
+    )
     learning_rate: float = Field(default=0.001, gt=0)
     learning_rate_decay: Literal["constant", "cosine"] = Field(
         default="constant", description="cosine falls to 0 after the last epoch"
     )
     warmup_epochs: int = Field(default=0, ge=0, description="the learning rate rises linearly")
-    momentum: float = Field(default=0.5, ge=0, lt=1, description="Nesterov, from epoch 0")
+    momentum: float = Field(default=0.5, ge=0, lt=1, description="of sgd, from epoch 0")
     momentum_milestones: tuple[Milestone, ...] = Field(
         default=(Milestone(epoch=1000, value=0.1), Milestone(epoch=1500, value=0.05)),
         description="later momenta, by epoch",

@@ -15,8 +15,9 @@ from ttdata.schema import SplitInfo
 from ttdata.taxonomy import Taxonomy
 from ttflow.errors import ShardError
 from ttflow.shards import Shards, open_shards
+from tttrain.decoding import decode_request
 from tttrain.normalise import flow_scale
-from tttrain.samples import ClipInfo, Request, Window, decode_request, resident_bytes
+from tttrain.samples import ClipInfo, Request, Window, resident_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -18,11 +18,12 @@ from tttrain import baselines
 from tttrain.augment import Augment
 from tttrain.config import AugmentConfig
 from tttrain.data import TrainingData, open_data
+from tttrain.decoding import decode_clip
 from tttrain.metrics import Accuracy, accuracy, coarser, confusion, per_class, vote
 from tttrain.normalise import normalise_flow
 from tttrain.report import write_report
 from tttrain.run import Run, available_cores
-from tttrain.samples import ClipInfo, StoredClip, Window, central_request
+from tttrain.samples import ClipInfo, Window, central_request
 from tttrain.windows import sliding_starts
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
         _score(model, shards, clip) for clip in track(shards.clips[split], f"testing on {split}")
     ]
     result = summarise(scores, shards, split) | {"key": key}
-    result["split_info"] = None if shards.split is None else shards.split.model_dump()
+    result["split_info"] = None if shards.split is None else shards.split.model_dump(mode="json")
     write_report(run, result, shards)
     write_json(path, result)
     return result
@@ -150,7 +151,7 @@ def _score(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> ClipScores
     num_frames = config.clip_shape[0]
     central = central_request(clip, num_frames).start_frame
     starts = sliding_starts(clip.start_frame, clip.end_frame, num_frames, clip.total_frames)
-    stored = StoredClip.decode(data.read(clip.clip_id))
+    stored = decode_clip(data.read(clip.clip_id))
     scores = {
         start: _probabilities(model, stored.window(start, num_frames))
         for start in dict.fromkeys([central, *starts])

@@ -46,7 +46,7 @@ def fit(config: TrainConfig, data: Path, out: Path) -> Run:
     with run.lock("fit"):
         run.remove_leftovers()
         run.write_info(info)
-        _announce(info)
+        _announce(info, shards)
         _launch(run, info)
         run.write_info(info.model_copy(update={"state": "finished"}))
     logger.info("model: %s", run.model_folder)
@@ -117,11 +117,13 @@ def _launch(run: Run, info: RunInfo) -> None:
         raise TTError(f"{run.folder}: training ended without a model; run the same command again")
 
 
-def _announce(info: RunInfo) -> None:
+def _announce(info: RunInfo, data: TrainingData) -> None:
     logger.info("recipe %s: %s", info.config.recipe, info.resolved.model_dump_json())
     counts = ", ".join(f"{count} {name}" for name, count in info.num_clips.items())
+    place = "kept in memory" if info.resolved.data_path == "resident" else "streamed every epoch"
+    logger.info("pixels: %s (%.2f GiB a worker when decoded)", place, data.resident_gib())
     logger.info("clips: %s; %d classes; seed %d", counts, len(info.classes), info.seed)
-    logger.info(leakage(None if info.split is None else info.split.model_dump()))
+    logger.info(leakage(None if info.split is None else info.split.model_dump(mode="json")))
 
 
 def _versions() -> dict[str, str]:

@@ -79,7 +79,11 @@ def learning_rate_at(config: TrainConfig, epoch: int) -> float:
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum; `set_epoch` gives it the values of an epoch."""
+    """The configured optimiser; `set_epoch` gives it the values of an epoch."""
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
     momentum = momentum_at(config, 0)
     return torch.optim.SGD(
         model.parameters(),
@@ -91,11 +95,12 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
 
 
 def set_epoch(optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: int) -> None:
-    """Set the learning rate and the momentum of an epoch."""
+    """Set the learning rate of an epoch, and the momentum of SGD."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate_at(config, epoch)
-        group["momentum"] = momentum_at(config, epoch)
-        group["nesterov"] = group["momentum"] > 0
+        if "momentum" in group:
+            group["momentum"] = momentum_at(config, epoch)
+            group["nesterov"] = group["momentum"] > 0
 
 
 def train_epoch(

@@ -16,28 +16,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
+import ray.exceptions
 import ray.train
 import ray.train.torch
 from ray.data import DataContext, Dataset
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
-from ttdata.errors import TTError
+from ttdata.errors import InputError, TTError
 from ttdata.files import write_json
 from ttflow.ray_pipeline import read_clips
+from tttrain import decoding
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
 from tttrain.loop import TrainingError
 from tttrain.run import Run, available_cores
-from tttrain.samples import Request, ResidentSource, Source, StoredClip, Window, decode_request
+from tttrain.samples import Request, ResidentSource, Source, Window
 from tttrain.training import Trainer, Worker, set_up
 
 RETRIES = 2
 """How often Ray replaces workers that died; training then goes on from the last checkpoint."""
 
 _BLOCK_BYTES = 16 * 2**20
+_OBJECT_STORE_BYTES = 2**30
 _FAILURE = "failure.json"
 
 
@@ -55,9 +57,7 @@ def launch(run: Run, config: TrainConfig) -> None:
     scratch = run.folder / "ray"
     shutil.rmtree(scratch, ignore_errors=True)
     with _cluster(config.num_workers):
-        use_gpu = config.device == "cuda" or (
-            config.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0
-        )
+        use_gpu = _use_gpu(config)
         trainer = TorchTrainer(
             _work,
             train_loop_config={"run": str(run.folder)},
@@ -74,11 +74,21 @@ def launch(run: Run, config: TrainConfig) -> None:
         )
         try:
             trainer.fit()
-        except ray.train.TrainingFailedError as error:
+        except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
             raise TTError(f"{run.folder}: training failed: {_reason(error)}") from error
     if (run.folder / _FAILURE).is_file():
         raise TTError(json.loads((run.folder / _FAILURE).read_text(encoding="utf-8"))["error"])
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _use_gpu(config: TrainConfig) -> bool:
+    """Whether workers get a GPU each; asking for ones that are not there would wait for ever."""
+    if config.device == "cpu":
+        return False
+    found = ray.cluster_resources().get("GPU", 0)
+    if config.device == "cuda" and found < config.num_workers:
+        raise InputError(f"device=cuda: {found:g} GPUs, expected {config.num_workers}")
+    return bool(found >= config.num_workers)
 
 
 @contextlib.contextmanager
@@ -92,7 +102,12 @@ def _cluster(num_workers: int) -> Iterator[None]:
     if not os.environ.get("RAY_ADDRESS"):
         # A task that decodes needs a core beside the workers, or both would wait for ever.
         cores = max(available_cores(), num_workers + 1)
-        options |= {"address": "local", "num_cpus": cores, "include_dashboard": False}
+        options |= {
+            "address": "local",
+            "num_cpus": cores,
+            "include_dashboard": False,
+            "object_store_memory": _OBJECT_STORE_BYTES,
+        }
     ray.init(**options)
     try:
         yield
@@ -134,8 +149,8 @@ def _source(data: TrainingData, config: TrainConfig) -> Source:
     if config.data_path == "stream":
         return StreamSource(data.path, num_frames)
     clips = [clip.clip_id for name in ("train", "validation") for clip in data.clips[name]]
-    rows = read_clips(data.path, clip_ids=clips).map(_decode_stored).iter_rows()
-    return ResidentSource(map(_stored_clip, rows), num_frames)
+    rows = read_clips(data.path, clip_ids=clips).map(decoding.clip_row).iter_rows()
+    return ResidentSource(map(decoding.clip, rows), num_frames)
 
 
 class StreamSource:
@@ -149,45 +164,10 @@ class StreamSource:
         if not requests:
             return
         starts = {item.clip_id: item.start_frame for item in requests}
-        decode = partial(_decode_window, starts=starts, num_frames=self._num_frames)
+        decode = partial(decoding.window_row, starts=starts, num_frames=self._num_frames)
         dataset: Dataset = read_clips(self._path, clip_ids=list(starts)).map(decode)
         for row in dataset.iter_rows():
-            yield Window(row["clip_id"], *_arrays(row))
-
-
-def _decode_window(
-    row: dict[str, Any], starts: Mapping[str, int], num_frames: int
-) -> dict[str, Any]:
-    window = decode_request(row, starts[row["clip_id"]], num_frames)
-    return {"clip_id": window.clip_id, **_blobs(window.rgb, window.flow)}
-
-
-def _decode_stored(row: dict[str, Any]) -> dict[str, Any]:
-    clip = StoredClip.decode(row)
-    first, last = clip.interval
-    return {
-        "clip_id": clip.clip_id,
-        "first": first,
-        "last": last,
-        "total_frames": clip.total_frames,
-        **_blobs(clip.rgb, clip.flow),
-    }
-
-
-def _stored_clip(row: Mapping[str, Any]) -> StoredClip:
-    interval = (int(row["first"]), int(row["last"]))
-    return StoredClip(row["clip_id"], interval, int(row["total_frames"]), *_arrays(row))
-
-
-def _blobs(rgb: np.ndarray, flow: np.ndarray) -> dict[str, Any]:
-    """Arrays as plain bytes: clips differ in length, which array columns do not like."""
-    return {"side_px": rgb.shape[1], "rgb": rgb.tobytes(), "flow": flow.tobytes()}
-
-
-def _arrays(row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    side = int(row["side_px"])
-    rgb = np.frombuffer(row["rgb"], np.uint8).reshape(-1, side, side, 3)
-    return rgb, np.frombuffer(row["flow"], np.int16).reshape(-1, 2, side, side)
+            yield decoding.window(row)
 
 
 def _reason(error: Exception) -> str:

@@ -4,13 +4,12 @@ Nothing here depends on the number of workers: an epoch is one permutation, cut 
 batches, and a worker takes every n-th clip of each.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from ttflow.clips import decode_window
 from ttflow.intervals import padded_indices
 from tttrain.config import TrainConfig
 from tttrain.keys import generator
@@ -106,25 +105,12 @@ class StoredClip:
     rgb: np.ndarray
     flow: np.ndarray
 
-    @classmethod
-    def decode(cls, row: Mapping[str, Any]) -> "StoredClip":
-        """Decode all frames of a row of `ttflow.read_clips`."""
-        first, last = int(row["stored_start_frame"]), int(row["stored_end_frame"])
-        rgb, flow = decode_window(row, first, last - first)
-        return cls(row["clip_id"], (first, last), int(row["num_frames"]), rgb, flow)
-
     def window(self, start_frame: int, num_frames: int) -> Window:
         """The window from `start_frame` on, equal to decoding it directly."""
         positions, real = padded_indices(start_frame, num_frames, self.interval, self.total_frames)
         flow = self.flow[positions]
         flow[real:] = 0
         return Window(self.clip_id, self.rgb[positions], flow)
-
-
-def decode_request(row: Mapping[str, Any], start_frame: int, num_frames: int) -> Window:
-    """Decode one window of a row of `ttflow.read_clips`, only the frames asked for."""
-    rgb, flow = decode_window(row, start_frame, num_frames)
-    return Window(row["clip_id"], rgb, flow)
 
 
 class ResidentSource:

@@ -17,6 +17,7 @@ from ttmodels import ModelCard
 from tttrain import checkpoint as checkpoints
 from tttrain.augment import Augment
 from tttrain.checkpoint import Checkpoint
+from tttrain.collective import sum_over_workers
 from tttrain.loop import (
     Batch,
     Best,
@@ -47,6 +48,9 @@ from tttrain.samples import (
 logger = logging.getLogger(__name__)
 
 Report = Callable[[dict[str, Any]], None]
+
+REPORT_SECONDS = 10.0
+"""Least time between two reports to the cluster; `metrics.jsonl` has every epoch."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,7 @@ class Trainer:
         self.wrapped: nn.Module = self.model
         if worker.num_workers > 1:
             self.wrapped = DistributedDataParallel(self.model)
+        self._reported = time.monotonic()
         self.writer = checkpoints.Writer(run.checkpoint_path, self.config.checkpoint_minutes)
 
     @property
@@ -170,7 +175,7 @@ class Trainer:
         return found.epochs_done
 
     def train(self, report: Report) -> None:
-        """Train the remaining epochs and write the model; `report` hears of every epoch."""
+        """Train the remaining epochs and write the model; `report` hears of some epochs."""
         if self.writes:
             self.run.keep_metrics(self.epochs_done)
         for epoch in range(self.epochs_done, self.config.epochs):
@@ -180,10 +185,23 @@ class Trainer:
                 self.run.append_metrics(entry)
                 if self.writer.due() or self.epochs_done == self.config.epochs:
                     self.writer.submit(self.checkpoint())
-            report(entry)
+            if self._report_due():
+                report(entry)
         if self.writes:
             self.writer.wait()
             self.save_model()
+
+    def _report_due(self) -> bool:
+        """Whether to report now: all workers or none, as the first worker's clock says.
+
+        Ray Train takes reports every two seconds and lets the workers wait until then.
+        """
+        now = time.monotonic()
+        wanted = self.writes and now - self._reported >= REPORT_SECONDS
+        due = self.epochs_done == self.config.epochs or sum_over_workers([float(wanted)])[0] > 0
+        if due:
+            self._reported = now
+        return due
 
     def epoch(self, epoch: int) -> dict[str, Any]:
         """Train and validate one epoch; returns its line of metrics.jsonl."""

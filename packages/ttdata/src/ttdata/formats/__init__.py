@@ -44,7 +44,7 @@ def read_source(path: Path, format: str | None = None) -> Source:
         raise InputError(f"{path}: no such file or folder")
     names = ", ".join(item.NAME for item in FORMATS)
     if format is not None:
-        chosen = [item for item in FORMATS if item.NAME == format]
+        chosen = [item for item in FORMATS if format == item.NAME]
         if not chosen:
             raise InputError(f"unknown format {format!r}; known: {names}")
     else:

@@ -1,7 +1,7 @@
 """The class folders of MediaEval 2022 and 2023: `train|validation/<Class>/<id>.mp4`, flat `test/`.
 
-`test/test.xml` may label the flat files: `<videos><video name="x.mp4" class="..."/></videos>`, where
-`Unknown` means to be predicted. A `test/` sorted into class folders is read as the others.
+`test/test.xml` may label the flat files: `<videos><video name="x.mp4" class="..."/></videos>`,
+where `Unknown` means to be predicted. A `test/` sorted into class folders is read as the others.
 """
 
 import xml.etree.ElementTree as ElementTree

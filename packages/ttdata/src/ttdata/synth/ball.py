@@ -80,9 +80,7 @@ def _toss(
     path[flying] = start + way[:, None] * (goal - start) - rise[:, None] * np.array([0.0, 1.0])
 
 
-def _toss_ends(
-    plan: VideoPlan, event: Event
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _toss_ends(plan: VideoPlan, event: Event) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Above the free hand, and at the bat: fixed by the plan, whatever chunk is drawn."""
     seat = plan.seats[event.seat]
     facing = -seat.end

@@ -22,7 +22,10 @@ class CrowdConfig(_Frozen):
     missing_label_rate: float = Field(default=0.02, ge=0, le=1, description="label left empty")
     missed_rate: float = Field(default=0.03, ge=0, le=1, description="stroke not marked at all")
     partial_share: float = Field(
-        default=0.08, ge=0, le=1, description="of (video, annotator) pairs: only a part is annotated"
+        default=0.08,
+        ge=0,
+        le=1,
+        description="of (video, annotator) pairs: only a part is annotated",
     )
     single_share: float = Field(
         default=0.1, ge=0, le=1, description="of videos: one annotator instead of num_annotators"
@@ -34,7 +37,10 @@ class CrowdConfig(_Frozen):
         default=0.05, ge=0, le=0.2, description="standard deviation, at both ends of every mark"
     )
     skill_spread: float = Field(
-        default=0.5, ge=0, lt=1, description="annotators' rates range over 1 -+ this, times the rate"
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="annotators' rates range over 1 -+ this, times the rate",
     )
 
     @model_validator(mode="after")
@@ -68,11 +74,13 @@ class SynthConfig(_Frozen):
     min_stroke_seconds: float = Field(default=0.75, ge=0.7, description="at the player's tempo 1")
     max_stroke_seconds: float = Field(default=1.7, le=1.9, description="at the player's tempo 1")
     ball: bool = Field(default=True, description="draw a ball")
-    flicker: float = Field(default=0.02, ge=0, le=0.2, description="relative amplitude of the lamps")
+    flicker: float = Field(
+        default=0.01, ge=0, le=0.2, description="relative amplitude of the lamps"
+    )
     flicker_hz: float = Field(default=99.7, gt=0, description="twice the mains frequency")
-    noise: float = Field(default=2.0, ge=0, le=20, description="standard deviation, grey levels")
+    noise: float = Field(default=1.5, ge=0, le=20, description="standard deviation, grey levels")
     shake: float = Field(
-        default=0.5, ge=0, le=4, description="camera shake, pixels of a 320 x 180 frame, peak"
+        default=0.1, ge=0, le=4, description="camera shake, pixels of a 320 x 180 frame, peak"
     )
     crf: int = Field(default=22, ge=0, le=51, description="x264 quality: lower is better")
     preset: str = Field(default="ultrafast", description="x264 preset")

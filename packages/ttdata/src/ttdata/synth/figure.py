@@ -92,7 +92,8 @@ def _order(places: dict[str, list[int]], near: dict[str, Array], count: int) -> 
     """Back to front in each frame: the legs, then trunk and head between far and near arms."""
     trunk = (near["hips"] + near["spine_top"]) / 2
     arms = {
-        side: (near[f"elbow_{side}"] + near[f"wrist_{side}"]) / 2 - trunk for side in ("bat", "free")
+        side: (near[f"elbow_{side}"] + near[f"wrist_{side}"]) / 2 - trunk
+        for side in ("bat", "free")
     }
     bat_first = near["blade"] < near["wrist_bat"]
     right_leg_near = near["ankle_bat"] > near["ankle_free"]
@@ -133,10 +134,11 @@ class _Builder:
         skin, shorts = _shade(player.skin, dark), _shade(player.shorts, dark)
         hem = hip + 0.68 * (knee - hip)
         sock = knee + 0.72 * (ankle - knee)
+        heel = ankle + np.array([0.0, 0.02 * self.px])
         return [
             self.limb(knee, ankle, (0.055, 0.038), skin),
             self.limb(sock, ankle, (0.046, 0.044), _shade((240, 240, 240), dark)),
-            self.limb(ankle + (0, 0.02 * self.px), toe, (0.055, 0.045), player.shoes),
+            self.limb(heel, toe, (0.055, 0.045), player.shoes),
             self.limb(hip, knee, (0.08, 0.058), skin),
             self.limb(hip, hem, (0.105, 0.092), shorts),
         ]
@@ -192,7 +194,11 @@ class _Builder:
 
 
 def _bat(
-    seat: Seat, view: View, local: dict[str, Array], vectors: dict[str, Array], flat: dict[str, Array]
+    seat: Seat,
+    view: View,
+    local: dict[str, Array],
+    vectors: dict[str, Array],
+    flat: dict[str, Array],
 ) -> list[Part]:
     """Handle, rim and rubber; the rubber shows red on the face that hits, black on the other."""
     size = seat.player.height_m / 1.75
@@ -208,9 +214,10 @@ def _bat(
     width = max(0.018 * size * view.px_per_m, 0.5)
     count = len(axis)
     # A blade seen edge-on keeps the thickness of a bat: a thin capsule along its axis.
-    tip = 2 * flat["blade"] - project(
-        view, to_world(seat, local["blade"] - axis * _BLADE_M * size)
-    )[0]
+    tip = (
+        2 * flat["blade"]
+        - project(view, to_world(seat, local["blade"] - axis * _BLADE_M * size))[0]
+    )
     return [
         _part(_capsule(handle_end, flat["blade"], width, width), _WOOD, count),
         _part(_capsule(2 * flat["blade"] - tip, tip, width, width), _BLACK, count),

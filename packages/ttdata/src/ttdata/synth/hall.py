@@ -1,10 +1,11 @@
-"""The hall: walls, windows, lamps, barriers, floor, table, net and clutter, painted once a video."""
+"""The empty hall, painted once a video: walls, lamps, floor, table, net and clutter."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ttdata.synth.figure import Array, project
+from ttdata.synth.figure import project
+from ttdata.synth.motion import Array
 from ttdata.synth.plan import VideoPlan
 
 Image = NDArray[np.uint8]
@@ -42,7 +43,9 @@ class _Canvas:
     def line(self, first: Array, second: Array, width: float, color: Color) -> None:
         along = np.asarray(second) - np.asarray(first)
         aside = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-6) * width / 2
-        self.polygon(np.stack([first + aside, second + aside, second - aside, first - aside]), color)
+        self.polygon(
+            np.stack([first + aside, second + aside, second - aside, first - aside]), color
+        )
 
     def world(self, points: Array, color: Color) -> None:
         self.polygon(project(self.plan.view, np.asarray(points, dtype=np.float64))[0], color)
@@ -192,7 +195,9 @@ def _table(canvas: _Canvas, color: Color) -> None:
     inner = corners - np.sign(corners) * 0.03
     canvas.world(np.column_stack([inner, np.full(4, high)]), color)
     middle = high + 0.001
-    canvas.world_line(np.array([-long, 0, middle]), np.array([long, 0, middle]), 0.015, (236, 238, 238))
+    canvas.world_line(
+        np.array([-long, 0, middle]), np.array([long, 0, middle]), 0.015, (236, 238, 238)
+    )
     _net(canvas, wide, high)
 
 
@@ -234,8 +239,13 @@ def _lit(canvas: _Canvas, draw: np.random.Generator) -> Image:
     plan, margin = canvas.plan, canvas.margin
     size = (plan.config.width + 2 * margin, plan.config.height + 2 * margin)
     image = cv2.resize(canvas.image, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    # A lens is softer than a polygon; and sharp edges would leap at the least shake.
+    image = cv2.GaussianBlur(image, (0, 0), 0.55 * canvas.unit)
     for cell, strength in ((2, 2.5), (7, 3.0), (40, 5.0)):
-        coarse = max(2, int(size[0] / (cell * canvas.unit))), max(2, int(size[1] / (cell * canvas.unit)))
+        coarse = (
+            max(2, int(size[0] / (cell * canvas.unit))),
+            max(2, int(size[1] / (cell * canvas.unit))),
+        )
         grain = draw.normal(0, strength, (coarse[1], coarse[0])).astype(np.float32)
         image += cv2.resize(grain, size, interpolation=cv2.INTER_LINEAR)[..., None]
     y, x = np.mgrid[0 : size[1], 0 : size[0]].astype(np.float32)

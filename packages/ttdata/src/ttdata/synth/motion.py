@@ -126,7 +126,7 @@ def channels(plan: VideoPlan, seat: int, keys: Track, start: int, stop: int) -> 
     phases = draw.uniform(0, 2 * np.pi, (3, NUM_CHANNELS))
     seconds = frames[:, None, None] / plan.config.fps
     sway = np.sin(2 * np.pi * rates * seconds + phases).sum(axis=1)
-    return pose + sway * _SWAY_SIZE
+    return np.asarray(pose + sway * _SWAY_SIZE)
 
 
 _SWAY_SIZE = np.zeros(NUM_CHANNELS)
@@ -199,9 +199,7 @@ def _arms(joints: dict[str, Array], pose: Array, across: Array, step: Array) -> 
     for side, sign, where in (("bat", 1.0, HAND), ("free", -1.0, FREE)):
         pole = sign * 0.5 * across + np.array([-0.35, 0.0, -0.8])
         target = pose[:, where] + step
-        elbow, wrist = _two_bones(
-            joints[f"shoulder_{side}"], target, _UPPER_ARM, _FOREARM, pole
-        )
+        elbow, wrist = _two_bones(joints[f"shoulder_{side}"], target, _UPPER_ARM, _FOREARM, pole)
         joints[f"elbow_{side}"], joints[f"wrist_{side}"] = elbow, wrist
 
 

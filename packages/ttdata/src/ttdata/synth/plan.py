@@ -5,6 +5,7 @@ drawn before labels, and gaps are drawn so that a gap widened by the curation's 
 side has the distribution of a stroke's duration.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,7 +54,7 @@ class View:
 
 @dataclass(frozen=True)
 class Seat:
-    """A player's place in a video: `end` -1 is the table's left end (facing right), +1 the right."""
+    """A player's place in a video: `end` is -1 at the table's left, +1 at its right."""
 
     player: Player
     end: int
@@ -110,7 +111,9 @@ class VideoPlan:
         width, tall = self.config.width, self.config.height
         left, right = root_x - 0.72 * height, root_x + 0.72 * height
         if len(self.seats) == 2:  # neighbours share no pixel
-            left, right = (left, min(right, width / 2)) if seat == 0 else (max(left, width / 2), right)
+            left, right = (
+                (left, min(right, width / 2)) if seat == 0 else (max(left, width / 2), right)
+            )
         box = (left / width, (root_y - 1.25 * height) / tall, right / width, (root_y + 9) / tall)
         x_min, y_min, x_max, y_max = (round(min(max(value, 0.0), 1.0), 4) for value in box)
         return x_min, y_min, x_max, y_max
@@ -181,7 +184,7 @@ def plan_video(config: SynthConfig, index: int) -> VideoPlan:
     players, visit = _cast(config, index)
     view = _view(config, index)
     if len(players) == 1:
-        ends = (-players[0].handedness,)  # left-handers are filmed mirrored: the same reach
+        ends: tuple[int, ...] = (-players[0].handedness,)  # left-handers: filmed mirrored
         if ends[0] == 1:
             view = View(-view.azimuth_rad, view.elevation_rad, view.px_per_m, view.origin_xy)
     else:
@@ -258,9 +261,7 @@ def _events(
     return (*events, *_gap(config, draw, previous_end, config.num_frames, 0))
 
 
-def _spans(
-    config: SynthConfig, index: int, seats: tuple[Seat, ...]
-) -> list[tuple[int, int, int]]:
+def _spans(config: SynthConfig, index: int, seats: tuple[Seat, ...]) -> list[tuple[int, int, int]]:
     """Start, end and seat of each stroke, drawn without knowing its class."""
     draw = np.random.default_rng([config.seed, _TIMING, index])
     tempo = float(np.mean([seat.player.tempo for seat in seats]))
@@ -324,4 +325,4 @@ def _gap(
 def _pieces(start: int, end: int, longest: int) -> list[tuple[int, int]]:
     count = max(1, -(-(end - start) // longest)) if end > start else 0
     edges = [start + (end - start) * k // max(count, 1) for k in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))

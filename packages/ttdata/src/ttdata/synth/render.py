@@ -18,7 +18,6 @@ Image = NDArray[np.uint8]
 _SHAKE, _NOISE, _FLICKER, _OFFSETS = 30, 31, 32, 33  # streams of random numbers
 _CHUNK = 240
 _PHASES = 16
-_SUBPIXELS = 4
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,8 @@ class _Stage:
         self.plan = plan
         config = plan.config
         self.unit = config.height / 180
+        # Shake in steps of about a tenth of a pixel of a 320 x 180 frame.
+        self.subpixels = 8 if config.height < 270 else 4 if config.height < 720 else 2
         self.margin = int(np.ceil(config.shake * self.unit)) + 2
         self.hall = self._with_shadows(paint(plan, self.margin))
         self.shifted: dict[tuple[int, int], Image] = {}
@@ -83,12 +84,17 @@ class _Stage:
         self.noise = self._noise() if config.noise > 0 else None
 
     def frame(
-        self, first: int, t: int, figures: list[Figure], balls: NDArray[np.float64] | None, truth: bool
+        self,
+        first: int,
+        t: int,
+        figures: list[Figure],
+        balls: NDArray[np.float64] | None,
+        truth: bool,
     ) -> SynthFrame:
         config, number = self.plan.config, first + t
         shift = self._shift(number)
         rgb = self._background(shift)
-        offset = (shift * (1 << SHIFT) // _SUBPIXELS).astype(np.int32)
+        offset = (shift * (1 << SHIFT) // self.subpixels).astype(np.int32)
         for chunk in figures:
             draw(rgb, chunk, t, offset)
         if balls is not None and np.isfinite(balls[t, 0]):
@@ -99,7 +105,7 @@ class _Stage:
             rgb = np.asarray(cv2.multiply(rgb, lamp, dst=rgb, scale=1 / 128), dtype=np.uint8)
         if self.noise is not None:
             self._add_noise(rgb, number)
-        pixels = shift / _SUBPIXELS
+        pixels = shift / self.subpixels
         return SynthFrame(
             rgb,
             [self._mask(chunk, t, offset) for chunk in figures] if truth else [],
@@ -111,20 +117,21 @@ class _Stage:
         )
 
     def _shift(self, number: int) -> NDArray[np.int64]:
-        """The picture's displacement in quarter pixels, (2,) x, y."""
+        """The picture's displacement in subpixels, (2,) x, y."""
         config = self.plan.config
         if config.shake == 0:
             return np.zeros(2, dtype=np.int64)
         angle = 2 * np.pi * self.shake_hz * number / config.fps + self.shake_phase
         peak = config.shake * self.unit
-        return np.rint(np.sin(angle).mean(axis=0) * peak * _SUBPIXELS).astype(np.int64)
+        moved = np.sin(angle).mean(axis=0) * peak * self.subpixels
+        return np.asarray(np.rint(moved), dtype=np.int64)
 
     def _background(self, shift: NDArray[np.int64]) -> Image:
-        """The hall as the displaced camera sees it; the sixteen subpixel phases are kept."""
-        whole, part = shift // _SUBPIXELS, shift % _SUBPIXELS
+        """The hall as the displaced camera sees it; its subpixel phases are kept."""
+        whole, part = shift // self.subpixels, shift % self.subpixels
         key = (int(part[0]), int(part[1]))
         if key not in self.shifted:
-            moved = np.array([[1, 0, part[0] / _SUBPIXELS], [0, 1, part[1] / _SUBPIXELS]])
+            moved = np.array([[1, 0, part[0] / self.subpixels], [0, 1, part[1] / self.subpixels]])
             size = (self.hall.shape[1], self.hall.shape[0])
             self.shifted[key] = np.asarray(
                 cv2.warpAffine(self.hall, moved, size, borderMode=cv2.BORDER_REPLICATE), np.uint8

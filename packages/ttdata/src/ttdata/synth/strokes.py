@@ -62,7 +62,9 @@ _FACES: dict[str, Vector] = {
 
 # (type, technique) -> times of backswing, contact and follow-through as shares of the stroke, and
 # the bat hand there for the forehand and for the backhand.
-_SWINGS: dict[tuple[str, str], tuple[tuple[float, float, float], tuple[Vector, ...], tuple[Vector, ...]]]
+_SWINGS: dict[
+    tuple[str, str], tuple[tuple[float, float, float], tuple[Vector, ...], tuple[Vector, ...]]
+]
 _SWINGS = {
     ("Offensive", "Hit"): (
         (0.30, 0.50, 0.68),
@@ -71,7 +73,7 @@ _SWINGS = {
     ),
     ("Offensive", "Loop"): (
         (0.32, 0.52, 0.70),
-        ((-0.30, 0.50, 0.66), (0.32, 0.48, 1.10), (0.46, -0.02, 1.66)),
+        ((-0.38, 0.50, 0.70), (0.36, 0.48, 1.10), (0.52, -0.06, 1.64)),
         ((0.18, -0.30, 0.68), (0.44, -0.08, 1.10), (0.50, 0.36, 1.62)),
     ),
     ("Offensive", "Flip"): (
@@ -106,7 +108,7 @@ _SWINGS = {
     ),
     ("Serve", "Sidespin"): (
         (0.42, 0.58, 0.72),
-        ((0.10, 0.66, 1.18), (0.44, 0.26, 1.04), (0.14, -0.36, 0.98)),
+        ((-0.02, 0.68, 1.18), (0.46, 0.26, 1.04), (0.26, -0.40, 0.98)),
         ((0.16, -0.46, 1.10), (0.46, -0.04, 1.04), (0.26, 0.62, 1.10)),
     ),
     ("Serve", "Loop"): (
@@ -129,7 +131,6 @@ _WRISTS: dict[str, tuple[Vector, Vector, Vector]] = {
 _TOSS: tuple[tuple[float, Vector], ...] = (
     (0.16, (0.52, -0.06, 1.06)),
     (0.30, (0.50, -0.06, 1.36)),
-    (0.46, (0.40, -0.22, 1.10)),
 )
 
 
@@ -181,14 +182,16 @@ def _free_hand(kind: str, phase: int) -> Vector:
     return ((0.40, -0.22, 1.06), (0.34, -0.28, 1.04), (0.28, -0.30, 1.04))[phase]
 
 
+def _vector(values: NDArray[np.float64]) -> Vector:
+    first, second, third = (float(value) for value in values)
+    return first, second, third
+
+
 def _toss_keys(backswing: Pose) -> list[Key]:
     """The free hand lifts the ball while the bat goes back."""
     keys = []
-    for (at, free), share in zip(_TOSS[:2], (0.25, 0.7), strict=True):
-        hand = tuple(
-            (1 - share) * near + share * far
-            for near, far in zip(READY.hand, backswing.hand, strict=True)
-        )
+    for (at, free), share in zip(_TOSS, (0.25, 0.7), strict=True):
+        hand = _vector((1 - share) * np.array(READY.hand) + share * np.array(backswing.hand))
         keys.append(Key(at, replace(backswing, hand=hand, free=free, crouch=0.02)))
     return keys
 
@@ -226,10 +229,8 @@ def fake_keys(draw: np.random.Generator) -> tuple[Key, ...]:
     keys = []
     for k in range(count):
         offset = draw.normal(0.0, (0.20, 0.22, 0.20))
-        hand = tuple(float(v) for v in np.asarray(READY.hand) + offset)
-        wrist = tuple(float(v) for v in np.asarray(READY.wrist) + draw.normal(0, 0.3, 3))
-        pose = replace(
-            READY, hand=hand, wrist=wrist, yaw=float(draw.normal(0, 0.2)), lean=0.03
-        )
+        hand = _vector(np.array(READY.hand) + offset)
+        wrist = _vector(np.array(READY.wrist) + draw.normal(0, 0.3, 3))
+        pose = replace(READY, hand=hand, wrist=wrist, yaw=float(draw.normal(0, 0.2)), lean=0.03)
         keys.append(Key((k + 1) / (count + 1) + float(draw.uniform(-0.06, 0.06)), pose))
     return tuple(keys)

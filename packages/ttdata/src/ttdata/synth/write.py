@@ -273,7 +273,8 @@ def _annotations(config: SynthConfig, plans: Sequence[VideoPlan]) -> tuple[str, 
     from ttdata.synth.crowd import annotate, is_variant
 
     two = config.players_per_video == 2
-    marks, events = [], []
+    marks: list[tuple[object, ...]] = []
+    events: list[tuple[object, ...]] = []
     for plan in plans:
         for mark in annotate(plan):
             player_id = plan.seats[mark.stroke.seat].player.player_id

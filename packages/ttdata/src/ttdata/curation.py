@@ -10,7 +10,7 @@ from ttdata.errors import DatasetError
 from ttdata.filters import apply_filters
 from ttdata.negatives import propose
 from ttdata.reviews import apply_to_actions, decide_proposals, no_reviews
-from ttdata.schema import Clip, CurationConfig, Reason
+from ttdata.schema import Clip, CurationConfig, Reason, Video
 from ttdata.tables import conform
 from ttdata.taxonomy import TTSTROKE21, Taxonomy
 
@@ -28,7 +28,7 @@ class CurationResult:
     clips: pl.DataFrame
     """Rows as Clip: all strokes and usable negatives, not yet divided (`split` is null)."""
     proposals: pl.DataFrame
-    """`video_id, start_frame, end_frame, shortened, touches_rejected, verdict` of every proposal."""
+    """Every proposal: `video_id, start_frame, end_frame, shortened, touches_rejected, verdict`."""
     funnel: dict[str, int]
     """How many of what went in, was left out and why, and came out."""
     unmatched_reviews: pl.DataFrame
@@ -62,6 +62,7 @@ def curate(
     if videos["video_id"].is_duplicated().any():
         twice = videos.filter(pl.col("video_id").is_duplicated())["video_id"][0]
         raise DatasetError(f"two videos with one id {twice!r}")
+    videos = conform(videos, Video)
     judged = apply_filters(annotations, videos, config, taxonomy)
     marked, made = make_actions(judged, config)
     reviewed = apply_to_actions(made, reviews, videos, config.max_overlap)
@@ -126,17 +127,19 @@ def _clips(
     """Accepted actions and usable proposals as Clip rows; an annotated negative is one, too."""
     is_negative = pl.col("label").eq_missing(pl.lit(taxonomy.negative))
     accepted = actions.filter(status="accepted").with_columns(
-        kind=pl.when(is_negative).then(pl.lit("negative")).otherwise(pl.lit("stroke"))
+        clip_id="action_id",
+        kind=pl.when(is_negative).then(pl.lit("negative")).otherwise(pl.lit("stroke")),
     )
-    usable = proposals.filter(verdict="usable").with_columns(
-        label=pl.lit(taxonomy.negative, pl.String), kind=pl.lit("negative")
+    # No proposal has the interval of an action: it lies between two of them.
+    usable = (
+        proposals.filter(verdict="usable")
+        .with_columns(label=pl.lit(taxonomy.negative, pl.String), kind=pl.lit("negative"))
+        .with_columns(interval_ids("clip_id"))
+        .pipe(conform, Clip)
+        .pipe(_with_players, videos)
     )
-    negatives = usable.pipe(conform, Clip).pipe(_with_players, videos)
-    both = pl.concat([accepted.pipe(conform, Clip), negatives])
-    ordered = both.sort(
-        "video_id", "start_frame", "end_frame", "kind", "x_min", "y_min", "label", nulls_last=True
-    )
-    return ordered.with_columns(interval_ids("clip_id"))
+    both = pl.concat([accepted.pipe(conform, Clip), usable])
+    return both.sort("video_id", "start_frame", "end_frame", maintain_order=True)
 
 
 def _annotation_counts(annotations: pl.DataFrame, videos: pl.DataFrame) -> dict[str, int]:

@@ -1,0 +1,5 @@
+"""`python -m ttdata` is the `ttdata` command."""
+
+from ttdata.cli import main
+
+main()

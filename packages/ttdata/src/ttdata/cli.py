@@ -1,0 +1,135 @@
+"""The `ttdata` command: synth, curate, split, stats."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ttdata.console import run
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Curates crowd annotations of racket-sport videos into a dataset of strokes.",
+)
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="settings as a JSON file")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="one setting; repeatable")
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    run(app)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(help="folder to write")],
+    videos: Annotated[int | None, typer.Option(help="number of videos")] = None,
+    players: Annotated[int | None, typer.Option(help="number of players")] = None,
+    seconds: Annotated[float | None, typer.Option(help="length of a video")] = None,
+    fps: Annotated[float | None, typer.Option(help="frames per second")] = None,
+    seed: Annotated[int | None, typer.Option(help="of all that is drawn")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="pixels, as 640x360")] = None,
+    strokes: Annotated[str | None, typer.Option(help="labels, comma-separated")] = None,
+    two_players: Annotated[bool, typer.Option("--two-players", help="two in view")] = False,
+    config: ConfigFile = None,
+    settings: Settings = None,
+) -> None:
+    """Make synthetic videos with crowd annotators, and the truth."""
+    from ttdata.synth.write import run_synth
+
+    options = {
+        "num_videos": videos,
+        "num_players": players,
+        "seconds": seconds,
+        "fps": fps,
+        "seed": seed,
+        "size": size,
+        "strokes": strokes,
+        "players_per_video": 2 if two_players else None,
+    }
+    run_synth(out, config, options, settings or ())
+
+
+@app.command()
+def curate(
+    source: Annotated[Path, typer.Argument(help="folder or file in any format we read")],
+    out: Annotated[Path, typer.Option(help="dataset folder to write")],
+    format: Annotated[str | None, typer.Option(help="by default recognised")] = None,
+    taxonomy: Annotated[
+        str | None, typer.Option(help="ttstroke21, infer or a JSON file; by default what fits")
+    ] = None,
+    trimmed: Annotated[bool, typer.Option("--trimmed", help="each file is one stroke")] = False,
+    config: ConfigFile = None,
+    settings: Settings = None,
+) -> None:
+    """Filter, merge and check annotations; propose negatives; write a dataset."""
+    from ttdata.pipeline import curate_source
+    from ttdata.report import funnel_lines, split_line
+    from ttdata.schema import CurationConfig
+    from ttdata.settings import load_config
+
+    chosen = ["trimmed=true"] if trimmed else []
+    loaded = load_config(CurationConfig, config, [*chosen, *(settings or ())])
+    result = curate_source(source, out, loaded, format=format, taxonomy=taxonomy)
+    for note in result.notes:
+        typer.echo(note, err=True)
+    for line in funnel_lines(result.funnel):
+        typer.echo(line)
+    typer.echo(split_line(result.dataset.info.split))
+
+
+@app.command()
+def split(
+    dataset: Annotated[Path, typer.Argument(help="folder that curate wrote")],
+    strategy: Annotated[str, typer.Option(help="paper, grouped, given or file")] = "grouped",
+    group: Annotated[str, typer.Option(help="video, player or session")] = "video",
+    assign: Annotated[Path | None, typer.Option(help="CSV for the strategy file")] = None,
+    shares: Annotated[str, typer.Option(help="train,validation,test")] = "0.7,0.2,0.1",
+    seed: Annotated[int, typer.Option(help="of all that is drawn")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="forget the division before")] = False,
+) -> None:
+    """Divide the clips into train, validation and test."""
+    from ttdata.division import split_dataset
+    from ttdata.options import parse_group, parse_shares, parse_strategy
+    from ttdata.report import split_line, table_lines
+    from ttdata.stats import class_table
+
+    divided, notes = split_dataset(
+        dataset,
+        parse_strategy(strategy),
+        group=parse_group(group),
+        seed=seed,
+        shares=parse_shares(shares),
+        assign=assign,
+        fresh=fresh,
+    )
+    for note in notes:
+        typer.echo(note, err=True)
+    for line in table_lines(class_table(divided.clips, divided.info.taxonomy.classes)):
+        typer.echo(line)
+    typer.echo(split_line(divided.info.split))
+
+
+@app.command()
+def stats(
+    dataset: Annotated[Path, typer.Argument(help="folder that curate wrote")],
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Show funnel, table I, durations, agreement and leakage."""
+    from ttdata.dataset import load_dataset
+    from ttdata.report import stats_lines
+    from ttdata.stats import dataset_stats
+
+    loaded = load_dataset(dataset)
+    found = dataset_stats(loaded)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    for line in stats_lines(found, loaded.info.split):
+        typer.echo(line)

@@ -1,0 +1,160 @@
+"""Max pooling, then ReLU, that remembers one byte per output for the backward pass.
+
+    PyTorch:  conv -> ReLU -> max pooling    keeps the whole ReLU output and an int64 per cell
+    here:     conv -> max pooling -> ReLU    keeps one byte per cell: which of the (at most) eight
+                                             inputs won (bits 0 to 2: x, y, t), bit 3: ReLU closed
+
+Both are monotone, so they commute and the values are the same. The gradients are the same too:
+a tie goes to the first input in (t, y, x) order, as in `torch.nn.functional.max_pool3d`. (Where a
+whole cell is below zero, PyTorch's order sends a gradient to its first input, which the ReLU then
+stops.)
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+Kernel = tuple[int, int, int]
+
+_CLOSED = 8
+
+
+def pool_relu(
+    maps: Float[Tensor, "batch channel time height width"], kernel: Kernel = (2, 2, 2)
+) -> Float[Tensor, "batch channel time2 height2 width2"]:
+    """Return `relu(max_pool3d(maps, kernel))`: cells do not overlap, a remainder is dropped.
+
+    Args:
+        maps: outputs of a convolution, in any memory format, which is kept.
+        kernel: sides of a cell (time, height, width), each 1 or 2.
+
+    Raises:
+        ValueError: if a side of the kernel is neither 1 nor 2.
+    """
+    if not set(kernel) <= {1, 2}:
+        raise ValueError(f"kernel is {kernel}, expected sides of 1 or 2")
+    remembers = torch.is_grad_enabled() and maps.requires_grad and maps.numel() > 0
+    if remembers and not torch.compiler.is_exporting():
+        pooled: Tensor = _PoolReLU.apply(maps, kernel)  # type: ignore[no-untyped-call]
+        return pooled
+    return functional.relu(functional.max_pool3d(maps, kernel))
+
+
+class _PoolReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, kernel: Kernel) -> Tensor:
+        largest, index = functional.max_pool3d(maps, kernel, return_indices=True)
+        code = _encode(index, maps.shape[2:], kernel)
+        code |= (largest <= 0).to(torch.uint8) * _CLOSED
+        ctx.save_for_backward(code)
+        ctx.shape, ctx.kernel = maps.shape, kernel
+        ctx.channels_last = _is_channels_last(maps)
+        return functional.relu(largest)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (code,) = ctx.saved_tensors
+        layout = torch.channels_last_3d if ctx.channels_last else torch.contiguous_format
+        gradient = gradients[0].contiguous(memory_format=layout).masked_fill(code >= _CLOSED, 0)
+        if gradient.is_cuda:  # a few streaming writes instead of a scatter
+            return _spread_by_strides(gradient, code, ctx.shape, ctx.kernel, layout), None
+        index = _decode(code, ctx.shape[2:], ctx.kernel)
+        return _spread_by_index(gradient, index, ctx.shape, ctx.channels_last), None
+
+
+def _encode(index: Tensor, sides: torch.Size, kernel: Kernel) -> Tensor:
+    """Turn flat positions (t H + y) W + x of the winners into 0 to 7 within their cells."""
+    corners = _corners(sides, kernel, index.device)
+    offsets = _offsets(sides, kernel)
+    low = {position: offset % 256 for position, offset in offsets.items()}
+    if len(set(low.values())) == len(low):  # the lowest byte tells them apart: no wide arithmetic
+        residue = index.to(torch.uint8) - corners.to(torch.uint8)
+    else:
+        modulus = _modulus(tuple(offsets.values()))
+        low = {position: offset % modulus for position, offset in offsets.items()}
+        residue = (index.to(torch.int32) - corners).remainder_(modulus).to(torch.uint8)
+    code = torch.zeros_like(residue)
+    for position, value in low.items():
+        if position:
+            code += (residue == value).to(torch.uint8) * position
+    return code
+
+
+def _decode(code: Tensor, sides: torch.Size, kernel: Kernel) -> Tensor:
+    """Undo `_encode`; bit 3 is ignored."""
+    _, height, width = sides
+    corners = _corners(sides, kernel, code.device)
+    in_cell = (code & 1).to(torch.int32)
+    in_cell += ((code >> 1) & 1).to(torch.int32) * width
+    if kernel[0] > 1:
+        in_cell += ((code >> 2) & 1).to(torch.int32) * (height * width)
+    return in_cell.add_(corners).to(torch.int64)
+
+
+def _corners(sides: torch.Size, kernel: Kernel, device: torch.device) -> Tensor:
+    """Flat position of every cell's first input, (time2, height2, width2) int32."""
+    starts = [
+        torch.arange(side // step, dtype=torch.int32, device=device) * step
+        for side, step in zip(sides, kernel, strict=True)
+    ]
+    rows = starts[0][:, None, None] * sides[1] + starts[1][:, None]
+    return rows * sides[2] + starts[2]
+
+
+def _offsets(sides: torch.Size, kernel: Kernel) -> dict[int, int]:
+    """From position in the cell (bits x, y, t) to its distance from the corner, flat."""
+    _, height, width = sides
+    return {
+        4 * t + 2 * y + x: (t * height + y) * width + x
+        for t in range(kernel[0])
+        for y in range(kernel[1])
+        for x in range(kernel[2])
+    }
+
+
+def _modulus(offsets: tuple[int, ...]) -> int:
+    """The smallest number that leaves every offset another remainder."""
+    return next(m for m in range(2, 257) if len({offset % m for offset in offsets}) == len(offsets))
+
+
+def _spread_by_index(
+    gradient: Tensor, index: Tensor, shape: torch.Size, channels_last: bool
+) -> Tensor:
+    """Write each cell's gradient to its flat position; all else is zero."""
+    batch, channels, *sides = shape
+    places = sides[0] * sides[1] * sides[2]
+    if not channels_last:
+        rows = gradient.new_zeros(batch, channels, places)
+        return rows.scatter_(2, index.flatten(2), gradient.flatten(2)).view(shape)
+    rows = gradient.new_zeros(batch, places, channels)
+    rows.scatter_(1, _channels_to_end(index), _channels_to_end(gradient))
+    return rows.view(batch, *sides, channels).permute(0, 4, 1, 2, 3)
+
+
+def _channels_to_end(maps: Tensor) -> Tensor:
+    """(B, C, T, H, W) in channels-last order -> (B, T H W, C), a view."""
+    return maps.permute(0, 2, 3, 4, 1).flatten(1, 3)
+
+
+def _spread_by_strides(
+    gradient: Tensor, code: Tensor, shape: torch.Size, kernel: Kernel, layout: torch.memory_format
+) -> Tensor:
+    """The same, one position of all cells at a time; what no cell covers is zero."""
+    spread = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=layout)
+    if any(side % step for side, step in zip(shape[2:], kernel, strict=True)):
+        spread.zero_()
+    times, heights, widths = gradient.shape[2:]
+    cells = spread[:, :, : times * kernel[0], : heights * kernel[1], : widths * kernel[2]]
+    for position in _offsets(shape[2:], kernel):
+        t, y, x = position >> 2, (position >> 1) & 1, position & 1
+        won = (code & 7) == position
+        part = gradient.masked_fill(~won, 0)  # not a product: 0 times infinity is no zero
+        cells[:, :, t :: kernel[0], y :: kernel[1], x :: kernel[2]] = part
+    return spread
+
+
+def _is_channels_last(maps: Tensor) -> bool:
+    return maps.is_contiguous(memory_format=torch.channels_last_3d) and not maps.is_contiguous()

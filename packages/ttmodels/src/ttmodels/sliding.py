@@ -1,0 +1,287 @@
+"""Scores of all windows of a long clip, each convolution output computed once.
+
+Windows of 100 frames every 10 frames share nine tenths of their frames. Convolutions do not see
+where a window starts, except for two things:
+
+- *Phase.* Pooling pairs frames from the window's start, so windows whose starts differ by an odd
+  number have other pairs. Level l (after l poolings) keeps one set of shared maps per remainder of
+  the starts modulo 2^l; cell a of phase p begins at frame p + 2^l a.
+- *Ends.* A window's first and last frame see zero padding, where the clip has frames. At every
+  level that reaches the first and the last pooled cell of the window, and no further: those two
+  are computed window by window.
+
+      frames       0 0 1 2 3 4 5 ... 98 99 0        0: padding
+      conv1          e i i i i i ...  i  e          e: sees the padding, i: shared
+      pooled 1       [e ][i ][i ]...   [e ]
+      conv2           e   e   i  ...  e e           reaches one cell further ...
+      pooled 2       [e      ][i      ]...          ... and pooling brings it back to one
+
+Source: this project; SPEC 3.5 defines the windows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ttmodels.base import BranchModel
+from ttmodels.blocks import Branch, check_clips, fastest_layout
+
+LEVELS = 3
+SHORTEST_SHARED = 6
+"""Below that many cells a window's ends meet; it is then finished window by window."""
+SLAB_VALUES = 2**22
+"""Convolution outputs computed at a time before they are pooled: 16 MB of float32."""
+
+
+class SlidingWindows(nn.Module):
+    """Scores all windows of a clip that is longer than the network's.
+
+    >>> import torch, ttmodels
+    >>> windows = ttmodels.SlidingWindows(ttmodels.FlowNet(3, (16, 8, 8)), step=5)
+    >>> windows(torch.zeros(1, 2, 30, 8, 8)).shape, list(windows.starts(30))
+    (torch.Size([1, 3, 3]), [0, 5, 10])
+
+    Args:
+        model: SSTC, RGBNet, FlowNet, EarlyFusion or LateFusion. It is used, not copied.
+        step: frames from one window's start to the next.
+        group: windows classified together; more need more memory.
+
+    Raises:
+        ValueError: if the model has no branches to share, or a number is not positive.
+    """
+
+    def __init__(self, model: BranchModel, step: int, group: int = 16) -> None:
+        super().__init__()
+        if not isinstance(model, BranchModel):
+            raise ValueError(f"model is a {type(model).__name__}, expected one of the SSTC family")
+        if step < 1 or group < 1:
+            raise ValueError(f"step is {step} and group {group}, expected positive integers")
+        self.model = model
+        self.step = step
+        self.group = group
+
+    def starts(self, num_frames: int) -> range:
+        """First frames of the windows of a clip; the last window ends within the clip.
+
+        Raises:
+            ValueError: if the clip is shorter than a window.
+        """
+        length = self.model.config.clip_shape[0]
+        if num_frames < length:
+            raise ValueError(f"clip has {num_frames} frames, expected at least {length}")
+        return range(0, num_frames - length + 1, self.step)
+
+    @torch.no_grad()
+    def forward(
+        self, *clips: Float[Tensor, "batch _ frames height width"]
+    ) -> Float[Tensor, "batch windows classes"]:
+        """Return the logits of every window, as the model gives them window by window.
+
+        No gradients are kept.
+
+        Args:
+            *clips: what the model takes, only longer; all of the same length.
+
+        Raises:
+            ValueError: if a clip is shorter than a window, or has another size or dtype than the
+                model takes.
+        """
+        named = dict(zip(self.model.inputs, clips, strict=True))
+        length, height, width = self.model.config.clip_shape
+        frames = clips[0].shape[2] if clips[0].ndim == 5 else length
+        starts = self.starts(frames)
+        dtype = next(self.model.parameters()).dtype
+        check_clips((frames, height, width), dtype, named)
+        shared, apart = self.convolution_work(frames)
+        score = self._score_shared if shared < apart else self._score_apart
+        rows = [
+            torch.cat(list(score([clip[i : i + 1] for clip in clips], starts)))
+            for i in range(clips[0].shape[0])
+        ]
+        return torch.stack(rows)
+
+    def convolution_work(self, num_frames: int) -> tuple[int, int]:
+        """Multiply-adds of all convolutions for one clip: shared, and window by window.
+
+        Where windows hardly overlap, sharing saves nothing and `forward` does not share.
+        """
+        starts = self.starts(num_frames)
+        _, height, width = self.model.config.clip_shape
+        work = [0, 0]
+        for branch in self.model.branches():
+            for level, conv in enumerate(branch.convolutions()):
+                kernel = conv.weight.numel()
+                each = kernel * (height >> level) * (width >> level)
+                outputs = _num_outputs(num_frames, self.model.config.clip_shape[0], starts, level)
+                work = [total + each * count for total, count in zip(work, outputs, strict=True)]
+        return work[0], work[1]
+
+    def _score_apart(self, clips: list[Tensor], starts: range) -> Iterator[Tensor]:
+        length = self.model.config.clip_shape[0]
+        for group in _grouped(starts, self.group):
+            yield self.model(
+                *[torch.cat([clip[:, :, s : s + length] for s in group]) for clip in clips]
+            )
+
+    def _score_shared(self, clips: list[Tensor], starts: range) -> Iterator[Tensor]:
+        length = self.model.config.clip_shape[0]
+        streams = [
+            _Shared.build(branch, clip, length, starts)
+            for branch, clip in zip(
+                self.model.branches(), self.model.branch_clips(*clips), strict=True
+            )
+        ]
+        for group in _grouped(starts, self.group):
+            yield self.model.classify(*[stream.window_maps(group) for stream in streams])
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Maps of one branch that do not depend on where windows end.
+
+    `levels[l][p]` is (1, C, cells, H, W): after l poolings, cells of phase p. From level 1 on cell
+    0 is never read: it is the first cell of any window that has it.
+    """
+
+    branch: Branch
+    length: int
+    levels: list[dict[int, Tensor]]
+
+    @classmethod
+    def build(cls, branch: Branch, clip: Tensor, length: int, starts: range) -> "_Shared":
+        levels = [{0: fastest_layout(clip)}]
+        for level, conv in enumerate(branch.convolutions()):
+            if _finishes_apart(length, level):
+                break
+            phases = {start % 2 ** (level + 1) for start in starts}
+            pooled: dict[int, Tensor] = {}
+            for phase, maps in levels[-1].items():
+                offsets = [o for o in (0, 1) if phase + o * 2**level in phases]
+                for offset, cells in _pooled_at(conv, maps, offsets).items():
+                    pooled[phase + offset * 2**level] = cells
+            levels.append(pooled)
+        return cls(branch, length, levels)
+
+    def window_maps(self, starts: list[int]) -> Tensor:
+        """The branch's last maps of these windows, (windows, 80, T/8, H/8, W/8)."""
+        first: Tensor | None = None  # cell 0 of each window, where it differs from the shared one
+        last: Tensor | None = None
+        length = self.length
+        for level, conv in enumerate(self.branch.convolutions()):
+            if _finishes_apart(self.length, level):
+                maps = self._gather(starts, level, 0, length, first, last)
+                for rest in self.branch.convolutions()[level:]:
+                    maps = _pool(rest(maps))
+                return maps
+            head = self._gather(starts, level, 0, 3, first, None)
+            next_first = _pool(_convolve(conv, functional.pad(head, (0, 0, 0, 0, 1, 0))))
+            if length % 2 == 0:
+                tail = self._gather(starts, level, length - 3, length, None, last)
+                last = _pool(_convolve(conv, functional.pad(tail, (0, 0, 0, 0, 0, 1))))
+            elif last is not None:
+                tail = self._gather(starts, level, length - 4, length, None, last)
+                last = _pool(_convolve(conv, tail))
+            first, length = next_first, length // 2
+        return self._gather(starts, LEVELS, 0, length, first, last)
+
+    def _gather(
+        self,
+        starts: list[int],
+        level: int,
+        begin: int,
+        end: int,
+        first: Tensor | None,
+        last: Tensor | None,
+    ) -> Tensor:
+        """Cells [begin, end) of windows, `first` and `last` in place of their outermost ones."""
+        some = next(iter(self.levels[level].values()))
+        shape = (len(starts), some.shape[1], end - begin, *some.shape[3:])
+        cells = fastest_layout(some.new_empty(shape))
+        low = 1 if first is not None else 0
+        high = cells.shape[2] - (1 if last is not None else 0)
+        for row, start in zip(cells, starts, strict=True):
+            cell = (start >> level) + begin
+            maps = self.levels[level][start % 2**level]
+            row[:, low:high] = maps[0, :, cell + low : cell + high]
+        if first is not None:
+            cells[:, :, :1] = first
+        if last is not None:
+            cells[:, :, -1:] = last
+        return cells
+
+
+def _pooled_at(conv: nn.Conv3d, maps: Tensor, offsets: list[int]) -> dict[int, Tensor]:
+    """Pooled convolution outputs for pairs that begin at even (0) or odd (1) positions.
+
+    Cell a of an offset covers outputs offset + 2 a and the next. Outputs 2 to K - 2 of K are
+    computed, in slabs of time, each of them once.
+    """
+    stop = maps.shape[2] - 1
+    height, width = maps.shape[3:]
+    slab = max(2, SLAB_VALUES // (conv.out_channels * height * width) // 2 * 2)
+    shape = (1, conv.out_channels, height // 2, width // 2)
+    pooled: dict[int, Tensor] = {}
+    edge: Tensor | None = None  # the last output of the slab before
+    for begin in range(2, stop, slab):
+        outputs = _convolve(conv, maps[:, :, begin - 1 : min(begin + slab, stop) + 1])
+        for offset in offsets:
+            if offset not in pooled:
+                count = max(1, (stop - offset) // 2)
+                zeros = outputs.new_zeros(shape[0], shape[1], count, *shape[2:])
+                pooled[offset] = fastest_layout(zeros)
+            _put(pooled[offset], begin // 2, outputs[:, :, offset:])
+        if 1 in offsets:
+            if edge is not None:
+                _put(pooled[1], begin // 2 - 1, torch.cat((edge, outputs[:, :, :1]), dim=2))
+            edge = outputs[:, :, -1:]
+    return pooled
+
+
+def _put(pooled: Tensor, cell: int, outputs: Tensor) -> None:
+    if outputs.shape[2] > 1:
+        cells = _pool(outputs)
+        pooled[:, :, cell : cell + cells.shape[2]] = cells
+
+
+def _convolve(conv: nn.Conv3d, maps: Tensor) -> Tensor:
+    """The convolution without padding in time: two outputs fewer than inputs."""
+    return functional.conv3d(maps, conv.weight, conv.bias, padding=(0, 1, 1))
+
+
+def _pool(outputs: Tensor) -> Tensor:
+    return functional.relu(functional.max_pool3d(outputs, kernel_size=2))
+
+
+def _finishes_apart(length: int, level: int) -> bool:
+    """Whether windows of that many frames have too few cells at this level to share any."""
+    return length >> level < SHORTEST_SHARED
+
+
+def _grouped(starts: range, size: int) -> Iterator[list[int]]:
+    for begin in range(0, len(starts), size):
+        yield list(starts[begin : begin + size])
+
+
+def _num_outputs(num_frames: int, length: int, starts: range, level: int) -> tuple[int, int]:
+    """Time steps the convolution of a level computes: shared, and window by window."""
+    apart = len(starts) * (length >> level)
+    if _finishes_apart(length, level):
+        return apart, apart
+    shared = sum(
+        max(0, _num_cells(num_frames, level, phase) - 3)
+        for phase in {start % 2**level for start in starts}
+    )
+    differs_at_end = all((length >> below) % 2 for below in range(level + 1))
+    return shared + len(starts) * (2 if differs_at_end else 4), apart
+
+
+def _num_cells(num_frames: int, level: int, phase: int) -> int:
+    """Cells of a shared map; see `_pooled_at`."""
+    cells = num_frames
+    for below in range(level):
+        cells = max(1, (cells - 1 - (phase >> below & 1)) // 2)
+    return cells

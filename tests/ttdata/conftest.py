@@ -1,0 +1,63 @@
+"""Small sources, made where a test needs them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import polars as pl
+import pytest
+
+LABEL = "Offensive Forehand Hit"
+
+
+@pytest.fixture(scope="session")
+def write_video() -> Callable[..., Path]:
+    """A function that writes a tiny video: `write_video(path, num_frames, fps=30, size_hw)`."""
+
+    def write(
+        path: Path, num_frames: int, fps: int = 30, size_hw: Sequence[int] = (32, 48)
+    ) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
+            stream.height, stream.width = size_hw
+            stream.pix_fmt = "yuv420p"
+            stream.thread_count = 1
+            for index in range(num_frames):
+                picture = np.full((*size_hw, 3), index % 256, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def make_marks() -> Callable[..., pl.DataFrame]:
+    """Marks from `(video, annotator, start, end[, label])` rows."""
+
+    def make(*rows: tuple[object, ...], **columns: object) -> pl.DataFrame:
+        names = ("video_id", "annotator_id", "start_frame", "end_frame", "label")
+        full = [(*row, LABEL)[:5] for row in rows]
+        data = {name: [row[index] for row in full] for index, name in enumerate(names)}
+        return pl.DataFrame(data | columns, strict=False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_videos() -> Callable[..., pl.DataFrame]:
+    """Rows as Video at 120 fps: `make_videos("a", "b", num_frames=10_000)`."""
+
+    def make(*names: str, num_frames: int = 10_000, fps: float = 120.0, **columns: object):
+        from ttdata.schema import Video
+        from ttdata.tables import conform
+
+        facts = {"fps": fps, "num_frames": num_frames, "width": 640, "height": 360}
+        frame = pl.DataFrame({"video_id": list(names)}, schema={"video_id": pl.String})
+        return frame.with_columns(**{k: pl.lit(v) for k, v in (facts | columns).items()}).pipe(
+            conform, Video
+        )
+
+    return make

@@ -1,0 +1,96 @@
+"""The command as people type it: a process each."""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LINES = "video_id,annotator_id,start_frame,end_frame,label\n" + "".join(
+    f"{video},x,{100 + 300 * i},{200 + 300 * i},Serve Forehand Loop\n"
+    for video in ("-a", "ä b", "c")
+    for i in range(12)
+)
+VIDEOS = "video_id,fps,num_frames,width,height\n" + "".join(
+    f"{video},120,9000,640,360\n" for video in ("-a", "ä b", "c")
+)
+
+
+def ttdata(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ttdata", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Holds a source and the dataset made from it, under names that need care."""
+    at = tmp_path_factory.mktemp("with space")
+    source = at / "-source é"
+    source.mkdir()
+    (source / "annotations.csv").write_text(LINES, encoding="utf-8")
+    (source / "videos.csv").write_text(VIDEOS, encoding="utf-8")
+    result = ttdata("curate", "--out", "data set", "--", "-source é", cwd=at)
+    assert result.returncode == 0, result.stderr
+    assert "36  clips: strokes" in result.stdout
+    return at
+
+
+def test_help_is_quick() -> None:
+    seconds = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        result = ttdata("--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Processor time: what else the machine does is no concern of the command.
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert result.returncode == 0
+    for command in ("synth", "curate", "split", "stats"):
+        assert command in result.stdout
+    assert statistics.median(seconds) < 1
+
+
+@pytest.mark.parametrize("command", ["synth", "curate", "split", "stats"])
+def test_every_command_has_help(command: str) -> None:
+    assert ttdata(command, "--help").returncode == 0
+
+
+def test_split_and_stats(folder: Path) -> None:
+    result = ttdata("split", "data set", "--shares", "0.4,0.3,0.3", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "leakage 0.0%" in result.stdout
+    found = json.loads(ttdata("stats", folder / "data set", "--json").stdout)
+    assert found["funnel"]["clips_stroke"] == 36
+    assert found["split"]["shares"] == [0.4, 0.3, 0.3]
+    assert found["table"][-1]["train"] > 0
+    text = ttdata("stats", folder / "data set").stdout
+    assert "Serve Forehand Loop" in text
+    assert "leakage" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["curate", "none", "--out", "x"], "error: none: no such file or folder"),
+        (["curate", "-", "--out", "x", "--set", "max_overlp=1"], "did you mean 'max_overlap'?"),
+        (["curate", "-", "--out", "x", "--set", "max_overlap=2"], "max_overlap = 2"),
+        (["curate", "./-source é", "--out", "x", "--taxonomy", "none.json"], "none.json: not a"),
+        (["curate", "./-source é", "--out", "x", "--format", "elan"], "unknown format 'elan'"),
+        (["split", "none"], "error: none: no dataset.json"),
+        (["split", "data set", "--strategy", "best"], "--strategy best: expected one of paper"),
+        (["split", "data set", "--group", "team"], "--group team: expected one of video"),
+        (["split", "data set", "--shares", "1,2"], "--shares 1,2: expected three numbers"),
+        (["split", "data set", "--group", "player"], "cannot group by player"),
+        (["split", "data set", "--nonsense"], "No such option"),
+        (["synth", "x", "--size", "big"], "big"),
+    ],
+)
+def test_wrong_use_is_one_line_and_code_2(folder: Path, arguments, message) -> None:
+    result = ttdata(*arguments, cwd=folder)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    if result.stderr.startswith("error: "):
+        assert result.stderr.count("\n") == 1
