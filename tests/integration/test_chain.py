@@ -59,7 +59,9 @@ def test_clips_carry_the_truth(folder: Path) -> None:
 def test_split_leaks_no_player(folder: Path) -> None:
     info = json.loads((folder / "dataset" / "dataset.json").read_text())
     assert info["split"]["leakage"] == 0
-    clips = pl.read_parquet(folder / "shards" / "clips.parquet").filter(pl.col("split").is_not_null())
+    clips = pl.read_parquet(folder / "shards" / "clips.parquet").filter(
+        pl.col("split").is_not_null()
+    )
     assert clips.group_by("player_id").agg(pl.col("split").n_unique())["split"].max() == 1
 
 

@@ -274,6 +274,9 @@ def test_extract_verify_and_view(lib, dataset: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
+# Ray reads deprecated settings of its own when it copies its context.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
 def test_read_clips_keeps_order_and_rows(
     lib, dataset: Path, tmp_path: Path, without_ray: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

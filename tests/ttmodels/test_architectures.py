@@ -429,8 +429,8 @@ def test_single_streams_check_their_clip() -> None:
 @pytest.mark.parametrize(
     ("num_classes", "clip_shape", "message"),
     [
-        (4, (7, 8, 8), r"clip_shape is \(7, 8, 8\), expected each axis >= 8"),
-        (4, (100, 120, 0), r"clip_shape is \(100, 120, 0\), expected each axis >= 8"),
+        (4, (7, 8, 8), r"clip_shape is \(7, 8, 8\), expected each axis >="),
+        (4, (100, 120, 0), r"clip_shape is \(100, 120, 0\), expected each axis >="),
         (4, (8, 8), r"clip_shape is \(8, 8\), expected three integers"),
         (4, (8, 8, 8.0), r"expected three integers"),
         (4, 8, r"clip_shape is 8, expected three integers"),
@@ -444,7 +444,7 @@ def test_wrong_settings_are_named(
     model_type: type[StrokeModel], num_classes: object, clip_shape: object, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        model_type(num_classes, clip_shape)
+        model_type(num_classes=num_classes, clip_shape=clip_shape)
 
 
 def test_unknown_fusion_and_foreign_configuration() -> None:

@@ -25,7 +25,6 @@ from ttmodels import (
     ModelFileError,
     RGBNet,
     StrokeModel,
-    pretrained,
 )
 
 SHAPE = (8, 9, 10)
@@ -73,7 +72,7 @@ def refused(folder: Path, message: str) -> None:
 
 
 @pytest.mark.parametrize("fusion", ["concat", "bilinear"])
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("name", ["early", "flow", "late", "rgb", "sstc"])
 def test_load_gives_back_what_was_saved(name: str, fusion: str, tmp_path: Path) -> None:
     settings = {"fusion": fusion} if name == "sstc" else {}
     model = MODELS[name](3, SHAPE, **settings)
@@ -170,7 +169,7 @@ def test_saving_replaces_the_older_model(folder: Path) -> None:
     assert loaded.card == ModelCard()
 
 
-@pytest.mark.parametrize("step", ["save_file", "_sha256"])
+@pytest.mark.parametrize("step", ["safetensors.torch.save_file", "ttmodels.pretrained._sha256"])
 def test_a_failed_save_keeps_the_older_model(
     step: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +179,7 @@ def test_a_failed_save_keeps_the_older_model(
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pretrained, step, fail)
+        patch.setattr(step, fail)
         with pytest.raises(OSError, match="no space left"):
             RGBNet(3, SHAPE).save_pretrained(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
