@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -60,19 +60,20 @@ Step = Callable[[], Any]
 def straightforward() -> Iterator[None]:
     """Replace the fast parts of the networks by the plain ones."""
 
-    def relu_then_pool(maps: Tensor, kernel: tuple[int, int, int] = (2, 2, 2)) -> Tensor:
-        return functional.max_pool3d(functional.relu(maps), kernel)
+    def relu_then_pool(
+        conv: torch.nn.Conv3d,
+        clip: Tensor,
+        kernel: tuple[int, int, int] = (2, 2, 2),
+        recompute: bool = False,
+    ) -> Tensor:
+        return functional.max_pool3d(functional.relu(conv(clip)), kernel)
 
-    with mock.patch.object(blocks, "pool_relu", relu_then_pool):
-        patches = [
-            mock.patch.object(module, "fastest_layout", Tensor.contiguous)
-            for module in (blocks, c3d, i3d, ltc, sliding)
-        ]
-        for patch in patches:
-            patch.start()
+    with ExitStack() as patches:
+        for module in (blocks, c3d, i3d, ltc, sliding):
+            patches.enter_context(mock.patch.object(module, "fastest_layout", Tensor.contiguous))
+        for module in (blocks, c3d, ltc):
+            patches.enter_context(mock.patch.object(module, "conv_pool_relu", relu_then_pool))
         yield
-        for patch in patches:
-            patch.stop()
 
 
 def clips_for(model: ttmodels.StrokeModel, device: str, frames: int | None = None) -> list[Tensor]:

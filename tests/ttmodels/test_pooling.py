@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from ttmodels import SSTC, RGBNet, blocks, pooling
+from ttmodels import SSTC, RGBNet, blocks, pooling, slabs
 from ttmodels.pooling import pool_relu
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last_3d]
@@ -66,11 +66,47 @@ def test_both_ways_to_spread_a_gradient_agree(
     code = pooling._encode(index, maps.shape[2:], kernel)
     assert torch.equal(pooling._decode(code, maps.shape[2:], kernel), index)
     gradient = torch.randn_like(values)
-    by_index = pooling._spread_by_index(
-        gradient, index, maps.shape, layout == torch.channels_last_3d
-    )
-    by_strides = pooling._spread_by_strides(gradient, code, maps.shape, kernel, layout)
+    by_index, by_strides = (torch.zeros_like(maps) for _ in range(2))
+    pooling._spread_by_index(by_index, gradient, index)
+    pooling._spread_by_strides(by_strides, gradient, code, kernel)
     assert torch.equal(by_index, by_strides)
+    assert by_index.count_nonzero() == gradient.numel()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sides=st.tuples(*[st.integers(2, 9)] * 3),
+    first=st.sampled_from([1, 2]),
+    batch=st.sampled_from([1, 3]),
+    values=st.sampled_from([1, 500, 2**22]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_slabs_of_time_change_nothing(
+    sides: tuple[int, int, int], first: int, batch: int, values: int, dtype: torch.dtype
+) -> None:
+    conv = torch.nn.Conv3d(2, 5, 3, padding=1, dtype=dtype)
+    clip = torch.randn(batch, 2, *sides, dtype=dtype, requires_grad=True)
+    leaves = [clip, conv.weight, conv.bias]
+    wanted = plain(conv(clip), (first, 2, 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slabs, "SLAB_VALUES", values)
+        found = slabs.conv_pool_relu(conv, blocks.fastest_layout(clip), (first, 2, 2))
+        flow = torch.randn_like(wanted)
+        ours = torch.autograd.grad(found, leaves, flow)
+    theirs = torch.autograd.grad(wanted, leaves, flow)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
+
+
+def test_frozen_weights_and_clips_get_no_gradient() -> None:
+    conv = torch.nn.Conv3d(2, 3, 3, padding=1)
+    clip = torch.randn(1, 2, 4, 4, 4)
+    conv.bias.requires_grad_(False)
+    slabs.conv_pool_relu(conv, clip, (2, 2, 2)).sum().backward()
+    assert conv.weight.grad is not None
+    assert conv.bias.grad is None
+    assert clip.grad is None
 
 
 def test_one_byte_per_output_is_kept() -> None:
@@ -114,13 +150,18 @@ def saved_bytes(model: torch.nn.Module, clip: Tensor) -> int:
 def test_training_keeps_a_fraction_of_the_plain_version(monkeypatch: pytest.MonkeyPatch) -> None:
     model, clip = RGBNet(3, (24, 32, 32)), torch.rand(1, 3, 24, 32, 32)
     ours = saved_bytes(model, clip)
-    monkeypatch.setattr(blocks, "pool_relu", plain_default)
+    monkeypatch.setattr(blocks, "conv_pool_relu", plain_stage)
     theirs = saved_bytes(model, clip)
     assert ours < 0.25 * theirs
 
 
-def plain_default(maps: Tensor, kernel: tuple[int, int, int] = (2, 2, 2)) -> Tensor:
-    return plain(maps, kernel)
+def plain_stage(
+    conv: torch.nn.Conv3d,
+    clip: Tensor,
+    kernel: tuple[int, int, int] = (2, 2, 2),
+    recompute: bool = False,
+) -> Tensor:
+    return plain(conv(clip), kernel)
 
 
 def test_recomputing_keeps_less_and_changes_nothing() -> None:

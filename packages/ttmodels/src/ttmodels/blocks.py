@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from ttmodels import slabs
 from ttmodels.config import INPUTS
 from ttmodels.pooling import Kernel, pool_relu
 
@@ -31,6 +32,8 @@ def conv_pool_relu(
     if recompute and torch.is_grad_enabled():
         again: Tensor = checkpoint(conv_pool_relu, conv, clip, kernel, use_reentrant=False)
         return again
+    if slabs.fits(conv, clip):
+        return slabs.conv_pool_relu(conv, clip, kernel)
     return pool_relu(conv(clip), kernel)
 
 

@@ -46,23 +46,52 @@ def pool_relu(
 class _PoolReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, kernel: Kernel) -> Tensor:
-        largest, index = functional.max_pool3d(maps, kernel, return_indices=True)
-        code = _encode(index, maps.shape[2:], kernel)
-        code |= (largest <= 0).to(torch.uint8) * _CLOSED
+        pooled, code = pool_codes(maps, kernel)
         ctx.save_for_backward(code)
-        ctx.shape, ctx.kernel = maps.shape, kernel
-        ctx.channels_last = _is_channels_last(maps)
-        return functional.relu(largest)
+        ctx.sides, ctx.kernel = maps.shape[2:], kernel
+        return pooled
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (code,) = ctx.saved_tensors
-        layout = torch.channels_last_3d if ctx.channels_last else torch.contiguous_format
-        gradient = gradients[0].contiguous(memory_format=layout).masked_fill(code >= _CLOSED, 0)
-        if gradient.is_cuda:  # a few streaming writes instead of a scatter
-            return _spread_by_strides(gradient, code, ctx.shape, ctx.kernel, layout), None
-        index = _decode(code, ctx.shape[2:], ctx.kernel)
-        return _spread_by_index(gradient, index, ctx.shape, ctx.channels_last), None
+        return spread_codes(gradients[0], code, ctx.sides, ctx.kernel), None
+
+
+def pool_codes(maps: Tensor, kernel: Kernel) -> tuple[Tensor, Tensor]:
+    """Return the pooled values after the ReLU, and their bytes.
+
+    Args:
+        maps: (B, C, T, H, W).
+        kernel: sides of a cell, each 1 or 2.
+    """
+    largest, index = functional.max_pool3d(maps, kernel, return_indices=True)
+    closed = (largest <= 0).to(torch.uint8) * _CLOSED
+    return functional.relu(largest), _encode(index, maps.shape[2:], kernel) | closed
+
+
+def spread_codes(gradient: Tensor, code: Tensor, sides: torch.Size, kernel: Kernel) -> Tensor:
+    """Return the gradient of the maps from that of the pooled values; undoes `pool_codes`.
+
+    Args:
+        gradient: (B, C, T2, H2, W2), of the pooled values.
+        code: their bytes, in the memory format that the result gets.
+        sides: time, height and width of the maps.
+        kernel: sides of a cell.
+    """
+    layout = _layout(code)
+    gradient = gradient.masked_fill(code >= _CLOSED, 0)
+    spread = torch.empty(
+        (*gradient.shape[:2], *sides),
+        dtype=gradient.dtype,
+        device=gradient.device,
+        memory_format=layout,
+    )
+    spread.zero_()
+    if gradient.is_cuda:  # a few streaming writes instead of a scatter
+        _spread_by_strides(spread, gradient, code, kernel)
+    else:
+        _spread_by_index(spread, gradient, _decode(code, sides, kernel))
+    return spread
 
 
 def _encode(index: Tensor, sides: torch.Size, kernel: Kernel) -> Tensor:
@@ -120,41 +149,32 @@ def _modulus(offsets: tuple[int, ...]) -> int:
     return next(m for m in range(2, 257) if len({offset % m for offset in offsets}) == len(offsets))
 
 
-def _spread_by_index(
-    gradient: Tensor, index: Tensor, shape: torch.Size, channels_last: bool
-) -> Tensor:
-    """Write each cell's gradient to its flat position; all else is zero."""
-    batch, channels, *sides = shape
-    places = sides[0] * sides[1] * sides[2]
-    if not channels_last:
-        rows = gradient.new_zeros(batch, channels, places)
-        return rows.scatter_(2, index.flatten(2), gradient.flatten(2)).view(shape)
-    rows = gradient.new_zeros(batch, places, channels)
-    rows.scatter_(1, _channels_to_end(index), _channels_to_end(gradient))
-    return rows.view(batch, *sides, channels).permute(0, 4, 1, 2, 3)
+def _spread_by_index(spread: Tensor, gradient: Tensor, index: Tensor) -> None:
+    """Write each cell's gradient to its flat position in `spread`, which holds zeros."""
+    if _layout(spread) == torch.channels_last_3d:
+        _channels_to_end(spread).scatter_(1, _channels_to_end(index), _channels_to_end(gradient))
+    else:
+        spread.flatten(2).scatter_(2, index.flatten(2), gradient.flatten(2))
 
 
 def _channels_to_end(maps: Tensor) -> Tensor:
-    """(B, C, T, H, W) in channels-last order -> (B, T H W, C), a view."""
+    """(B, C, T, H, W) in channels-last order -> (B, T H W, C), a view even of a slab."""
     return maps.permute(0, 2, 3, 4, 1).flatten(1, 3)
 
 
-def _spread_by_strides(
-    gradient: Tensor, code: Tensor, shape: torch.Size, kernel: Kernel, layout: torch.memory_format
-) -> Tensor:
-    """The same, one position of all cells at a time; what no cell covers is zero."""
-    spread = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=layout)
-    if any(side % step for side, step in zip(shape[2:], kernel, strict=True)):
-        spread.zero_()
+def _spread_by_strides(spread: Tensor, gradient: Tensor, code: Tensor, kernel: Kernel) -> None:
+    """The same, one position of all cells at a time."""
     times, heights, widths = gradient.shape[2:]
     cells = spread[:, :, : times * kernel[0], : heights * kernel[1], : widths * kernel[2]]
-    for position in _offsets(shape[2:], kernel):
+    for position in _offsets(spread.shape[2:], kernel):
         t, y, x = position >> 2, (position >> 1) & 1, position & 1
         won = (code & 7) == position
         part = gradient.masked_fill(~won, 0)  # not a product: 0 times infinity is no zero
         cells[:, :, t :: kernel[0], y :: kernel[1], x :: kernel[2]] = part
-    return spread
 
 
-def _is_channels_last(maps: Tensor) -> bool:
-    return maps.is_contiguous(memory_format=torch.channels_last_3d) and not maps.is_contiguous()
+def _layout(maps: Tensor) -> torch.memory_format:
+    last = maps.permute(0, 2, 3, 4, 1)
+    if last[:1].is_contiguous() and not maps[:1].is_contiguous():
+        return torch.channels_last_3d
+    return torch.contiguous_format

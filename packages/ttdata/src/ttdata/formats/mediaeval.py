@@ -4,13 +4,13 @@
 where `Unknown` means to be predicted. A `test/` sorted into class folders is read as the others.
 """
 
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import polars as pl
 
-from ttdata.errors import AnnotationError
+from ttdata.files import write_text
 from ttdata.formats.class_folders import source_of_files
+from ttdata.formats.xml_tree import attributes_xml, read_xml
 from ttdata.source import Source
 from ttdata.videos import files_table, find_videos
 
@@ -56,15 +56,34 @@ def _labels(xml: Path) -> pl.DataFrame:
     """`video_id`, `flat_label` of a test list; no row where there is none."""
     rows: dict[str, str | None] = {}
     if xml.is_file():
-        try:
-            root = ElementTree.parse(xml).getroot()
-        except (ElementTree.ParseError, OSError) as error:
-            raise AnnotationError(f"{xml}: cannot be read as XML ({error})") from error
-        for element in root.iter("video"):
-            name, label = element.get("name"), element.get("class")
+        for element in read_xml(xml).find_all("video"):
+            name, label = element.get("name"), element.attributes.get("class")
             if not name:
-                raise AnnotationError(f"{xml}: a <video> without a name")
+                raise element.error("has an empty name")
             known = label is not None and label.strip().lower() != _UNKNOWN
             rows[f"test/{Path(name).with_suffix('').as_posix()}"] = label if known else None
     schema = {"video_id": pl.String, "flat_label": pl.String}
     return pl.DataFrame({"video_id": list(rows), "flat_label": list(rows.values())}, schema=schema)
+
+
+def write(out: Path, marks: pl.DataFrame) -> None:
+    """Write a `test.xml`: the class of every trimmed file; without a label it is `Unknown`.
+
+    Args:
+        out: the XML file, or the folder that gets a `test.xml`.
+        marks: `video_id, label` of whole files; `test/` before an id is left out.
+
+    Raises:
+        InputError: if a name holds a character that XML cannot.
+    """
+    lines = [
+        f"  <video{attributes_xml(name=_file_name(row['video_id']), **{'class': row['label']})}/>\n"
+        for row in marks.with_columns(pl.col("label").fill_null("Unknown")).iter_rows(named=True)
+    ]
+    body = "".join(lines)
+    target = out if out.suffix.lower() == ".xml" else out / "test.xml"
+    write_text(target, f'<?xml version="1.0" encoding="UTF-8"?>\n<videos>\n{body}</videos>\n')
+
+
+def _file_name(video_id: str) -> str:
+    return f"{video_id.removeprefix('test/')}.mp4"

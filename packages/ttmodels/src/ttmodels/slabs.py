@@ -1,0 +1,116 @@
+"""Convolution, max pooling and ReLU in one pass over time, for CPUs.
+
+The output of a convolution is eight times as large as what pooling leaves of it. Computed a few
+frames at a time it stays in the cache and is never held as a whole, neither in the forward pass
+nor, as a gradient, in the backward pass; what is kept in between is the clip and one byte per
+pooled value (see `pooling.py`). Every convolution output is computed once.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ttmodels.pooling import Kernel, pool_codes, spread_codes
+
+SLAB_VALUES = 2**22
+"""Convolution outputs held at a time: 16 MB of float32."""
+
+
+def fits(conv: nn.Conv3d, clip: Tensor) -> bool:
+    """Whether this way is open: on a CPU, in plain floats, eagerly, with something to compute."""
+    return (
+        clip.device.type == "cpu"
+        and clip.numel() > 0
+        and clip.dtype == conv.weight.dtype
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and not torch.compiler.is_exporting()
+    )
+
+
+def conv_pool_relu(
+    conv: nn.Conv3d,
+    clip: Float[Tensor, "batch channel time height width"],
+    kernel: Kernel,
+) -> Float[Tensor, "batch channel2 time2 height2 width2"]:
+    """Return `relu(max_pool3d(conv(clip), kernel))`.
+
+    Args:
+        conv: 3x3x3, stride 1, padding 1.
+        clip: in channels-last order.
+        kernel: sides of the pooling's cells, each 1 or 2.
+    """
+    pooled: Tensor = _ConvPoolReLU.apply(  # type: ignore[no-untyped-call]
+        clip, conv.weight, conv.bias, kernel
+    )
+    return pooled
+
+
+class _ConvPoolReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, clip: Tensor, weight: Tensor, bias: Tensor, kernel: Kernel) -> Tensor:
+        shape = (
+            clip.shape[0],
+            weight.shape[0],
+            *(side // step for side, step in zip(clip.shape[2:], kernel, strict=True)),
+        )
+        layout = torch.channels_last_3d
+        pooled = torch.empty(shape, dtype=clip.dtype, memory_format=layout)
+        code = torch.empty(shape, dtype=torch.uint8, memory_format=layout)
+        for begin, end in _slabs(shape, kernel):
+            frames = _cut(clip, begin * kernel[0], end * kernel[0])
+            outputs = functional.conv3d(frames, weight, bias, padding=(0, 1, 1))
+            pooled[:, :, begin:end], code[:, :, begin:end] = pool_codes(outputs, kernel)
+        ctx.save_for_backward(clip, weight, code)
+        ctx.kernel = kernel
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        clip, weight, code = ctx.saved_tensors
+        wanted = list(ctx.needs_input_grad[:3])
+        to_clip = torch.zeros_like(clip) if wanted[0] else None
+        to_weight, to_bias = torch.zeros_like(weight), weight.new_zeros(weight.shape[0])
+        first = ctx.kernel[0]
+        for begin, end in _slabs(code.shape, ctx.kernel):
+            start, stop = begin * first, end * first
+            frames = _cut(clip, start, stop)
+            sides = torch.Size([stop - start, *clip.shape[3:]])
+            spread = spread_codes(
+                gradients[0][:, :, begin:end], code[:, :, begin:end], sides, ctx.kernel
+            )
+            parts = torch.ops.aten.convolution_backward(
+                *(spread, frames, weight, [len(weight)], [1, 1, 1], [0, 1, 1], [1, 1, 1]),
+                *(False, [0, 0, 0], 1, wanted),
+            )
+            if to_clip is not None:
+                low, high = max(start - 1, 0), min(stop + 1, clip.shape[2])
+                to_clip[:, :, low:high] += parts[0][:, :, low - start + 1 : high - start + 1]
+            if wanted[1]:
+                to_weight += parts[1]
+            if wanted[2]:
+                to_bias += parts[2]
+        return to_clip, to_weight if wanted[1] else None, to_bias if wanted[2] else None, None
+
+
+def _slabs(shape: tuple[int, ...], kernel: Kernel) -> Iterator[tuple[int, int]]:
+    """Intervals of pooled cells on the time axis."""
+    batch, channels, count, height, width = shape
+    outputs = batch * channels * height * width * kernel[0] * kernel[1] * kernel[2]
+    length = max(1, SLAB_VALUES // max(1, outputs))
+    for begin in range(0, count, length):
+        yield begin, min(begin + length, count)
+
+
+def _cut(clip: Tensor, start: int, stop: int) -> Tensor:
+    """Frames [start - 1, stop + 1) of a clip, zeros where there are none."""
+    low, high = max(start - 1, 0), min(stop + 1, clip.shape[2])
+    frames = clip[:, :, low:high]
+    missing = (low - (start - 1), stop + 1 - high)
+    if any(missing):
+        frames = functional.pad(frames, (0, 0, 0, 0, *missing))
+    return frames.contiguous(memory_format=torch.channels_last_3d)
