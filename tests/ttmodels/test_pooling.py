@@ -67,7 +67,7 @@ def test_both_ways_to_spread_a_gradient_agree(
     assert torch.equal(pooling._decode(code, maps.shape[2:], kernel), index)
     gradient = torch.randn_like(values)
     by_index, by_strides = (torch.zeros_like(maps) for _ in range(2))
-    pooling._spread_by_index(by_index, gradient, index)
+    pooling._spread_by_index(by_index, gradient, index, layout)
     pooling._spread_by_strides(by_strides, gradient, code, kernel)
     assert torch.equal(by_index, by_strides)
     assert by_index.count_nonzero() == gradient.numel()

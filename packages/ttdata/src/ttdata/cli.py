@@ -1,4 +1,4 @@
-"""The `ttdata` command: synth, curate, split, stats."""
+"""The `ttdata` command: synth, curate, split, stats, convert."""
 
 import json
 from pathlib import Path
@@ -133,3 +133,25 @@ def stats(
         return
     for line in stats_lines(found, loaded.info.split):
         typer.echo(line)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="any format we read")],
+    out: Annotated[Path, typer.Argument(help="file or folder to write")],
+    to: Annotated[str, typer.Option(help="crowd, eaf, activitynet, mediaeval-xml, ...")],
+    source_format: Annotated[
+        str | None, typer.Option("--from", help="by default recognised")
+    ] = None,
+    event_window: Annotated[
+        str, typer.Option(metavar="SECONDS,SECONDS", help="before and after a single event")
+    ] = "0.5,0.5",
+) -> None:
+    """Write annotations in another format; what it cannot hold is told."""
+    from ttdata.conversion import convert_source, parse_window
+
+    window = parse_window(event_window)
+    done = convert_source(source, out, to, source_format=source_format, window=window)
+    for note in done.notes:
+        typer.echo(note, err=True)
+    typer.echo(done.summary)

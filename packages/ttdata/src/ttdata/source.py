@@ -137,7 +137,8 @@ def require_columns(path: Path, frame: pl.DataFrame, names: Iterable[str]) -> No
     """Raise AnnotationError, naming file and columns, unless the frame has all of them."""
     missing = [name for name in names if name not in frame.columns]
     if missing:
-        found = ", ".join(frame.columns)
+        # One line, whatever a file that is no table has for names.
+        found = " ".join(", ".join(frame.columns).split())[:200]
         raise AnnotationError(
             f"{path}: no column {', '.join(missing)}; expected {', '.join(names)}; found {found}"
         )

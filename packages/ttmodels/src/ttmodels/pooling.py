@@ -48,13 +48,13 @@ class _PoolReLU(torch.autograd.Function):
     def forward(ctx: Any, maps: Tensor, kernel: Kernel) -> Tensor:
         pooled, code = pool_codes(maps, kernel)
         ctx.save_for_backward(code)
-        ctx.sides, ctx.kernel = maps.shape[2:], kernel
+        ctx.sides, ctx.kernel, ctx.layout = maps.shape[2:], kernel, _layout(maps)
         return pooled
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (code,) = ctx.saved_tensors
-        return spread_codes(gradients[0], code, ctx.sides, ctx.kernel), None
+        return spread_codes(gradients[0], code, ctx.sides, ctx.kernel, ctx.layout), None
 
 
 def pool_codes(maps: Tensor, kernel: Kernel) -> tuple[Tensor, Tensor]:
@@ -69,16 +69,18 @@ def pool_codes(maps: Tensor, kernel: Kernel) -> tuple[Tensor, Tensor]:
     return functional.relu(largest), _encode(index, maps.shape[2:], kernel) | closed
 
 
-def spread_codes(gradient: Tensor, code: Tensor, sides: torch.Size, kernel: Kernel) -> Tensor:
+def spread_codes(
+    gradient: Tensor, code: Tensor, sides: torch.Size, kernel: Kernel, layout: torch.memory_format
+) -> Tensor:
     """Return the gradient of the maps from that of the pooled values; undoes `pool_codes`.
 
     Args:
         gradient: (B, C, T2, H2, W2), of the pooled values.
-        code: their bytes, in the memory format that the result gets.
+        code: their bytes.
         sides: time, height and width of the maps.
         kernel: sides of a cell.
+        layout: memory format of the result.
     """
-    layout = _layout(code)
     gradient = gradient.masked_fill(code >= _CLOSED, 0)
     spread = torch.empty(
         (*gradient.shape[:2], *sides),
@@ -90,7 +92,7 @@ def spread_codes(gradient: Tensor, code: Tensor, sides: torch.Size, kernel: Kern
     if gradient.is_cuda:  # a few streaming writes instead of a scatter
         _spread_by_strides(spread, gradient, code, kernel)
     else:
-        _spread_by_index(spread, gradient, _decode(code, sides, kernel))
+        _spread_by_index(spread, gradient, _decode(code, sides, kernel), layout)
     return spread
 
 
@@ -149,9 +151,11 @@ def _modulus(offsets: tuple[int, ...]) -> int:
     return next(m for m in range(2, 257) if len({offset % m for offset in offsets}) == len(offsets))
 
 
-def _spread_by_index(spread: Tensor, gradient: Tensor, index: Tensor) -> None:
+def _spread_by_index(
+    spread: Tensor, gradient: Tensor, index: Tensor, layout: torch.memory_format
+) -> None:
     """Write each cell's gradient to its flat position in `spread`, which holds zeros."""
-    if _layout(spread) == torch.channels_last_3d:
+    if layout == torch.channels_last_3d:
         _channels_to_end(spread).scatter_(1, _channels_to_end(index), _channels_to_end(gradient))
     else:
         spread.flatten(2).scatter_(2, index.flatten(2), gradient.flatten(2))

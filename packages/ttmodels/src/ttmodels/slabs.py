@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from ttmodels.pooling import Kernel, pool_codes, spread_codes
 
-SLAB_VALUES = 2**22
-"""Convolution outputs held at a time: 16 MB of float32."""
+SLAB_VALUES = 2**24
+"""Convolution outputs held at a time: 64 MB of float32. Fewer would save more memory, but every slab
+makes all threads wait for each other, which is slow on a machine that is busy otherwise."""
 
 
 def fits(conv: nn.Conv3d, clip: Tensor) -> bool:
@@ -50,6 +51,20 @@ def conv_pool_relu(
     return pooled
 
 
+def convolve(frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return the 3x3x3 convolution without padding in time: two outputs fewer than frames.
+
+    PyTorch takes a slow path for short clips of few channels (those for which channels x time x
+    height is at most 20 480); on CPUs this asks for oneDNN's convolution by name.
+    """
+    plain = frames.device.type == "cpu" and frames.dtype == weight.dtype == torch.float32
+    plain = plain and not torch.is_autocast_enabled("cpu") and not torch.is_grad_enabled()
+    if plain and frames.numel() > 0 and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        ones = (1, 1, 1)
+        return torch.mkldnn_convolution(frames, weight, bias, (0, 1, 1), ones, ones, 1)
+    return functional.conv3d(frames, weight, bias, padding=(0, 1, 1))
+
+
 class _ConvPoolReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, clip: Tensor, weight: Tensor, bias: Tensor, kernel: Kernel) -> Tensor:
@@ -63,7 +78,7 @@ class _ConvPoolReLU(torch.autograd.Function):
         code = torch.empty(shape, dtype=torch.uint8, memory_format=layout)
         for begin, end in _slabs(shape, kernel):
             frames = _cut(clip, begin * kernel[0], end * kernel[0])
-            outputs = functional.conv3d(frames, weight, bias, padding=(0, 1, 1))
+            outputs = convolve(frames, weight, bias)
             pooled[:, :, begin:end], code[:, :, begin:end] = pool_codes(outputs, kernel)
         ctx.save_for_backward(clip, weight, code)
         ctx.kernel = kernel
@@ -75,26 +90,46 @@ class _ConvPoolReLU(torch.autograd.Function):
         wanted = list(ctx.needs_input_grad[:3])
         to_clip = torch.zeros_like(clip) if wanted[0] else None
         to_weight, to_bias = torch.zeros_like(weight), weight.new_zeros(weight.shape[0])
-        first = ctx.kernel[0]
-        for begin, end in _slabs(code.shape, ctx.kernel):
-            start, stop = begin * first, end * first
-            frames = _cut(clip, start, stop)
-            sides = torch.Size([stop - start, *clip.shape[3:]])
-            spread = spread_codes(
-                gradients[0][:, :, begin:end], code[:, :, begin:end], sides, ctx.kernel
+        for pieces in _in_pairs(_slabs(code.shape, ctx.kernel)):
+            frames = torch.cat([_cut(clip, *_frames(piece, ctx.kernel)) for piece in pieces])
+            codes, outward = (
+                torch.cat([cells[:, :, begin:end] for begin, end in pieces])
+                for cells in (code, gradients[0])
             )
+            sides = torch.Size([frames.shape[2] - 2, *clip.shape[3:]])
+            spread = spread_codes(outward, codes, sides, ctx.kernel, torch.channels_last_3d)
             parts = torch.ops.aten.convolution_backward(
                 *(spread, frames, weight, [len(weight)], [1, 1, 1], [0, 1, 1], [1, 1, 1]),
                 *(False, [0, 0, 0], 1, wanted),
             )
             if to_clip is not None:
-                low, high = max(start - 1, 0), min(stop + 1, clip.shape[2])
-                to_clip[:, :, low:high] += parts[0][:, :, low - start + 1 : high - start + 1]
+                for piece, part in zip(pieces, parts[0].chunk(len(pieces)), strict=True):
+                    _add(to_clip, part, *_frames(piece, ctx.kernel))
             if wanted[1]:
                 to_weight += parts[1]
             if wanted[2]:
                 to_bias += parts[2]
         return to_clip, to_weight if wanted[1] else None, to_bias if wanted[2] else None, None
+
+
+def _in_pairs(slabs: Iterator[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Each slab as two halves, to be stacked along the batch: PyTorch's fast path wants two."""
+    for begin, end in slabs:
+        half = (end - begin) // 2
+        if half:
+            yield [(begin, begin + half), (begin + half, begin + 2 * half)]
+        if (end - begin) % 2:
+            yield [(end - 1, end)]
+
+
+def _frames(cells: tuple[int, int], kernel: Kernel) -> tuple[int, int]:
+    return cells[0] * kernel[0], cells[1] * kernel[0]
+
+
+def _add(total: Tensor, part: Tensor, start: int, stop: int) -> None:
+    """Add what belongs to frames [start - 1, stop + 1), as far as there are such."""
+    low, high = max(start - 1, 0), min(stop + 1, total.shape[2])
+    total[:, :, low:high] += part[:, :, low - start + 1 : high - start + 1]
 
 
 def _slabs(shape: tuple[int, ...], kernel: Kernel) -> Iterator[tuple[int, int]]:

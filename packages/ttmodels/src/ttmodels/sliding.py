@@ -29,6 +29,7 @@ from torch.nn import functional
 
 from ttmodels.base import BranchModel
 from ttmodels.blocks import Branch, check_clips, fastest_layout
+from ttmodels.slabs import convolve
 
 LEVELS = 3
 SHORTEST_SHARED = 6
@@ -248,8 +249,7 @@ def _put(pooled: Tensor, cell: int, outputs: Tensor) -> None:
 
 
 def _convolve(conv: nn.Conv3d, maps: Tensor) -> Tensor:
-    """The convolution without padding in time: two outputs fewer than inputs."""
-    return functional.conv3d(maps, conv.weight, conv.bias, padding=(0, 1, 1))
+    return convolve(maps, conv.weight, conv.bias)
 
 
 def _pool(outputs: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from ttdata.errors import InputError, TTError
 from ttdata.files import write_json
 from ttflow.ray_pipeline import read_clips
 from tttrain import decoding
+from tttrain.collective import sum_over_workers
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
 from tttrain.loop import TrainingError
@@ -131,6 +132,8 @@ def _work(config: Mapping[str, Any]) -> None:
     # A predecessor that was orphaned by a kill must not write beside us.
     own = run.lock("worker", wait=True) if worker.rank == 0 else contextlib.nullcontext()
     with own:
+        # Only now is the checkpoint final; every worker must read the same one.
+        sum_over_workers([0.0])
         try:
             Trainer(run, data.clips, source, worker).train(ray.train.report)
         except TrainingError as error:

@@ -38,7 +38,7 @@ def demo() -> TrainConfig:
     """The siamese network on small clips in minutes; not the paper's training."""
     return TrainConfig(
         recipe="demo",
-        epochs=40,
+        epochs=14,
         batch_size=10,
         learning_rate=0.01,
         learning_rate_decay="cosine",

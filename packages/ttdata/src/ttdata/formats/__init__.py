@@ -1,6 +1,8 @@
 """Annotation formats, one file each: `NAME`, `matches(path)` and `read(path) -> Source`.
 
-A new format is a new file with these three names and one entry in `FORMATS`.
+A new format is a new file with these three names and one entry in `FORMATS`. Readers convert no
+unit: what a source gives in seconds is given in seconds, and becomes frames once, with the video's
+own rate, in `ttdata.filters` or `ttdata.conversion`.
 """
 
 from pathlib import Path
@@ -9,7 +11,22 @@ from typing import Protocol
 import polars as pl
 
 from ttdata.errors import AnnotationError, InputError
-from ttdata.formats import class_folders, crowd, mediaeval
+from ttdata.formats import (
+    activitynet,
+    class_folders,
+    crowd,
+    cvat,
+    eaf,
+    events,
+    label_studio,
+    mediaeval,
+    mediaeval_xml,
+    via,
+)
+from ttdata.formats.beside import annotation_files, json_files
+from ttdata.formats.events import EventWindow
+from ttdata.formats.json_tree import read_json
+from ttdata.formats.xml_tree import read_xml
 from ttdata.source import Source
 
 
@@ -25,36 +42,73 @@ class Format(Protocol):
         """The marks and files of the source."""
 
 
-FORMATS: tuple[Format, ...] = (crowd, mediaeval, class_folders)
+FORMATS: tuple[Format, ...] = (
+    crowd,
+    mediaeval,
+    mediaeval_xml,
+    eaf,
+    cvat,
+    activitynet,
+    via,
+    label_studio,
+    events,
+    class_folders,
+)
 """In the order in which they are tried: the more particular layout first."""
 
 
-def read_source(path: Path, format: str | None = None) -> Source:
+def read_source(
+    path: Path,
+    format: str | None = None,
+    *,
+    window: EventWindow | None = None,
+    need_videos: bool = True,
+) -> Source:
     """The marks and the video files of a source, in any format we read.
 
     Args:
         path: a file or folder.
-        format: a format's name; by default the first format whose layout the path has.
+        format: a format's name; by default the first format that the path's content has.
+        window: what a single event stands for; other formats have no use for it.
+        need_videos: whether a source without videos is an error.
 
     Raises:
         InputError: if the path is missing, the format unknown, or no format fits.
-        AnnotationError: if the source cannot be read in its format.
+        AnnotationError: if the source cannot be read in its format, or has no videos.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
+    chosen = _named(format) if format is not None else _recognised(path)
+    source = events.read(path, window) if chosen is events else chosen.read(path)
+    if need_videos and source.files.is_empty():
+        root = path if path.is_dir() else path.parent
+        raise AnnotationError(f"{root}: no videos; expected videos/<video_id>.mp4 or videos.csv")
+    return source
+
+
+def _named(format: str) -> Format:
     names = ", ".join(item.NAME for item in FORMATS)
-    if format is not None:
-        chosen = [item for item in FORMATS if format == item.NAME]
-        if not chosen:
-            raise InputError(f"unknown format {format!r}; known: {names}")
-    else:
-        chosen = [item for item in FORMATS if item.matches(path)]
-        if not chosen:
-            raise AnnotationError(
-                f"{path}: holds no annotations we recognise; expected annotations.csv or "
-                f".parquet, or folders of clips named by class (formats: {names})"
-            )
-    return chosen[0].read(path)
+    for item in FORMATS:
+        if format == item.NAME:
+            return item
+    raise InputError(f"unknown format {format!r}; known: {names}")
+
+
+def _recognised(path: Path) -> Format:
+    for item in FORMATS:
+        if item.matches(path):
+            return item
+    # A broken file has no format: its own error says more than ours.
+    for suffix in (".xml", ".eaf"):
+        for file in annotation_files(path, suffix):
+            read_xml(file)
+    for file in json_files(path):
+        read_json(file)
+    names = ", ".join(item.NAME for item in FORMATS)
+    raise AnnotationError(
+        f"{path}: holds no annotations we recognise; expected annotations.csv or "
+        f".parquet, or folders of clips named by class (formats: {names})"
+    )
 
 
 def read_annotations(path: str | Path, format: str | None = None) -> pl.DataFrame:
@@ -67,4 +121,4 @@ def read_annotations(path: str | Path, format: str | None = None) -> pl.DataFram
     Raises:
         InputError: if the path is missing, the format unknown, or the source unreadable.
     """
-    return read_source(Path(path), format).marks
+    return read_source(Path(path), format, need_videos=False).marks

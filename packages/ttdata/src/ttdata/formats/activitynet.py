@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from ttdata.files import write_json
-from ttdata.formats.beside import Row, annotation_files, make_source
+from ttdata.formats.beside import Row, json_files, make_source
 from ttdata.formats.json_tree import Node, read_json, try_json
 from ttdata.source import Source
 
@@ -20,7 +20,7 @@ _SUBSETS = {"training": "train", "validation": "validation", "testing": "test"}
 
 def matches(path: Path) -> bool:
     """Whether the path is such a file, or a folder with one in it."""
-    return any(_is_ours(try_json(file)) for file in annotation_files(path, ".json"))
+    return any(_is_ours(try_json(file)) for file in json_files(path))
 
 
 def _is_ours(value: object) -> bool:
@@ -35,7 +35,7 @@ def read(path: Path) -> Source:
     """
     rows: list[Row] = []
     facts: list[Row] = []
-    for file in annotation_files(path, ".json"):
+    for file in json_files(path):
         for video_id, video in read_json(file).get("database").members():
             rows += _rows(file, video_id, video)
             facts.append({"video_id": video_id, "given_split": _split(video)})

@@ -15,8 +15,8 @@ from ttdata.videos import SUFFIXES, files_table, list_videos
 Row = Mapping[str, object]
 """A mark as a reader finds it: columns of MARKS, and the `file` it is in."""
 
-_NOT_ANNOTATIONS = ("taxonomy.json", "test.xml")
-"""Files that may lie beside annotations and are none."""
+_OURS = ("taxonomy.json", "dataset.json")
+"""May lie beside annotations and hold none."""
 
 
 def annotation_files(path: Path, suffix: str) -> list[Path]:
@@ -25,11 +25,27 @@ def annotation_files(path: Path, suffix: str) -> list[Path]:
         return [path] if path.suffix.lower() == suffix else []
     return sorted(
         file
-        for file in path.rglob(f"*{suffix}")
-        if file.is_file()
-        and file.name not in _NOT_ANNOTATIONS
+        for file in path.rglob("*")
+        if file.suffix.lower() == suffix
+        and file.is_file()
         and not any(part.startswith("._") for part in file.relative_to(path).parts)
     )
+
+
+def json_files(path: Path, below: str | None = None) -> list[Path]:
+    """The file itself, or the folder's own JSON files, sorted: elsewhere lie those of other tools.
+
+    Args:
+        path: the file or folder.
+        below: a file's name that counts in subfolders, too.
+    """
+    return [
+        file
+        for file in annotation_files(path, ".json")
+        if file == path
+        or (file.parent == path and file.name not in _OURS)
+        or (file.name == below and file.parent.parent == path)
+    ]
 
 
 def folder_of(path: Path) -> Path:
@@ -61,18 +77,13 @@ def video_id_of(media: str) -> str:
     scheme, found, rest = media.partition("://")
     path = unquote(rest) if found and scheme.isalpha() else media
     parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".", "..")]
-    if "videos" in parts[:-1]:
-        parts = parts[parts.index("videos") + 1 :]
-    else:
-        parts = parts[-1:]
-    name = "/".join(parts)
+    below = parts.index("videos") + 1 if "videos" in parts[:-1] else len(parts) - 1
+    name = "/".join(parts[max(below, 0) :])
     stem, dot, extension = name.rpartition(".")
     return stem if dot and f".{extension.lower()}" in SUFFIXES else name
 
 
-def make_source(
-    format: str, path: Path, rows: Sequence[Row], facts: Iterable[Row] = ()
-) -> Source:
+def make_source(format: str, path: Path, rows: Sequence[Row], facts: Iterable[Row] = ()) -> Source:
     """A source of untrimmed videos from the rows of its annotation files.
 
     Where two files without an annotator speak of one video, their names stand for the annotators:
@@ -134,6 +145,9 @@ def path_below(root: Path, video_id: str, suffix: str) -> Path:
         InputError: if the id cannot be a path.
     """
     parts = video_id.split("/")
-    if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
+    if any(
+        part in ("", ".", "..") or part.startswith("._") or re.search(r"[\0\\]", part)
+        for part in parts
+    ):
         raise InputError(f"video {video_id!r}: its id cannot be a file's name")
     return root.joinpath(*parts[:-1], parts[-1] + suffix)

@@ -2,6 +2,8 @@
 
 `video_id, annotator_id, start_frame, end_frame, label`, optionally `annotation_id`, `player_id`,
 `start_seconds, end_seconds` in place of frames, and a region `x_min, y_min, x_max, y_max`.
+
+In a CSV, text that a spreadsheet would run as a formula has a `'` before it, no part of the text.
 """
 
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from ttdata.errors import AnnotationError
+from ttdata.files import atomic_path
+from ttdata.formats.beside import videos_beside
 from ttdata.source import (
     MARKS,
     Source,
@@ -16,11 +20,13 @@ from ttdata.source import (
     read_text_table,
     require_columns,
 )
-from ttdata.videos import list_videos
 
 NAME = "crowd"
 _FILES = ("annotations.csv", "annotations.parquet")
 _BOUNDS = ("start_frame", "end_frame")
+_TEXTS = ("annotation_id", "video_id", "annotator_id", "label", "player_id")
+_FORMULA = r"^([\s']*[=+\-@\t\r])"
+_HARMLESS = r"^'([\s']*[=+\-@\t\r])"
 
 
 def matches(path: Path) -> bool:
@@ -38,7 +44,7 @@ def read(path: Path) -> Source:
     """
     table = _table_of(path)
     return Source(
-        format=NAME, marks=read_marks(table), files=list_videos(table.parent), trimmed=False
+        format=NAME, marks=read_marks(table), files=videos_beside(table.parent), trimmed=False
     )
 
 
@@ -58,6 +64,8 @@ def read_marks(path: Path) -> pl.DataFrame:
         AnnotationError: if the table is unreadable, empty, lacks a column, or repeats an id.
     """
     frame = read_text_table(path)
+    if path.suffix.lower() == ".csv":
+        frame = _texts_replaced(frame, _HARMLESS, "${1}")
     seconds = {"start_seconds", "end_seconds"} <= set(frame.columns)
     frames = {"start_frame", "end_frame"} <= set(frame.columns)
     bounds = ("start_seconds", "end_seconds") if seconds and not frames else _BOUNDS
@@ -74,3 +82,26 @@ def read_marks(path: Path) -> pl.DataFrame:
             f"{path}: annotation_id {twice['annotation_id'][0]!r} is there more than once"
         )
     return marks
+
+
+def write(out: Path, marks: pl.DataFrame) -> None:
+    """Write a crowd table: frames where they are known, seconds where the source gave them.
+
+    Args:
+        out: the CSV or Parquet file, or the folder that gets an `annotations.csv`.
+        marks: columns of MARKS; those that are null throughout and not required are left out.
+    """
+    required = ("annotation_id", "video_id", "annotator_id", *_BOUNDS, "label")
+    held = [name for name in MARKS if name != "whole_file" and marks[name].count() > 0]
+    table = marks.select(name for name in MARKS if name in required or name in held)
+    suffix = out.suffix.lower()
+    with atomic_path(out if suffix in (".csv", ".parquet") else out / _FILES[0]) as temporary:
+        if suffix == ".parquet":
+            table.write_parquet(temporary)
+        else:
+            _texts_replaced(table, _FORMULA, "'${1}").write_csv(temporary)
+
+
+def _texts_replaced(frame: pl.DataFrame, pattern: str, value: str) -> pl.DataFrame:
+    texts = [name for name in _TEXTS if frame.schema.get(name) == pl.String]
+    return frame.with_columns(pl.col(texts).str.replace(pattern, value))

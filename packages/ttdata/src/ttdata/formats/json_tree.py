@@ -108,7 +108,11 @@ def read_json(path: Path) -> Node:
         AnnotationError: if the file cannot be read or is no JSON; it names the line.
     """
     try:
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
+        text = path.read_bytes().decode("utf-8-sig")
+        value = json.loads(text)
+        if "\\ud" in text.lower():
+            # An escape may stand for half a character, which no table and no file can hold.
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise AnnotationError(
             f"{path}: cannot be read as JSON (line {error.lineno}: {error.msg})"

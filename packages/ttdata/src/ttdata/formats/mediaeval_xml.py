@@ -17,6 +17,8 @@ from ttdata.source import Source
 NAME = "mediaeval-xml"
 _SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "test": "test"}
 _UNKNOWN = "unknown"
+_LIST_ROOT = "videos"
+"""The root of the lists of trimmed files, which may lie beside."""
 
 
 def matches(path: Path) -> bool:
@@ -37,6 +39,8 @@ def read(path: Path) -> Source:
     rows: list[Row] = []
     splits: dict[str, set[str | None]] = {}
     for file in annotation_files(path, ".xml"):
+        if file != path and root_tag(file) == _LIST_ROOT:
+            continue
         place = file.relative_to(root).with_suffix("")
         in_split = len(place.parts) > 1 and place.parts[0] in _SPLITS
         video_id = "/".join(place.parts[1:] if in_split else place.parts)

@@ -23,7 +23,12 @@ class Element:
     file: Path
     line: int
     children: list["Element"] = field(default_factory=list)
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The text between the tags, without that of the children."""
+        return "".join(self.pieces)
 
     def find_all(self, tag: str) -> list["Element"]:
         """The children of this name, in order."""
@@ -31,11 +36,12 @@ class Element:
 
     def descend(self, *tags: str) -> "Element | None":
         """The first descendant along these names."""
-        here: Element | None = self
+        here = self
         for tag in tags:
-            here = next((child for child in here.children if child.tag == tag), None)
-            if here is None:
+            found = here.find_all(tag)
+            if not found:
                 return None
+            here = found[0]
         return here
 
     def get(self, name: str) -> str:
@@ -68,7 +74,7 @@ class _Refused(ValueError):
     """What an XML file of annotations has no need of."""
 
 
-class _RootSeen(Exception):  # noqa: N818 - a signal, not an error
+class _RootSeen(Exception):
     """The first element was met; its name is the argument."""
 
 
@@ -91,7 +97,7 @@ def read_xml(path: Path) -> Element:
         stack.pop()
 
     def text(piece: str) -> None:
-        stack[-1].text += piece
+        stack[-1].pieces.append(piece)
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end
