@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -22,14 +22,21 @@ from ttflow.roi import Region
 from ttflow.schema import FLAG_NO_MOTION, FLOW_UNIT, FlowConfig
 from ttflow.spill import StoredFrame
 
-if TYPE_CHECKING:
-    from ttflow.pipeline import Sink
-
 BACKGROUND_HW = (18, 32)
 """Height and width of the picture of the background-only baseline (SPEC 3.3)."""
 
 Points = Mapping[Region | None, tuple[tuple[float, float], bool]]
 """Per region: the smoothed centre (x, y) of a frame, and whether anything moved in it."""
+
+
+class Sink(Protocol):
+    """Takes the rows of a video, columns of `PartRow`, in order of their stored end."""
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Take a row."""
+
+    def restart(self) -> None:
+        """Forget the rows taken so far: the video starts again."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Assembler:
         clips: Sequence[ClipSpec],
         stored: Sequence[Interval],
         config: FlowConfig,
-        sink: "Sink",
+        sink: Sink,
     ) -> None:
         # Sorted by stored start, so that only clips in progress are looked at.
         pairs = sorted(zip(stored, clips, strict=True), key=lambda pair: pair[0])

@@ -49,7 +49,11 @@ def create(name: str, device: str = "cpu") -> Estimator:
     name = canonical_name(name)
     if name in _DIS_PRESETS:
         return Dis(name)
-    return Farneback()
+    if name == "farneback":
+        return Farneback()
+    from ttflow.variational import BeyondPixels
+
+    return BeyondPixels(device=device)
 
 
 class Dis:

@@ -4,7 +4,7 @@ from ttdata.errors import InputError
 
 _ALIASES = {"dis": "dis-medium"}
 
-NAMES = (*_ALIASES, "dis-ultrafast", "dis-fast", "dis-medium", "farneback")
+NAMES = (*_ALIASES, "dis-ultrafast", "dis-fast", "dis-medium", "farneback", "beyond-pixels")
 """What `flow.create` knows."""
 
 
@@ -21,5 +21,4 @@ def canonical_name(name: str) -> str:
 
 def uses_gpu(name: str) -> bool:
     """Whether an estimator can run on a GPU; those of OpenCV run on the CPU only."""
-    canonical_name(name)
-    return False
+    return canonical_name(name) == "beyond-pixels"

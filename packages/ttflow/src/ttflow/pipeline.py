@@ -8,17 +8,16 @@ No Ray here; `ray_pipeline` calls `extract_video` once per video.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ttdata.errors import VideoError
-from ttflow.assemble import Assembler
+from ttflow.assemble import Assembler, Sink
 from ttflow.decode import DecodedFrame, decoded
 from ttflow.flow import Estimator
 from ttflow.foreground import Foreground
@@ -27,16 +26,6 @@ from ttflow.patches import quantize_flow
 from ttflow.roi import Region, Track, frame_centers
 from ttflow.schema import FLAG_NO_FLOW, FLAG_UNMASKED, FlowConfig
 from ttflow.spill import FrameQueue, StoredFrame
-
-
-class Sink(Protocol):
-    """Takes the rows of a video, columns of `PartRow`, in order of their stored end."""
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Take a row."""
-
-    def restart(self) -> None:
-        """Forget the rows taken so far: the video starts again."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ class BeyondPixels:
                 f"engine 'numba' runs mode 'robust' on 'cpu', not {mode!r} on {device!r}"
             )
         self.mode = mode
+        # A GPU is kept busy by many pairs; on a CPU a pair fills its caches.
+        self.batch_size = 1 if torch.device(device).type == "cpu" else 64
         self.device = torch.device(device)
         self.settings = settings or RobustSettings()
         self.threads = threads
