@@ -329,5 +329,11 @@ def test_wrong_arguments_are_named() -> None:
         BeyondPixels("reference", engine="numba")
 
 
+def test_the_callers_denormals_stay() -> None:
+    first, second, _, _ = moving_disc(0, 24, 32)
+    BeyondPixels()(first, second)
+    assert np.float32(1e-40) * np.float32(1) > 0
+
+
 def test_settings_are_kept() -> None:
     assert BeyondPixels(settings=RobustSettings(sweeps=3)).settings.sweeps_at(2) == 11

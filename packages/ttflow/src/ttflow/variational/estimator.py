@@ -98,17 +98,16 @@ class BeyondPixels:
         flow = np.empty((len(first), 2, *first.shape[-2:]), np.float32)
 
         def compute(index: int) -> None:
-            # Denormals in the solver's tails are slow; the flag belongs to the thread.
-            torch.set_flush_denormal(True)
             one, two = (np.ascontiguousarray(image[index]) for image in images)
             flow[index] = cpu_path.robust(one, two, self.settings, starts[index])
 
-        if self.threads > 1 and len(first) > 1:
-            with ThreadPoolExecutor(min(self.threads, len(first))) as pool:
-                list(pool.map(compute, range(len(first))))
-        else:
-            for index in range(len(first)):
-                compute(index)
+        # Denormals in the solver's tails are slow. Flushing them is a flag of the thread, so it is
+        # set in threads of our own and the caller's arithmetic stays as it was.
+        workers = min(self.threads, len(first))
+        with ThreadPoolExecutor(
+            workers, initializer=torch.set_flush_denormal, initargs=(True,)
+        ) as pool:
+            list(pool.map(compute, range(len(first))))
         return torch.from_numpy(flow)
 
 
