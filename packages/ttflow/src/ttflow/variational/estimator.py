@@ -103,7 +103,7 @@ class BeyondPixels:
 
         # Denormals in the solver's tails are slow. Flushing them is a flag of the thread, so it is
         # set in threads of our own and the caller's arithmetic stays as it was.
-        workers = min(self.threads, len(first))
+        workers = max(1, min(self.threads, len(first)))
         with ThreadPoolExecutor(
             workers, initializer=torch.set_flush_denormal, initargs=(True,)
         ) as pool:
