@@ -92,7 +92,8 @@ def test_labels_and_splits_recompute_no_pixel(run, folder: Path, tmp_path: Path)
 
 
 def test_run_is_complete(folder: Path) -> None:
-    epochs = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").open()]
+    lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
+    epochs = [json.loads(line) for line in lines]
     assert [entry["epoch"] for entry in epochs] == [0, 1]
     assert (folder / "run" / "model" / "model.safetensors").is_file()
     report = (folder / "run" / "report" / "index.html").read_text()
