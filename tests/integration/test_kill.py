@@ -1,5 +1,6 @@
 """`kill -9` of any process, then the same command again: the result of an uninterrupted run."""
 
+import contextlib
 import json
 import os
 import random
@@ -43,10 +44,13 @@ def interrupt(command: Sequence[object], seconds: float, chooser: random.Random)
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    time.sleep(seconds)
-    victims = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    victim = chooser.choice(sorted(victims, key=lambda item: item.pid))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=seconds)
+        return "already done"
     try:
+        root = psutil.Process(process.pid)
+        victims = sorted([root, *root.children(recursive=True)], key=lambda item: item.pid)
+        victim = chooser.choice(victims)
         name = victim.name()
         os.kill(victim.pid, signal.SIGKILL)
     except (psutil.NoSuchProcess, ProcessLookupError):

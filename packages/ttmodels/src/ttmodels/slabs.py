@@ -17,8 +17,8 @@ from torch.nn import functional
 from ttmodels.pooling import Kernel, pool_codes, spread_codes
 
 SLAB_VALUES = 2**24
-"""Convolution outputs held at a time: 64 MB of float32. Fewer would save more memory, but all threads
-wait for each other after every slab, which is slow on a machine that is busy otherwise."""
+"""Convolution outputs held at a time: 64 MB of float32. Fewer would save more memory, but all
+threads wait for each other after every slab, which is slow on a machine busy with other work."""
 
 
 def fits(conv: nn.Conv3d, clip: Tensor) -> bool:
