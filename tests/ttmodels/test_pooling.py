@@ -99,6 +99,33 @@ def test_slabs_of_time_change_nothing(
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("recompute", [False, True])
+def test_networks_take_slabs_for_large_outputs(
+    recompute: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, clip = RGBNet(3, (12, 16, 17)), torch.rand(2, 3, 12, 16, 17)
+    model.recompute_activations(recompute)
+    parameters = list(model.parameters())
+    expected = torch.autograd.grad(model(clip).square().sum(), parameters)
+    taken: list[object] = []
+    through_slabs = slabs.conv_pool_relu
+
+    def spy(*arguments: object) -> Tensor:
+        taken.append(arguments)
+        return through_slabs(*arguments)
+
+    monkeypatch.setattr(slabs, "conv_pool_relu", spy)
+    monkeypatch.setattr(slabs, "LARGE_VALUES", 1)
+    monkeypatch.setattr(slabs, "SLAB_VALUES", 2000)
+    found = torch.autograd.grad(model(clip).square().sum(), parameters)
+    assert len(taken) == (6 if recompute else 3)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    with torch.no_grad():
+        model(clip)
+    assert len(taken) == (6 if recompute else 3)  # inference goes the other way
+
+
 def test_frozen_weights_and_clips_get_no_gradient() -> None:
     conv = torch.nn.Conv3d(2, 3, 3, padding=1)
     clip = torch.randn(1, 2, 4, 4, 4)

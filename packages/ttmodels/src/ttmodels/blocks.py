@@ -32,7 +32,7 @@ def conv_pool_relu(
     if recompute and torch.is_grad_enabled():
         again: Tensor = checkpoint(conv_pool_relu, conv, clip, kernel, use_reentrant=False)
         return again
-    if slabs.fits(conv, clip):
+    if slabs.worthwhile(conv, clip):
         return slabs.conv_pool_relu(conv, clip, kernel)
     return pool_relu(conv(clip), kernel)
 

@@ -110,7 +110,7 @@ def _encode(index: Tensor, sides: torch.Size, kernel: Kernel) -> Tensor:
     code = torch.zeros_like(residue)
     for position, value in low.items():
         if position:
-            code += (residue == value).to(torch.uint8) * position
+            code.masked_fill_(residue == value, position)
     return code
 
 

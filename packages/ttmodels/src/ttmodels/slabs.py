@@ -21,15 +21,24 @@ SLAB_VALUES = 2**24
 threads wait for each other after every slab, which is slow on a machine busy with other work."""
 
 
-def fits(conv: nn.Conv3d, clip: Tensor) -> bool:
-    """Whether this way is open: on a CPU, in plain floats, eagerly, with something to compute."""
+LARGE_VALUES = 2**26
+"""Outputs from which on this way is taken in training: 256 MB of float32."""
+
+
+def worthwhile(conv: nn.Conv3d, clip: Tensor) -> bool:
+    """Whether to go this way: in training on a CPU, eagerly, in plain floats, for large outputs.
+
+    Smaller ones gain nothing: there the whole convolution is as fast, and on a busy machine faster.
+    """
+    learns = torch.is_grad_enabled() and (clip.requires_grad or conv.weight.requires_grad)
     return (
-        clip.device.type == "cpu"
-        and clip.numel() > 0
+        learns
+        and clip.device.type == "cpu"
         and clip.dtype == conv.weight.dtype
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and not torch.compiler.is_exporting()
+        and clip.numel() // clip.shape[1] * conv.out_channels >= LARGE_VALUES
     )
 
 
