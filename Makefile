@@ -5,6 +5,8 @@ BIN := .venv/bin
 PACKAGES := ttdata ttflow ttmodels tttrain
 SOURCES := packages tests benchmarks examples tools
 DEMO := demo
+# One process per core, each with one thread; the tests of a file share what it sets up.
+PARALLEL := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test check format test-isolated bench setup clean
 
@@ -26,7 +28,7 @@ demo: .venv/.ready
 	@echo "Open $(DEMO)/report/index.html in a browser."
 
 test: .venv/.ready
-	$(BIN)/pytest tests $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests $(PARALLEL) $(PYTEST_ARGS)
 
 check: .venv/.ready
 	$(BIN)/ruff format --check $(SOURCES)
@@ -39,7 +41,7 @@ format: .venv/.ready
 	$(BIN)/ruff check --fix $(SOURCES)
 
 test-isolated: .venv/.ready
-	$(BIN)/python tools/test_isolated.py $(PACKAGES)
+	OMP_NUM_THREADS=1 $(BIN)/python tools/test_isolated.py $(PACKAGES)
 
 bench: .venv/.ready
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done

@@ -12,7 +12,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("ttdata", "ttflow", "ttmodels", "tttrain")
-TEST_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "beartype")
+TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "beartype")
+# Processes, not threads: two thread pools on the same cores slow each other down.
+PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> None:
@@ -55,7 +57,7 @@ def test_alone(package: str, folder: Path) -> None:
     tests = folder / "tests" / package
     shutil.copytree(ROOT / "tests" / package, tests)
     shutil.copy(ROOT / "pyproject.toml", folder)
-    run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", tests, cwd=folder)
+    run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", *PARALLEL, tests, cwd=folder)
 
 
 def main() -> None:

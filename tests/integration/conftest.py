@@ -44,6 +44,12 @@ def run() -> Run:
 
 
 @pytest.fixture(scope="session")
+def scripts() -> dict[str, str]:
+    """The environment in which our commands are found."""
+    return environment()
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real videos that TT_REAL_DATA names."""
     folder = os.environ.get("TT_REAL_DATA")

@@ -56,8 +56,16 @@ def losses(run: Run) -> list[dict[str, Any]]:
     return [{k: v for k, v in entry.items() if k not in TIMING} for entry in run.metrics()]
 
 
-def test_stream_resident_and_resumed_runs_are_equal(shards: Path, tmp_path: Path) -> None:
-    resident = fit(CONFIG.model_copy(update={"data_path": "resident"}), shards, tmp_path / "a b")
+@pytest.fixture(scope="module")
+def resident(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """What every other way of training has to equal."""
+    config = CONFIG.model_copy(update={"data_path": "resident"})
+    return fit(config, shards, tmp_path_factory.mktemp("runs") / "a b")
+
+
+def test_stream_resident_and_resumed_runs_are_equal(
+    resident: Run, shards: Path, tmp_path: Path
+) -> None:
     assert [entry["epoch"] for entry in resident.metrics()] == [0, 1, 2]
     streamed = fit(CONFIG.model_copy(update={"data_path": "stream"}), shards, tmp_path / "streamed")
     assert losses(streamed) == losses(resident)
@@ -73,10 +81,9 @@ def test_stream_resident_and_resumed_runs_are_equal(shards: Path, tmp_path: Path
     assert evaluate(streamed.folder, shards)["methods"]["test"]["n"] == 6
 
 
-def test_two_workers_compute_what_one_does(shards: Path, tmp_path: Path) -> None:
-    one = fit(CONFIG, shards, tmp_path / "one")
+def test_two_workers_compute_what_one_does(resident: Run, shards: Path, tmp_path: Path) -> None:
     two = fit(CONFIG.model_copy(update={"num_workers": 2}), shards, tmp_path / "two")
-    for a, b in zip(losses(one), losses(two), strict=True):
+    for a, b in zip(losses(resident), losses(two), strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-5)
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-5)
         assert (a["train_n"], a["validation_n"]) == (b["train_n"], b["validation_n"]) == (12, 6)
