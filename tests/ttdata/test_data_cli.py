@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+COMMANDS = ("synth", "curate", "review", "split", "stats", "convert")
 LINES = "video_id,annotator_id,start_frame,end_frame,label\n" + "".join(
     f"{video},x,{100 + 300 * i},{200 + 300 * i},Serve Forehand Loop\n"
     for video in ("-a", "ä b", "c")
@@ -47,12 +48,12 @@ def test_help_is_quick() -> None:
         # Processor time: what else the machine does is no concern of the command.
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert result.returncode == 0
-    for command in ("synth", "curate", "split", "stats"):
+    for command in COMMANDS:
         assert command in result.stdout
     assert statistics.median(seconds) < 1
 
 
-@pytest.mark.parametrize("command", ["synth", "curate", "split", "stats"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str) -> None:
     assert ttdata(command, "--help").returncode == 0
 

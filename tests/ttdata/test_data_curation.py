@@ -10,7 +10,7 @@ from ttdata.curation import curate
 from ttdata.errors import AnnotationError, DatasetError
 from ttdata.reviews import read_reviews
 from ttdata.schema import Action, Annotation, Clip, CurationConfig, Review
-from ttdata.stats import agreement, class_table, durations, krippendorff_alpha
+from ttdata.stats import agreement, class_table, durations, level_table
 from ttdata.tables import polars_schema
 from ttdata.taxonomy import TTSTROKE21, Taxonomy
 
@@ -330,34 +330,6 @@ def test_funnel_loses_nothing(make_marks, make_videos, rows) -> None:
 # Measures
 
 
-def coded(*units: tuple[str, ...]) -> pl.DataFrame:
-    """Annotations of units; the annotator is the position, a dash no value."""
-    rows = [
-        (f"u{unit}", f"x{who}", label)
-        for unit, labels in enumerate(units)
-        for who, label in enumerate(labels)
-        if label != "-"
-    ]
-    return pl.DataFrame(rows, schema=["action_id", "annotator_id", "label"], orient="row")
-
-
-def test_alpha_of_krippendorffs_example() -> None:
-    # Krippendorff 2011, section C: four observers, twelve units, missing data; alpha = 0.743.
-    columns = (
-        "1 1 - 1", "2 2 3 2", "3 3 3 3", "3 3 3 3", "2 2 2 2", "1 2 3 4",
-        "4 4 4 4", "1 1 2 1", "2 2 2 2", "- 5 5 5", "- - 1 1", "- - 3 -",
-    )  # fmt: skip
-    alpha = krippendorff_alpha(coded(*(tuple(column.split()) for column in columns)))
-    assert alpha == pytest.approx(0.743, abs=5e-4)
-
-
-def test_alpha_at_its_ends() -> None:
-    assert krippendorff_alpha(coded(("a", "a"), ("b", "b"))) == 1
-    assert krippendorff_alpha(coded(("a", "a"), ("a", "a"))) is None
-    assert krippendorff_alpha(coded(("a",), ("b",))) is None
-    assert krippendorff_alpha(coded()) is None
-
-
 def test_agreement_and_durations(make_marks, make_videos) -> None:
     marks = make_marks(
         ("a", "x", 100, 200),
@@ -368,15 +340,17 @@ def test_agreement_and_durations(make_marks, make_videos) -> None:
     )
     videos = make_videos("a")
     result = curate(marks, videos)
-    found = agreement(result.annotations, result.actions)
+    found = agreement(result.annotations, result.actions, TTSTROKE21)
     assert found["actions"] == 2
     assert found["share_unanimous"] == 0.5
     assert found["start_spread_mean_frames"] == 2
     assert found["end_spread_max_frames"] == 10
     timed = durations(result.clips, videos)
     assert timed["stroke"]["n"] == 2
-    assert timed["stroke"]["max"] == 2.0
-    assert timed["stroke"]["min"] == pytest.approx(103 / 120)
+    assert timed["stroke"]["seconds"]["max"] == 2.0
+    assert timed["stroke"]["seconds"]["min"] == pytest.approx(103 / 120)
+    frames = {"min": 103, "max": 240, "mean": 171.5, "std": pytest.approx(137 / 2**0.5)}
+    assert timed["stroke"]["frames"] == frames
 
 
 def test_class_table_has_all_classes_and_totals(make_marks, make_videos) -> None:
@@ -388,3 +362,14 @@ def test_class_table_has_all_classes_and_totals(make_marks, make_videos) -> None
     expected = {"train": 2, "validation": 0, "test": 0, "total": 2, "unused": 1}
     assert row == {"label": LOOP} | expected
     assert rows[-1] == {"label": "total"} | expected
+
+
+def test_tables_by_type_and_hand() -> None:
+    rows = [(LOOP, "train"), (FLIP, "train"), (FLIP, "test"), (PUSH, None), ("Negative", "test")]
+    clips = pl.DataFrame(rows, schema=["label", "split"], orient="row")
+    by_type = {row["label"]: row for row in level_table(clips, TTSTROKE21, "type")}
+    assert list(by_type) == ["Defensive", "Offensive", "Serve", "Negative", "total"]
+    assert (by_type["Offensive"]["train"], by_type["Offensive"]["test"]) == (1, 1)
+    assert by_type["Defensive"]["unused"] == 1
+    by_hand = {row["label"]: row["total"] for row in level_table(clips, TTSTROKE21, "hand")}
+    assert by_hand == {"Backhand": 2, "Forehand": 1, "Negative": 1, "total": 4}

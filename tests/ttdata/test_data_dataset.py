@@ -39,7 +39,7 @@ def write_crowd(folder: Path, num_videos: int, per_video: int = 12) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 @pytest.fixture
@@ -68,6 +68,7 @@ def test_curated_folder(folder: Path) -> None:
     )
     assert {path.name for path in folder.iterdir()} == {
         "dataset.json",
+        "report",
         "reviews.csv",
         *(f"{name}.parquet" for name in TABLES),
     }

@@ -231,6 +231,30 @@ def test_groups_are_dealt_as_well_as_trying_everything(counts: list[list[int]], 
     assert cost(tuple(found)) <= 1.35 * best + 4
 
 
+@given(
+    counts=st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), min_size=3, max_size=7),
+    copies=st.integers(1, 2),
+    seed=st.integers(0, 100),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_class_is_missing_where_any_division_avoids_it(
+    counts: list[list[int]], copies: int, seed: int
+) -> None:
+    """By trying everything; twice the groups, never harder to divide, take the search's path."""
+    table = np.array(counts)
+    shares = (0.6, 0.2, 0.2)
+
+    def missing(rows: np.ndarray, split: np.ndarray) -> int:
+        totals = np.array([rows[split == side].sum(axis=0) for side in range(3)])
+        return int(((totals == 0) & (rows.sum(axis=0) > 0)).sum())
+
+    every = (np.array(split) for split in itertools.product(range(3), repeat=len(table)))
+    best = min(missing(table, split) for split in every if len(set(split)) == 3)
+    rows = np.tile(table, (copies, 1))
+    found = assign_groups(rows, shares, np.full(len(rows), -1), np.random.default_rng(seed))
+    assert missing(rows, found) <= best
+
+
 def test_existing_division_stays() -> None:
     rows = [(f"v{video}", label) for video in range(20) for label in ("Serve", "Hit")]
     old = make_clips(*rows)

@@ -1,6 +1,7 @@
 """Broken files end in one line that names the file and the line or element."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -290,6 +291,10 @@ random_files = st.tuples(
 json_files = json_values.map(lambda value: ("m.json", json.dumps(value).encode()))
 
 
+# Each file goes to every reader: 10000 files are over 100000 inputs.
+FUZZ_FILES = int(os.environ.get("TT_FUZZ_FILES", "150"))
+
+
 def read_or_error(path: Path, format: str | None) -> tuple[str, list[str]]:
     """The message of our own error, or the ids of the marks; any other error passes."""
     try:
@@ -300,7 +305,9 @@ def read_or_error(path: Path, format: str | None) -> tuple[str, list[str]]:
 
 @given(file=mutants() | json_files | random_files)
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=FUZZ_FILES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_anything_ends_in_marks_or_in_one_line(tmp_path, file) -> None:
     name, content = file

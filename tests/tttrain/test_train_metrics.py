@@ -2,40 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ttdata.taxonomy import TTSTROKE21, Taxonomy
 from tttrain.baselines import largest_class, nearest_neighbour
-from tttrain.metrics import Accuracy, accuracy, coarser, confusion, per_class, vote, wilson
-
-
-@pytest.mark.parametrize(
-    ("correct", "n", "low", "high"),
-    [
-        # Newcombe 1998, table I, method 3.
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-        (29, 29, 0.8830, 1.0),
-    ],
-)
-def test_wilson_known_values(correct: int, n: int, low: float, high: float) -> None:
-    assert wilson(correct, n) == pytest.approx((low, high), abs=5e-5)
-
-
-@given(st.integers(0, 300), st.integers(0, 300))
-def test_wilson_holds_the_share(a: int, b: int) -> None:
-    low, high = wilson(a, a + b)
-    share = a / (a + b) if a + b else 0.5
-    assert 0 <= low <= share + 1e-12
-    assert share - 1e-12 <= high <= 1
-
-
-def test_wilson_refuses_nonsense() -> None:
-    with pytest.raises(ValueError, match="found 3 of 2"):
-        wilson(3, 2)
+from tttrain.metrics import Accuracy, accuracy, coarser, confusion, per_class, vote
 
 
 def test_accuracy_reads_well() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from ttdata.dawid_skene import dawid_skene
 from ttdata.filters import ORDER
 from ttdata.merge import assign_actions, consensus, marks_of
 from ttdata.overlaps import Marks, overlapping_pairs, time_overlap
@@ -20,7 +21,7 @@ def make_actions(
 
     Args:
         annotations: rows as Annotation, in `ttdata.filters.ORDER`; only accepted ones count.
-        config: `max_overlap` and `agreement` are used.
+        config: `max_overlap`, `agreement` and `min_label_probability` are used.
 
     Returns:
         Annotations in the same order, and actions sorted by video and interval.
@@ -42,7 +43,7 @@ def make_actions(
     actions = (
         _bounds(numbered, numbers)
         .join(facts, on="action")
-        .join(agreed_labels(numbered, config.agreement), on="action")
+        .join(agreed_labels(numbered, config), on="action")
         .pipe(judged)
         .pipe(flag_overlaps, config.max_overlap)
         .with_columns(interval_ids("action_id"))
@@ -75,25 +76,47 @@ def interval_ids(name: str) -> pl.Expr:
     return pl.format("{}@{}-{}{}", "video_id", "start_frame", "end_frame", suffix).alias(name)
 
 
-def agreed_labels(numbered: pl.DataFrame, agreement: str) -> pl.DataFrame:
+def agreed_labels(numbered: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
     """`action`, `label`: the label the annotators agree on, null where they do not.
 
-    One annotator has one vote. Under unanimity every mark must say the same. Under majority an
-    annotator who contradicts himself has no vote, and a tie is no agreement.
+    Under unanimity every mark must say the same. Otherwise one annotator has one vote, and one who
+    contradicts himself in an action has none there; of a majority a tie is no agreement, and the
+    most probable label of Dawid and Skene must be more probable than `min_label_probability`.
     """
-    by_action = numbered.group_by("action")
-    same = by_action.agg(
-        label=pl.when(pl.col("label").n_unique() == 1).then(pl.col("label").first())
-    )
-    if agreement == "unanimity":
+    same = numbered.group_by("action").agg(label=_SAME)
+    if config.agreement == "unanimity":
         return same
-    voters = numbered.group_by("action", "annotator_id").agg(
-        label=pl.when(pl.col("label").n_unique() == 1).then(pl.col("label").first())
-    )
-    votes = voters.drop_nulls("label").group_by("action", "label").agg(votes=pl.len())
-    most = votes.filter(pl.col("votes") == pl.col("votes").max().over("action"))
-    chosen = most.group_by("action").agg(label=pl.when(pl.len() == 1).then(pl.col("label").first()))
+    votes = numbered.group_by("action", "annotator_id").agg(label=_SAME).drop_nulls("label")
+    if config.agreement == "majority":
+        counted = votes.group_by("action", "label").agg(votes=pl.len())
+        most = counted.filter(pl.col("votes") == pl.col("votes").max().over("action"))
+        chosen = most.group_by("action").agg(
+            label=pl.when(pl.len() == 1).then(pl.col("label").first())
+        )
+    else:
+        chosen = _most_probable(votes, config.min_label_probability)
     return same.select("action").join(chosen, on="action", how="left")
+
+
+_SAME = pl.when(pl.col("label").n_unique() == 1).then(pl.col("label").first())
+
+
+def _most_probable(votes: pl.DataFrame, least: float) -> pl.DataFrame:
+    """`action, label` by Dawid and Skene, null where no label is more probable than `least`."""
+    if votes.is_empty():
+        return votes.select("action", "label")
+    ordered = votes.sort("action", "annotator_id")
+    actions, labels = ordered["action"].unique().sort(), ordered["label"].unique().sort()
+    unit, annotator, label = (
+        ordered[name].rank("dense").cast(pl.Int64).to_numpy() - 1
+        for name in ("action", "annotator_id", "label")
+    )
+    found = dawid_skene(unit, annotator, label, len(labels)).labels
+    return pl.DataFrame({"action": actions}).with_columns(
+        label=pl.when(pl.Series(found.max(axis=1) > least)).then(
+            labels.gather(found.argmax(axis=1))
+        )
+    )
 
 
 def judged(actions: pl.DataFrame) -> pl.DataFrame:

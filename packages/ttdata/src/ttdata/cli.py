@@ -1,4 +1,4 @@
-"""The `ttdata` command: synth, curate, split, stats, convert."""
+"""The `ttdata` command: synth, curate, review, split, stats, convert."""
 
 import json
 from pathlib import Path
@@ -82,6 +82,37 @@ def curate(
     for line in funnel_lines(result.funnel):
         typer.echo(line)
     typer.echo(split_line(result.dataset.info.split))
+    typer.echo(f"report: {result.report}")
+
+
+@app.command()
+def review(
+    dataset: Annotated[Path, typer.Argument(help="folder that curate wrote")],
+    out: Annotated[Path | None, typer.Option(help="write all as a CSV to fill in")] = None,
+    decisions: Annotated[
+        Path | None, typer.Option(help="CSV with decisions to take into reviews.csv")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="how many are listed")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs; lists all")] = False,
+) -> None:
+    """List what needs a person's look, worst first, and take decisions."""
+    from ttdata.dataset import load_dataset
+    from ttdata.decisions import take_decisions, taken_line
+    from ttdata.doubts import read_doubts, write_doubts
+    from ttdata.report import doubt_lines
+
+    loaded = load_dataset(dataset)
+    if decisions is not None:
+        typer.echo(taken_line(take_decisions(loaded, decisions), loaded), err=as_json)
+    doubts = read_doubts(loaded)
+    if out is not None:
+        write_doubts(doubts, out)
+    if as_json:
+        typer.echo(json.dumps(doubts.to_dicts(), indent=2, ensure_ascii=False))
+        return
+    for line in doubt_lines(doubts.head(limit)):
+        typer.echo(line)
+    typer.echo(f"{doubts.height} want a look" + (f"; all are in {out}" if out else ""))
 
 
 @app.command()
@@ -95,9 +126,10 @@ def split(
     fresh: Annotated[bool, typer.Option("--fresh", help="forget the division before")] = False,
 ) -> None:
     """Divide the clips into train, validation and test."""
+    from ttdata.balance import class_balance
     from ttdata.division import split_dataset
     from ttdata.options import parse_group, parse_shares, parse_strategy
-    from ttdata.report import split_line, table_lines
+    from ttdata.report import balance_line, split_line, table_lines
     from ttdata.stats import class_table
 
     divided, notes = split_dataset(
@@ -114,6 +146,8 @@ def split(
     for line in table_lines(class_table(divided.clips, divided.info.taxonomy.classes)):
         typer.echo(line)
     typer.echo(split_line(divided.info.split))
+    if divided.info.split is not None:
+        typer.echo(balance_line(class_balance(divided.clips, divided.info.split)))
 
 
 @app.command()

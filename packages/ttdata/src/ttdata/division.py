@@ -8,6 +8,7 @@ from ttdata.assignments import check_known, read_assignments
 from ttdata.dataset import Dataset, load_dataset, write_split
 from ttdata.errors import DatasetError, InputError
 from ttdata.negative_draw import missing_negatives
+from ttdata.page import write_report
 from ttdata.schema import Group, SplitInfo, Strategy
 from ttdata.splits import PAPER_SHARES, Shares, leakage, split_clips
 
@@ -49,7 +50,9 @@ def split_dataset(
         *_split_notes(dataset, wanted, kept=earlier and not fresh),
         *_negative_notes(dataset, clips),
     )
-    return write_split(dataset, info, clips), notes
+    divided = write_split(dataset, info, clips)
+    write_report(divided)
+    return divided, notes
 
 
 def _comparable(before: SplitInfo | None, wanted: SplitInfo) -> bool:

@@ -1,9 +1,10 @@
 """Groups (videos, players, sessions) dealt to splits, as near the shares per class as they can be.
 
-What is minimised is the sum over splits and classes of (clips in the split - share * clips of the
-class) squared. Of few groups every division is tried. Many are dealt in turn, each where it adds
-least; then single groups move and pairs swap as long as that helps. The best of several starts
-counts: the first deals the largest group first, the others in any order.
+What is minimised is first the number of classes that a split lacks, then the sum over splits and
+classes of (clips in the split - share * clips of the class) squared. Of few groups every division
+is tried. Many are dealt in turn, each where it adds least; then single groups move and pairs swap
+as long as that helps. The best of several starts counts: the first deals the largest group first,
+the others in any order.
 """
 
 import itertools
@@ -45,7 +46,14 @@ def assign_groups(
 
 
 def _cost(counts: Ints, targets: Floats, split: Ints) -> float:
-    return float(np.square(_totals(counts, split) - targets).sum())
+    totals = _totals(counts, split)
+    missing = np.count_nonzero((totals == 0) & (targets > 0))
+    return float(np.square(totals - targets).sum()) + missing * _penalty(counts)
+
+
+def _penalty(counts: Ints) -> float:
+    """What a class that a split lacks costs: more than all squares together can."""
+    return 3 * float(np.square(counts.sum(axis=0)).sum()) + 1
 
 
 def _totals(counts: Ints, split: Ints) -> Floats:
@@ -65,7 +73,9 @@ def _best_of_all(
     costs, empty = np.zeros(len(every)), np.zeros(len(every))
     for side, target in enumerate(targets):
         inside = every == side
-        costs += np.square(inside @ counts - target).sum(axis=1)
+        totals = inside @ counts
+        costs += np.square(totals - target).sum(axis=1)
+        costs += ((totals == 0) & (target > 0)).sum(axis=1) * _penalty(counts)
         empty += ~inside.any(axis=1) if target.sum() else inside.any(axis=1) * len(every)
     order = np.lexsort((generator.random(len(every)), np.round(costs, 6), empty))
     best: Ints = every[order[0]]
@@ -124,10 +134,37 @@ def _move_changes(counts: Ints, targets: Floats, split: Ints) -> Floats:
     return change
 
 
+def _held_alone(counts: Ints, targets: Floats, split: Ints) -> tuple["Bools", "Bools"]:
+    """(groups, classes): what only this group brings to its split; what its split lacks."""
+    totals = _totals(counts, split)[split]
+    wanted = (targets > 0)[split]
+    return (counts > 0) & (totals == counts) & wanted, (totals == 0) & wanted
+
+
+def _move_losses(counts: Ints, targets: Floats, split: Ints) -> Ints:
+    """(groups, 3): how many more classes are missing when a group moves to a split."""
+    alone, _ = _held_alone(counts, targets, split)
+    lacking = (_totals(counts, split) == 0) & (targets > 0)
+    change = alone.sum(axis=1)[:, None] - (counts > 0).astype(np.int64) @ lacking.T
+    change[np.arange(len(split)), split] = 0
+    found: Ints = change
+    return found
+
+
+def _swap_losses(counts: Ints, targets: Floats, split: Ints) -> Ints:
+    """(groups, groups): how many more classes the first's split lacks when two groups swap."""
+    alone, lacking = _held_alone(counts, targets, split)
+    brings = (counts > 0).astype(np.int64)
+    lost = alone.astype(np.int64) @ (1 - brings).T
+    found: Ints = lost - lacking.astype(np.int64) @ brings.T
+    return found
+
+
 def _best_move(
     counts: Ints, targets: Floats, split: Ints, fixed: Ints, open_splits: Ints
 ) -> Ints | None:
     change = _move_changes(counts, targets, split)
+    change += _penalty(counts) * _move_losses(counts, targets, split)
     movable: Bools = (fixed < 0) & (np.bincount(split, minlength=3)[split] > 1)
     change[~movable] = math.inf
     change[:, np.setdiff1d(np.arange(3), open_splits)] = math.inf
@@ -144,6 +181,8 @@ def _best_swap(counts: Ints, targets: Floats, split: Ints, fixed: Ints) -> Ints 
     to_other = change[:, split]
     # Both moves together, less what each counts of the other: -4 x.y.
     both = to_other + to_other.T - 4 * (counts @ counts.T)
+    losses = _swap_losses(counts, targets, split)
+    both += _penalty(counts) * (losses + losses.T)
     able = (split[:, None] != split[None, :]) & (fixed < 0)[:, None] & (fixed < 0)[None, :]
     both = np.where(able, both, math.inf)
     one, other = np.unravel_index(int(np.argmin(both)), both.shape)

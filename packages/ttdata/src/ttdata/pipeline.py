@@ -12,6 +12,7 @@ from ttdata.dataset import REVIEWS, Dataset, load_dataset, tool_versions, write_
 from ttdata.division import divide_again
 from ttdata.errors import AnnotationError, InputError
 from ttdata.formats import read_source
+from ttdata.page import write_report
 from ttdata.reviews import no_reviews, read_reviews
 from ttdata.schema import CurationConfig, DatasetInfo
 from ttdata.source import Source
@@ -26,6 +27,7 @@ class Curated:
     dataset: Dataset
     funnel: dict[str, int]
     notes: tuple[str, ...]
+    report: Path
 
 
 def curate_source(
@@ -78,7 +80,7 @@ def curate_source(
         clips=clips,
     )
     notes = (*_video_notes(warnings, result), *_review_notes(result), *split_notes)
-    return Curated(dataset, result.funnel, notes)
+    return Curated(dataset, result.funnel, notes, write_report(dataset))
 
 
 def choose_taxonomy(choice: str | None, source: Path, read: Source) -> Taxonomy:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import polars as pl
+
 from ttdata.schema import SplitInfo
 
-_FUNNEL = (
+FUNNEL = (
     ("videos", "videos", 0),
     ("annotations", "annotations", 0),
     ("annotations_rejected", "rejected, for one reason or more", 1),
@@ -37,7 +39,7 @@ _ALWAYS = ("videos", "annotations", "annotations_accepted", "actions", "actions_
 
 def funnel_lines(funnel: dict[str, int]) -> Iterator[str]:
     """The funnel, an indented line per count; reasons that never applied are left out."""
-    for key, text, depth in _FUNNEL:
+    for key, text, depth in FUNNEL:
         if funnel.get(key) or key in _ALWAYS or key.startswith("clips"):
             yield f"{funnel[key]:>9}  {'  ' * depth}{text}"
 
@@ -63,30 +65,93 @@ def split_line(split: SplitInfo | None) -> str:
     )
 
 
+def balance_line(balance: dict[str, Any] | None) -> str | None:
+    """How far the division is from its shares, and which classes a split lacks."""
+    if balance is None or balance["largest"] is None:
+        return None
+    worst = balance["largest"]
+    missing = [f"{row['label']} in {row['split']}" for row in balance["missing"]]
+    return (
+        f"balance: strokes of a class in a split are off by {balance['mean_gap']:.1f} on average, "
+        f"most for {worst['label']} in {worst['split']} ({worst['held']}, aimed at "
+        f"{worst['aimed']:.1f}); "
+        + (f"missing: {', '.join(missing)}" if missing else "no class is missing from a split")
+    )
+
+
 def stats_lines(stats: dict[str, Any], split: SplitInfo | None) -> Iterator[str]:
     """Everything `ttdata stats` shows."""
     yield from funnel_lines(stats["funnel"])
+    for rows in (stats["table"], *stats["table_by"].values()):
+        yield ""
+        yield from table_lines(rows)
     yield ""
-    yield from table_lines(stats["table"])
-    yield ""
-    for kind, row in stats["durations_seconds"].items():
-        std = "" if row["std"] is None else f", standard deviation {row['std']:.2f} s"
+    for kind, row in stats["durations"].items():
+        seconds, frames = row["seconds"], row["frames"]
         yield (
-            f"{kind} durations: {row['min']:.2f} to {row['max']:.2f} s, mean {row['mean']:.2f} s"
-            f"{std} (n = {row['n']})"
+            f"{kind} durations: {seconds['min']:.2f} to {seconds['max']:.2f} s, mean "
+            f"{_mean(seconds, 2)} s ({frames['min']:.0f} to {frames['max']:.0f} frames, mean "
+            f"{_mean(frames, 1)}; n = {row['n']})"
         )
     yield from _agreement_lines(stats["agreement"])
+    yield from _annotator_lines(stats["annotators"])
     yield split_line(split)
+    if (line := balance_line(stats["balance"])) is not None:
+        yield line
+
+
+def _mean(measure: dict[str, float | None], digits: int) -> str:
+    """Mean and standard deviation, where there is one."""
+    deviation = "" if measure["std"] is None else f" ± {measure['std']:.{digits}f}"
+    return f"{measure['mean']:.{digits}f}{deviation}"
 
 
 def _agreement_lines(found: dict[str, Any]) -> Iterator[str]:
     if not found["actions"]:
         yield "agreement: no action was marked by two annotators"
         return
-    alpha = "undefined" if found["alpha"] is None else f"{found['alpha']:.3f}"
     yield (
         f"agreement: {found['share_unanimous']:.1%} of {found['actions']} actions marked by two or "
-        f"more are unanimous; Krippendorff's alpha {alpha}; boundaries spread by "
-        f"{found['start_spread_mean_frames']:.1f} (start) and "
-        f"{found['end_spread_mean_frames']:.1f} (end) frames on average"
+        f"more are unanimous; boundaries spread by {found['start_spread_mean_frames']:.1f} (start) "
+        f"and {found['end_spread_mean_frames']:.1f} (end) frames on average"
     )
+    for level, measure in found["levels"].items():
+        yield f"  Krippendorff's alpha by {level}: {alpha_text(measure)}"
+        for row in measure["confusions"][:3] if level == "label" else ():
+            yield (
+                f"    mixed up: {row['label']} and {row['other']}, {row['pairs']} of {row['of']} "
+                "pairs of annotators who said one of them"
+            )
+
+
+def alpha_text(measure: dict[str, Any]) -> str:
+    """Alpha with its interval, or that there is none."""
+    if measure["alpha"] is None:
+        return "undefined"
+    low, high = measure["interval"]
+    return f"{measure['alpha']:.3f} (95 % interval {low:.3f} to {high:.3f})"
+
+
+def _annotator_lines(records: list[dict[str, Any]]) -> Iterator[str]:
+    for row in records:
+        agrees = "nothing to compare"
+        if row["share"] is not None:
+            low, high = row["interval"]
+            agrees = (
+                f"agrees with the others in {row['share']:.1%} (n = {row['compared']}, 95 % "
+                f"interval {low:.1%} to {high:.1%})"
+            )
+        yield (
+            f"annotator {row['annotator_id']!r}: {row['annotations']} marks, {row['accepted']} "
+            f"accepted; {agrees}"
+        )
+
+
+def doubt_lines(doubts: pl.DataFrame) -> Iterator[str]:
+    """What wants a look, a line each."""
+    for row in doubts.iter_rows(named=True):
+        labels = f" ({row['labels']})" if row["labels"] else ""
+        yield (
+            f"{row['kind']:>8} {row['video_id']} [{row['start_frame']}, {row['end_frame']}) at "
+            f"{row['start_seconds']:.1f} s: {row['why']}{labels}"
+        )

@@ -15,10 +15,12 @@ from ttdata.agree import flag_overlaps, interval_ids, judged
 from ttdata.errors import AnnotationError
 from ttdata.schema import Review
 from ttdata.source import complete, read_text_table, require_columns
+from ttdata.spreadsheet import restored
 from ttdata.tables import polars_schema
 from ttdata.taxonomy import Taxonomy
 
 MIN_IOU = 0.5
+TEXTS = ("video_id", "label", "reviewer_id")
 _REQUIRED = ("video_id", "start_frame", "end_frame", "decision")
 _DECISIONS = get_args(Review.model_fields["decision"].annotation)
 
@@ -30,9 +32,23 @@ def read_reviews(path: Path, taxonomy: Taxonomy) -> pl.DataFrame:
         AnnotationError: naming the line, if a decision or label is unknown, a bound is no frame
             number, an interval is empty, or a decision lacks what it needs.
     """
+    return checked_reviews(path, read_review_cells(path), taxonomy)
+
+
+def read_review_cells(path: Path) -> pl.DataFrame:
+    """The cells of a file of reviews as text, with their `line`.
+
+    Raises:
+        AnnotationError: if the file is no table or lacks a column.
+    """
     raw = read_text_table(path)
     require_columns(path, raw, _REQUIRED)
-    frame = complete(raw, polars_schema(Review)).with_columns(line=pl.int_range(2, pl.len() + 2))
+    return restored(raw, TEXTS).with_columns(line=pl.int_range(2, pl.len() + 2))
+
+
+def checked_reviews(path: Path, cells: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
+    """The cells as Review rows with their `line`, labels canonical; errors as `read_reviews`."""
+    frame = complete(cells, polars_schema(Review)).with_columns(cells["line"])
     names = {label: taxonomy.canonical(label) for label in frame["label"].drop_nulls().unique()}
     canonical = pl.col("label").replace_strict(names, default=None, return_dtype=pl.String)
     checked = frame.with_columns(

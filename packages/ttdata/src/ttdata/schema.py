@@ -137,8 +137,11 @@ class CurationConfig(_Frozen):
     max_overlap: float = Field(
         default=0.25, ge=0, le=1, description="of two strokes: intersection / shorter duration"
     )
-    agreement: Literal["unanimity", "majority"] = Field(
+    agreement: Literal["unanimity", "majority", "dawid-skene"] = Field(
         default="unanimity", description="how an action whose annotators disagree gets its label"
+    )
+    min_label_probability: float = Field(
+        default=0.5, ge=0, lt=1, description="dawid-skene: a label must be more probable than this"
     )
     negatives: bool = Field(default=True, description="propose gaps between actions as negatives")
     negative_min_actions: int = Field(default=11, ge=2, description="actions a video must hold")

@@ -20,13 +20,12 @@ from ttdata.source import (
     read_text_table,
     require_columns,
 )
+from ttdata.spreadsheet import harmless, restored
 
 NAME = "crowd"
 _FILES = ("annotations.csv", "annotations.parquet")
 _BOUNDS = ("start_frame", "end_frame")
 _TEXTS = ("annotation_id", "video_id", "annotator_id", "label", "player_id")
-_FORMULA = r"^([\s']*[=+\-@\t\r])"
-_HARMLESS = r"^'([\s']*[=+\-@\t\r])"
 
 
 def matches(path: Path) -> bool:
@@ -65,7 +64,7 @@ def read_marks(path: Path) -> pl.DataFrame:
     """
     frame = read_text_table(path)
     if path.suffix.lower() == ".csv":
-        frame = _texts_replaced(frame, _HARMLESS, "${1}")
+        frame = restored(frame, _TEXTS)
     seconds = {"start_seconds", "end_seconds"} <= set(frame.columns)
     frames = {"start_frame", "end_frame"} <= set(frame.columns)
     bounds = ("start_seconds", "end_seconds") if seconds and not frames else _BOUNDS
@@ -99,9 +98,4 @@ def write(out: Path, marks: pl.DataFrame) -> None:
         if suffix == ".parquet":
             table.write_parquet(temporary)
         else:
-            _texts_replaced(table, _FORMULA, "'${1}").write_csv(temporary)
-
-
-def _texts_replaced(frame: pl.DataFrame, pattern: str, value: str) -> pl.DataFrame:
-    texts = [name for name in _TEXTS if frame.schema.get(name) == pl.String]
-    return frame.with_columns(pl.col(texts).str.replace(pattern, value))
+            harmless(table, _TEXTS).write_csv(temporary)

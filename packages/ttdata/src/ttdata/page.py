@@ -1,0 +1,140 @@
+"""The dataset's report: one HTML file without network, `report/index.html` of the folder."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import polars as pl
+
+from ttdata.dataset import Dataset
+from ttdata.doubts import read_doubts
+from ttdata.files import write_text
+from ttdata.report import FUNNEL, alpha_text, balance_line, split_line
+from ttdata.stats import dataset_stats
+from ttdata.timeline import timelines
+
+_BINS = 24
+_MAX_ROWS = 15
+"""Mix-ups and doubts shown; `ttdata stats --json` and `ttdata review` tell all."""
+
+
+def write_report(dataset: Dataset) -> Path:
+    """Write `report/index.html` of a dataset folder and return its path.
+
+    Raises:
+        DatasetError: if a table of the folder cannot be read.
+        AnnotationError: if its reviews cannot be read.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sentence"] = lambda text: f"{text[0].upper()}{text[1:]}."
+    environment.filters["percent"] = lambda share: "–" if share is None else f"{share:.1%}"
+    text = environment.get_template("report.html.j2").render(**_content(dataset))
+    path = dataset.path / "report" / "index.html"
+    write_text(path, text)
+    return path
+
+
+def _content(dataset: Dataset) -> dict[str, Any]:
+    stats, doubts = dataset_stats(dataset), read_doubts(dataset)
+    drawn, num_videos = timelines(dataset, doubts)
+    config = dataset.info.config
+    return {
+        "name": dataset.path.resolve().name,
+        "info": dataset.info,
+        "source": Path(dataset.info.source).name,
+        "stats": stats,
+        "counts": stats["funnel"],
+        "funnel": _funnel(stats["funnel"]),
+        "tables": _tables(stats),
+        "alphas": {
+            level: alpha_text(found) for level, found in stats["agreement"]["levels"].items()
+        },
+        "confusions": stats["agreement"]["levels"]["label"]["confusions"][:_MAX_ROWS],
+        "split_line": split_line(dataset.info.split),
+        "balance_line": balance_line(stats["balance"]),
+        "durations": _durations(dataset, config.min_duration_seconds, config.max_duration_seconds),
+        "spreads": _spreads(dataset.actions),
+        "doubts": doubts.head(_MAX_ROWS).to_dicts(),
+        "num_doubts": doubts.height,
+        "timelines": drawn,
+        "num_videos": num_videos,
+        "types": _types(dataset),
+    }
+
+
+def _funnel(counts: dict[str, int]) -> list[dict[str, Any]]:
+    """The lines of the funnel that apply, with bars as long as their counts."""
+    shown = [line for line in FUNNEL if counts.get(line[0])]
+    most = max((counts[key] for key, _, _ in shown), default=1)
+    return [
+        {"text": text, "depth": depth, "count": counts[key], "width": 100 * counts[key] / most}
+        for key, text, depth in shown
+    ]
+
+
+def _tables(stats: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    named = [("class", stats["table"]), *stats["table_by"].items()]
+    return [(name, [row for row in rows if row["total"] or row["unused"]]) for name, rows in named]
+
+
+def _durations(dataset: Dataset, low: float, high: float) -> dict[str, Any] | None:
+    """The histogram of stroke durations in seconds; null without a stroke."""
+    rates = dataset.videos.select("video_id", "fps")
+    strokes = dataset.clips.filter(kind="stroke").join(rates, on="video_id")
+    if strokes.is_empty():
+        return None
+    seconds = ((strokes["end_frame"] - strokes["start_frame"]) / strokes["fps"]).to_numpy()
+    bounds = (min(low, float(seconds.min())), max(high, float(seconds.max())))
+    counts, edges = np.histogram(seconds, bins=_BINS, range=bounds)
+    return _histogram(counts, [f"{a:.2f} to {b:.2f} s" for a, b in _pairs(edges)], edges, " s")
+
+
+def _spreads(actions: pl.DataFrame) -> dict[str, Any] | None:
+    """The histogram of boundary spreads in frames; null where no action has two annotators."""
+    several = actions.filter(pl.col("num_annotators") >= 2)
+    if several.is_empty():
+        return None
+    values = np.concatenate(
+        [several[name].to_numpy() for name in ("start_spread_frames", "end_spread_frames")]
+    )
+    width = max(1, int(np.ceil((values.max() + 1) / _BINS)))
+    edges = np.arange(0, values.max() + 1 + width, width, dtype=np.float64)
+    counts, _ = np.histogram(values, bins=edges)
+    texts = [f"{a:.0f} to {b - 1:.0f} frames" for a, b in _pairs(edges)]
+    return _histogram(counts, texts, edges, " frames")
+
+
+def _pairs(edges: Any) -> list[tuple[float, float]]:
+    return list(pairwise(edges))
+
+
+def _histogram(counts: Any, texts: Sequence[str], edges: Any, unit: str) -> dict[str, Any]:
+    most = max(1, int(counts.max()))
+    bars = [
+        {"height": 100 * int(count) / most, "text": f"{text}: {count}"}
+        for count, text in zip(counts, texts, strict=True)
+    ]
+    middle = (edges[0] + edges[-1]) / 2
+    return {
+        "bars": bars,
+        "most": most,
+        "ticks": [f"{x:g}{unit}" for x in (edges[0], middle, edges[-1])],
+    }
+
+
+def _types(dataset: Dataset) -> list[tuple[str, str]]:
+    """What the colours of the timelines mean: CSS class and words."""
+    taxonomy = dataset.info.taxonomy
+    names = list(dict.fromkeys(stroke.type for stroke in taxonomy.strokes))
+    known = [(f"type{i % 6}", name or "stroke") for i, name in enumerate(names)]
+    negative = [] if taxonomy.negative is None else [("negative", taxonomy.negative)]
+    return [*known, *negative, ("aside", "set aside"), ("rejected", "rejected mark")]
