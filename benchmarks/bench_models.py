@@ -68,7 +68,13 @@ def straightforward() -> Iterator[None]:
     ) -> Tensor:
         return functional.max_pool3d(functional.relu(conv(clip)), kernel)
 
+    def pad_then_pool(pool: i3d.Pool, clip: Tensor) -> Tensor:
+        pads = i3d.same_padding(clip.shape[2:], pool.kernel, pool.stride)
+        padded = functional.pad(clip, [side for pad in reversed(pads) for side in pad])
+        return functional.max_pool3d(padded, pool.kernel, pool.stride)
+
     with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(i3d.Pool, "forward", pad_then_pool))
         for module in (blocks, c3d, i3d, ltc, sliding):
             patches.enter_context(mock.patch.object(module, "fastest_layout", Tensor.contiguous))
         for module in (blocks, c3d, ltc):

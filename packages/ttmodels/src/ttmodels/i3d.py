@@ -78,21 +78,20 @@ class I3DConfig(OneStreamConfig):
         object.__setattr__(self, "input_range", (float(numbers[0]), float(numbers[1])))
 
 
-def pad_same(clip: Tensor, kernel: Sides, stride: Sides) -> Tensor:
-    """Pad with zeros so that a layer gives ceil(side / stride) outputs per axis, more at the end.
+def same_padding(sides: Sides, kernel: Sides, stride: Sides) -> list[tuple[int, int]]:
+    """Padding (before, after) of each axis for ceil(side / stride) outputs, more of it at the end.
 
     Args:
-        clip: (B, C, T, H, W).
+        sides: time, height and width of the maps.
         kernel: sides of the layer's kernel.
         stride: its strides.
     """
-    padding: list[int] = []
-    sides = clip.shape[2:]
-    for side, size, step in reversed(list(zip(sides, kernel, stride, strict=True))):
+    pads = []
+    for side, size, step in zip(sides, kernel, stride, strict=True):
         covered = step if side % step == 0 else side % step
         total = max(size - covered, 0)
-        padding += [total // 2, total - total // 2]
-    return functional.pad(clip, padding) if any(padding) else clip
+        pads.append((total // 2, total - total // 2))
+    return pads
 
 
 class Unit(nn.Module):
@@ -102,7 +101,9 @@ class Unit(nn.Module):
         self, into: int, out: int, kernel: int = 1, stride: int = 1, plain: bool = False
     ) -> None:
         super().__init__()
-        self.conv3d = nn.Conv3d(into, out, kernel, stride, bias=plain)
+        # At stride 1 the padding is the same on both sides, and the convolution's own.
+        padding = kernel // 2 if stride == 1 else 0
+        self.conv3d = nn.Conv3d(into, out, kernel, stride, padding, bias=plain)
         if not plain:
             self.bn = nn.BatchNorm3d(out, eps=0.001, momentum=0.01)
         self.plain = plain
@@ -110,12 +111,20 @@ class Unit(nn.Module):
     def forward(self, clip: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch _ _ _ _"]:
         """Return the unit's maps."""
         kernel, stride = self.conv3d.kernel_size, self.conv3d.stride
-        maps: Tensor = self.conv3d(pad_same(clip, kernel, stride))  # type: ignore[arg-type]
+        if max(stride) > 1:
+            pads = same_padding(clip.shape[2:], kernel, stride)  # type: ignore[arg-type]
+            clip = functional.pad(clip, [side for pad in reversed(pads) for side in pad])
+        maps: Tensor = self.conv3d(clip)
         return maps if self.plain else functional.relu(self.bn(maps), inplace=True)
 
 
 class Pool(nn.Module):
-    """Max pooling with the source's padding."""
+    """Max pooling of maps that are not negative, with the source's padding.
+
+    The source pads with zeros. These never win over what a ReLU let through, so PyTorch's padding,
+    which never wins, gives the same without a copy: where the end alone is padded, as a last cell
+    that reaches beyond it. Sides of the kernel are at most 3.
+    """
 
     def __init__(self, kernel: Sides, stride: Sides) -> None:
         super().__init__()
@@ -123,8 +132,14 @@ class Pool(nn.Module):
 
     def forward(self, clip: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch _ _ _ _"]:
         """Return the pooled maps."""
-        padded = pad_same(clip, self.kernel, self.stride)
-        return functional.max_pool3d(padded, self.kernel, self.stride)
+        pads = same_padding(clip.shape[2:], self.kernel, self.stride)  # type: ignore[arg-type]
+        return functional.max_pool3d(
+            clip,
+            self.kernel,
+            self.stride,
+            padding=tuple(before for before, _ in pads),
+            ceil_mode=any(after > before for before, after in pads),
+        )
 
 
 class Mixed(nn.Module):

@@ -1,8 +1,9 @@
 """Max pooling, then ReLU, that remembers one byte per output for the backward pass.
 
     PyTorch:  conv -> ReLU -> max pooling    keeps the whole ReLU output and an int64 per cell
-    here:     conv -> max pooling -> ReLU    keeps one byte per cell: which of the (at most) eight
-                                             inputs won (bits 0 to 2: x, y, t), bit 3: ReLU closed
+    here:     conv -> max pooling -> ReLU    keeps one byte per cell, which tells the winner of the
+                                             (at most) eight inputs, and the result, which the next
+                                             layer keeps anyway
 
 Both are monotone, so they commute and the values are the same. The gradients are the same too:
 a tie goes to the first input in (t, y, x) order, as in `torch.nn.functional.max_pool3d`. (Where a
@@ -18,8 +19,6 @@ from torch import Tensor
 from torch.nn import functional
 
 Kernel = tuple[int, int, int]
-
-_CLOSED = 8
 
 
 def pool_relu(
@@ -47,26 +46,36 @@ class _PoolReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, kernel: Kernel) -> Tensor:
         pooled, code = pool_codes(maps, kernel)
-        ctx.save_for_backward(code)
+        ctx.save_for_backward(pooled, code)
         ctx.sides, ctx.kernel, ctx.layout = maps.shape[2:], kernel, _layout(maps)
         return pooled
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (code,) = ctx.saved_tensors
-        return spread_codes(gradients[0], code, ctx.sides, ctx.kernel, ctx.layout), None
+        pooled, code = ctx.saved_tensors
+        outward = torch.ops.aten.threshold_backward(gradients[0], pooled, 0)
+        return spread_codes(outward, code, ctx.sides, ctx.kernel, ctx.layout), None
 
 
 def pool_codes(maps: Tensor, kernel: Kernel) -> tuple[Tensor, Tensor]:
-    """Return the pooled values after the ReLU, and their bytes.
+    """Return the pooled values after the ReLU, and the bytes that tell the winners.
 
     Args:
         maps: (B, C, T, H, W).
         kernel: sides of a cell, each 1 or 2.
+
+    Returns:
+        The values; and for each the flat distance (t H + y) W + x of the winner from its cell's
+        first input, modulo what keeps these distances apart and below 256.
     """
     largest, index = functional.max_pool3d(maps, kernel, return_indices=True)
-    closed = (largest <= 0).to(torch.uint8) * _CLOSED
-    return functional.relu(largest), _encode(index, maps.shape[2:], kernel) | closed
+    corners = _corners(maps.shape[2:], kernel, index.device)
+    modulus = _modulus(tuple(_offsets(maps.shape[2:], kernel).values()))
+    if modulus == 256:  # the lowest byte alone: no wide arithmetic
+        code = index.to(torch.uint8).sub_(corners.to(torch.uint8))
+    else:
+        code = (index.to(torch.int32) - corners).remainder_(modulus).to(torch.uint8)
+    return functional.relu(largest), code
 
 
 def spread_codes(
@@ -75,13 +84,12 @@ def spread_codes(
     """Return the gradient of the maps from that of the pooled values; undoes `pool_codes`.
 
     Args:
-        gradient: (B, C, T2, H2, W2), of the pooled values.
+        gradient: (B, C, T2, H2, W2), of the pooled values, zero where the ReLU is closed.
         code: their bytes.
         sides: time, height and width of the maps.
         kernel: sides of a cell.
         layout: memory format of the result.
     """
-    gradient = gradient.masked_fill(code >= _CLOSED, 0)
     spread = torch.empty(
         (*gradient.shape[:2], *sides),
         dtype=gradient.dtype,
@@ -92,37 +100,8 @@ def spread_codes(
     if gradient.is_cuda:  # a few streaming writes instead of a scatter
         _spread_by_strides(spread, gradient, code, kernel)
     else:
-        _spread_by_index(spread, gradient, _decode(code, sides, kernel), layout)
+        _spread_by_index(spread, gradient, code, kernel, layout)
     return spread
-
-
-def _encode(index: Tensor, sides: torch.Size, kernel: Kernel) -> Tensor:
-    """Turn flat positions (t H + y) W + x of the winners into 0 to 7 within their cells."""
-    corners = _corners(sides, kernel, index.device)
-    offsets = _offsets(sides, kernel)
-    low = {position: offset % 256 for position, offset in offsets.items()}
-    if len(set(low.values())) == len(low):  # the lowest byte tells them apart: no wide arithmetic
-        residue = index.to(torch.uint8) - corners.to(torch.uint8)
-    else:
-        modulus = _modulus(tuple(offsets.values()))
-        low = {position: offset % modulus for position, offset in offsets.items()}
-        residue = (index.to(torch.int32) - corners).remainder_(modulus).to(torch.uint8)
-    code = torch.zeros_like(residue)
-    for position, value in low.items():
-        if position:
-            code.masked_fill_(residue == value, position)
-    return code
-
-
-def _decode(code: Tensor, sides: torch.Size, kernel: Kernel) -> Tensor:
-    """Undo `_encode`; bit 3 is ignored."""
-    _, height, width = sides
-    corners = _corners(sides, kernel, code.device)
-    in_cell = (code & 1).to(torch.int32)
-    in_cell += ((code >> 1) & 1).to(torch.int32) * width
-    if kernel[0] > 1:
-        in_cell += ((code >> 2) & 1).to(torch.int32) * (height * width)
-    return in_cell.add_(corners).to(torch.int64)
 
 
 def _corners(sides: torch.Size, kernel: Kernel, device: torch.device) -> Tensor:
@@ -147,18 +126,33 @@ def _offsets(sides: torch.Size, kernel: Kernel) -> dict[int, int]:
 
 
 def _modulus(offsets: tuple[int, ...]) -> int:
-    """The smallest number that leaves every offset another remainder."""
-    return next(m for m in range(2, 257) if len({offset % m for offset in offsets}) == len(offsets))
+    """The largest number up to 256 that leaves every offset another remainder."""
+    return next(
+        m for m in range(256, 1, -1) if len({offset % m for offset in offsets}) == len(offsets)
+    )
 
 
 def _spread_by_index(
-    spread: Tensor, gradient: Tensor, index: Tensor, layout: torch.memory_format
+    spread: Tensor, gradient: Tensor, code: Tensor, kernel: Kernel, layout: torch.memory_format
 ) -> None:
     """Write each cell's gradient to its flat position in `spread`, which holds zeros."""
+    sides = spread.shape[2:]
+    offsets = tuple(_offsets(sides, kernel).values())
+    distance = torch.zeros(256, dtype=torch.int64)
+    distance[[offset % _modulus(offsets) for offset in offsets]] = torch.tensor(offsets)
+    corners = _corners(sides, kernel, code.device).flatten()
     if layout == torch.channels_last_3d:
-        _channels_to_end(spread).scatter_(1, _channels_to_end(index), _channels_to_end(gradient))
+        order, dim, corners = _channels_to_end, 1, corners[:, None]
     else:
-        spread.flatten(2).scatter_(2, index.flatten(2), gradient.flatten(2))
+        order, dim = _flat, 2
+    cells = order(code)
+    index = distance.index_select(0, cells.flatten().to(torch.int32)).view(cells.shape)
+    order(spread).scatter_(dim, index.add_(corners), order(gradient))
+
+
+def _flat(maps: Tensor) -> Tensor:
+    """(B, C, T, H, W) -> (B, C, T H W)."""
+    return maps.flatten(2)
 
 
 def _channels_to_end(maps: Tensor) -> Tensor:
@@ -170,9 +164,11 @@ def _spread_by_strides(spread: Tensor, gradient: Tensor, code: Tensor, kernel: K
     """The same, one position of all cells at a time."""
     times, heights, widths = gradient.shape[2:]
     cells = spread[:, :, : times * kernel[0], : heights * kernel[1], : widths * kernel[2]]
-    for position in _offsets(spread.shape[2:], kernel):
+    offsets = _offsets(spread.shape[2:], kernel)
+    modulus = _modulus(tuple(offsets.values()))
+    for position, offset in offsets.items():
         t, y, x = position >> 2, (position >> 1) & 1, position & 1
-        won = (code & 7) == position
+        won = code == offset % modulus
         part = gradient.masked_fill(~won, 0)  # not a product: 0 times infinity is no zero
         cells[:, :, t :: kernel[0], y :: kernel[1], x :: kernel[2]] = part
 

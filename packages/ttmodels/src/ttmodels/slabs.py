@@ -89,22 +89,23 @@ class _ConvPoolReLU(torch.autograd.Function):
             frames = _cut(clip, begin * kernel[0], end * kernel[0])
             outputs = convolve(frames, weight, bias)
             pooled[:, :, begin:end], code[:, :, begin:end] = pool_codes(outputs, kernel)
-        ctx.save_for_backward(clip, weight, code)
+        ctx.save_for_backward(clip, weight, pooled, code)
         ctx.kernel = kernel
         return pooled
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        clip, weight, code = ctx.saved_tensors
+        clip, weight, pooled, code = ctx.saved_tensors
         wanted = list(ctx.needs_input_grad[:3])
         to_clip = torch.zeros_like(clip) if wanted[0] else None
         to_weight, to_bias = torch.zeros_like(weight), weight.new_zeros(weight.shape[0])
         for pieces in _in_pairs(_slabs(code.shape, ctx.kernel)):
             frames = torch.cat([_cut(clip, *_frames(piece, ctx.kernel)) for piece in pieces])
-            codes, outward = (
+            codes, outward, values = (
                 torch.cat([cells[:, :, begin:end] for begin, end in pieces])
-                for cells in (code, gradients[0])
+                for cells in (code, gradients[0], pooled)
             )
+            outward = torch.ops.aten.threshold_backward(outward, values, 0)
             sides = torch.Size([frames.shape[2] - 2, *clip.shape[3:]])
             spread = spread_codes(outward, codes, sides, ctx.kernel, torch.channels_last_3d)
             parts = torch.ops.aten.convolution_backward(
