@@ -11,6 +11,7 @@ times bf16 autocast, channels-last and `torch.compile`.
 """
 
 import argparse
+import ctypes
 import importlib.metadata
 import json
 import platform
@@ -110,12 +111,17 @@ def seconds(step: Step, device: str) -> float:
 
 
 def peak_mb(step: Step, device: str) -> float:
-    """Peak memory of one step above what is there before."""
+    """Peak memory of one step above what is there before, the median of three."""
+    return statistics.median(_one_peak_mb(step, device) for _ in range(3))
+
+
+def _one_peak_mb(step: Step, device: str) -> float:
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         step()
         return (torch.cuda.max_memory_allocated() - before) / 1e6
+    ctypes.CDLL(None).malloc_trim(0)  # freed memory that is kept would hide what a step takes
     before = _resident_mb("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the old peak
     step()

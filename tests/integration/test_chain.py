@@ -1,6 +1,11 @@
-"""From synthetic videos to a tested model, with the real commands on a small scale."""
+"""From synthetic videos to a tested model, with the real commands on a small scale.
+
+What tttrain does are the commands of its README, as they stand there.
+"""
 
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -9,6 +14,7 @@ import pytest
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
+README = Path(__file__).parents[2] / "packages" / "tttrain" / "README.md"
 STROKES = "Serve Forehand Topspin,Offensive Forehand Hit,Defensive Backhand Block"
 SIZES = (
     *("--set", "frame_height=90", "--set", "frame_width=160"),
@@ -19,7 +25,7 @@ SIZES = (
 
 @pytest.fixture(scope="module")
 def folder(run, tmp_path_factory) -> Path:
-    """A source, a dataset, its shards and a run of two epochs."""
+    """A source, a dataset, its shards, a run, and what the README makes of it."""
     at = tmp_path_factory.mktemp("chain with space")
     run(
         *("ttdata", "synth", at / "source", "--videos", "6", "--players", "6"),
@@ -29,16 +35,20 @@ def folder(run, tmp_path_factory) -> Path:
     run("ttdata", "curate", at / "source", "--out", at / "dataset", "--set", "window_frames=16")
     run("ttdata", "split", at / "dataset", "--group", "player", "--shares", "0.5,0.2,0.3")
     run("ttflow", "extract", at / "dataset", "--out", at / "shards", *SIZES)
-    run(*fit_command(at))
-    run("tttrain", "evaluate", at / "run", "--data", at / "shards")
+    for command in readme_commands():
+        run(*command, cwd=at)
     return at
 
 
+def readme_commands() -> list[list[str]]:
+    """The lines of the README's shell blocks that call tttrain itself."""
+    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and line[0] == "tttrain"]
+
+
 def fit_command(at: Path) -> tuple[object, ...]:
-    return (
-        *("tttrain", "fit", "--data", at / "shards", "--out", at / "run", "--recipe", "demo"),
-        *("--set", "epochs=2", "--set", "clip_shape=[32,48,48]"),
-    )
+    return (*("tttrain", "fit", "--data", at / "shards", "--out", at / "run", "--recipe", "demo"),)
 
 
 def test_clips_carry_the_truth(folder: Path) -> None:
@@ -94,12 +104,25 @@ def test_labels_and_splits_recompute_no_pixel(run, folder: Path, tmp_path: Path)
 def test_run_is_complete(folder: Path) -> None:
     lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
     epochs = [json.loads(line) for line in lines]
-    assert [entry["epoch"] for entry in epochs] == [0, 1]
+    assert [entry["epoch"] for entry in epochs] == list(range(14))
     assert (folder / "run" / "model" / "model.safetensors").is_file()
     report = (folder / "run" / "report" / "index.html").read_text()
     assert "http://" not in report.replace("http://www.w3.org", "")
     for word in ("background", "duration", "start time", "leakage"):
         assert word in report.lower()
+
+
+def test_the_readme_goes_through_all_commands(folder: Path) -> None:
+    assert [line[1] for line in readme_commands()] == ["fit", "evaluate", "predict", "compare"]
+    table = json.loads((folder / "table" / "table.json").read_text())
+    rows = {row["name"]: row for row in table["rows"]}
+    assert list(rows) == ["rgb", "flow", "late"]
+    assert rows["late"]["methods"]["test"]["n"] == rows["rgb"]["methods"]["test"]["n"] > 5
+    assert (folder / "table" / "index.html").is_file()
+    named = pl.read_csv(folder / "strokes.csv")
+    clips = pl.read_parquet(folder / "shards" / "clips.parquet")
+    assert named.height == clips.height
+    assert set(named["label"]) <= {*STROKES.split(","), "Negative"} | set(clips["label"])
 
 
 def test_finished_steps_do_nothing_again(run, folder: Path) -> None:

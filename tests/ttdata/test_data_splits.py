@@ -97,7 +97,7 @@ def paper_clips() -> pl.DataFrame:
     return make_clips(*rows, *((f"v{index % 129}", "Negative") for index in range(272)))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 12345])
+@pytest.mark.parametrize("seed", [*range(9), 12345])
 def test_paper_strategy_gives_table_1(seed: int) -> None:
     clips = split_clips(paper_clips(), "paper", seed=seed)
     assert counted(clips) == {label: tuple(sizes) for label, *sizes in sorted(TABLE_I)}

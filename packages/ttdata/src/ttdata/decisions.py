@@ -76,7 +76,7 @@ def taken_line(taken: Taken, dataset: Dataset) -> str:
     """What became of the decisions, and what to do next."""
     if taken.known:
         return f"these decisions were taken before; {taken.undecided} rows are undecided"
-    again = f"; apply with `ttdata curate {dataset.info.source} --out {dataset.path}`"
+    again = f"; to apply them curate {dataset.info.source} again, with the options it was made with"
     return (
         f"{taken.taken} decisions taken into {dataset.path / REVIEWS}, {taken.undecided} rows are "
         f"undecided{again if taken.taken else ''}"

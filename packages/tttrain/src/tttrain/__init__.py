@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tttrain import recipes, windows
     from tttrain.augment import Augment
+    from tttrain.comparison import compare
     from tttrain.config import AugmentConfig, TrainConfig
     from tttrain.evaluation import evaluate
     from tttrain.fitting import fit
+    from tttrain.prediction import predict
     from tttrain.run import Run
 
 _HOME = {
@@ -16,8 +18,10 @@ _HOME = {
     "AugmentConfig": "config",
     "Run": "run",
     "TrainConfig": "config",
+    "compare": "comparison",
     "evaluate": "evaluation",
     "fit": "fitting",
+    "predict": "prediction",
 }
 _MODULES = ("recipes", "windows")
 
@@ -26,8 +30,10 @@ __all__ = [
     "AugmentConfig",
     "Run",
     "TrainConfig",
+    "compare",
     "evaluate",
     "fit",
+    "predict",
     "recipes",
     "windows",
 ]

@@ -53,6 +53,44 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the comparison.")],
+    rows: Annotated[
+        str | None, typer.Option("--recipes", help="Rows, comma-separated; by default all.")
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(help="Train all rows as this recipe does, networks aside.")
+    ] = None,
+    settings: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Train and test the rows of table II; rows that are there already are kept."""
+    from tttrain.comparison import ROWS
+    from tttrain.comparison import compare as run_rows
+    from tttrain.comparison_page import lines
+
+    names = ROWS if rows is None else [name.strip() for name in rows.split(",")]
+    table = run_rows(data, out, names, like=like, overrides=settings or ())
+    typer.echo(json.dumps(table) if as_json else "\n".join(lines(table)))
+    typer.echo(f"table: {out / 'index.html'}, {out / 'table.md'}", err=as_json)
+
+
+@app.command()
+def predict(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    shards: Annotated[Path, typer.Argument(metavar="INPUT", help="Shards folder.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="A .json or .csv file, or a folder for MediaEval XML.")
+    ],
+) -> None:
+    """Name the strokes of shards, whatever their labels or splits."""
+    from tttrain.prediction import predict as name_strokes
+
+    typer.echo(name_strokes(run_folder, shards, out))
+
+
+@app.command()
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this one in full.")] = None,
 ) -> None:

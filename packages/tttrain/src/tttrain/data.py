@@ -66,6 +66,12 @@ class TrainingData:
             )
         return found
 
+    def everything(self) -> Iterator[tuple[str, ClipInfo]]:
+        """The video and the facts of every clip with pixels, used or not, by clip_id."""
+        for row in self._shards.clips.sort("clip_id").iter_rows(named=True):
+            if self._has_pixels(row["clip_id"]):
+                yield row["video_id"], self._clip(row)
+
     def _has_pixels(self, clip_id: str) -> bool:
         try:
             self._shards.location(clip_id)

@@ -72,7 +72,7 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
     run = Run(run_folder.absolute())
     info = run.info()
     shards = open_data(data.absolute())
-    model = _load(run)
+    model = load_model(run.model_folder)
     _check(shards, info.classes, split, run)
     key = _key(run, shards, split)
     path = run.folder / "evaluation" / f"{split}.json"
@@ -80,14 +80,24 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
     if found is not None and run.report_path.is_file():
         logger.info("%s: unchanged; nothing to compute", path)
         return found
-    torch.set_num_threads(available_cores())
-    scores = [
-        _score(model, shards, clip) for clip in track(shards.clips[split], f"testing on {split}")
-    ]
-    result = summarise(scores, shards, split) | {"key": key}
-    result["split_info"] = None if shards.split is None else shards.split.model_dump(mode="json")
+    result = test_model(model, shards, split) | {"key": key}
     write_report(run, result, shards)
     write_json(path, result)
+    return result
+
+
+def test_model(model: StrokeModel, data: TrainingData, split: str) -> dict[str, Any]:
+    """What `evaluate` returns, of any network, without a run folder, a report or a `key`.
+
+    Args:
+        model: in evaluation mode, with the classes of the data.
+        data: shards.
+        split: "train", "validation" or "test".
+    """
+    torch.set_num_threads(available_cores())
+    clips = track(data.clips[split], f"testing on {split}")
+    result = summarise([score_clip(model, data, clip) for clip in clips], data, split)
+    result["split_info"] = None if data.split is None else data.split.model_dump(mode="json")
     return result
 
 
@@ -145,7 +155,7 @@ def shortcuts(data: TrainingData, split: str) -> dict[str, Accuracy]:
     }
 
 
-def _score(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> ClipScores:
+def score_clip(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> ClipScores:
     """Scores of the central window and of all windows of a clip."""
     config = model.config
     num_frames = config.clip_shape[0]
@@ -188,10 +198,15 @@ def _clip(item: ClipScores, data: TrainingData) -> dict[str, Any]:
     }
 
 
-def _load(run: Run) -> StrokeModel:
+def load_model(folder: Path) -> StrokeModel:
+    """The network of a run's `model/`, ready to be asked, on a GPU where there is one.
+
+    Raises:
+        InputError: if the folder holds none.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        model = load(run.model_folder, device)
+        model = load(folder, device)
     except ModelFileError as error:
         raise InputError(f"{error}; run `tttrain fit` to its end first") from error
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

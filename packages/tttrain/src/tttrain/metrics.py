@@ -81,6 +81,30 @@ def coarser(
     return result
 
 
+@dataclass(frozen=True)
+class McNemar:
+    """Two networks on the same clips: who alone is right how often, and the exact test's p."""
+
+    first_only: int
+    second_only: int
+
+    @property
+    def p(self) -> float:
+        """How likely so uneven a division is if neither is better; 1 where nothing differs.
+
+        Source: McNemar 1947, as the exact two-sided binomial test on the clips that differ.
+        """
+        n, fewer = self.first_only + self.second_only, min(self.first_only, self.second_only)
+        tail = sum(math.comb(n, k) for k in range(fewer + 1))
+        return min(1.0, float(2 * tail / 2**n))
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
+    """Compare two networks by which clips each gets right, in the same order."""
+    pairs = list(zip(first, second, strict=True))
+    return McNemar(sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs))
+
+
 def vote(scores: np.ndarray) -> int:
     """The class that most windows choose; a tie goes to the higher mean score (SPEC 3.5).
 

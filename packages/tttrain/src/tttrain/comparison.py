@@ -1,0 +1,195 @@
+"""`tttrain compare`: the rows of table II, trained and tested on the user's own data."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ttdata.errors import InputError
+from ttdata.files import write_json
+from ttdata.settings import override
+from ttmodels import LateFusion
+from tttrain import recipes
+from tttrain.config import TrainConfig
+from tttrain.data import TrainingData, open_data
+from tttrain.evaluation import evaluate, load_model, test_model
+from tttrain.fitting import fit
+from tttrain.metrics import mcnemar
+from tttrain.run import Run
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+ROWS = ("siamese", "siamese_no_augmentation", "rgb", "flow", "early", "late")
+"""The rows that can be asked for, in the order of the table."""
+
+PAPER = {
+    "siamese": (0.879, 0.888, 0.897),
+    "siamese_no_augmentation": (0.879, 0.888, 0.914),
+    "rgb": (0.785, 0.785, 0.819),
+    "flow": (0.44, 0.44, 0.448),
+    "early": (0.733, 0.741, 0.75),
+    "late": (0.577, 0.595, 0.707),
+}
+"""Test, TestVote, TestAvg of table II, on the paper's own 116 test clips of 21 classes."""
+
+
+def compare(
+    data: Path,
+    out: Path,
+    rows: Sequence[str] = ROWS,
+    *,
+    like: str | None = None,
+    overrides: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Train and test each row, and write `table.json`, `table.md` and `index.html`.
+
+    Every row is a run folder below `out`; rows that are finished are not trained again, and one
+    that was interrupted goes on. `late` joins the networks of the rows `rgb` and `flow`, which are
+    trained where they are not asked for. Nothing is chosen by looking at the test clips.
+
+    Args:
+        data: shards that `ttflow extract` wrote.
+        out: the folder of the comparison.
+        rows: some of ROWS.
+        like: a recipe whose training all rows take; each keeps its network and its augmentation.
+        overrides: `key=value` settings of all rows.
+
+    Returns:
+        The content of `table.json`.
+
+    Raises:
+        InputError: for an unknown row or setting, or if a folder holds a run with other settings.
+    """
+    from tttrain.comparison_page import write_pages
+
+    unknown = [name for name in rows if name not in ROWS]
+    if unknown or not rows:
+        raise InputError(f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ROWS)}")
+    settings = list(overrides)
+    asked = [name for name in ROWS if name in rows]
+    needed = [*asked, *(["rgb", "flow"] if "late" in asked else [])]
+    order = [name for name in (*ROWS[:-1], "late") if name in needed]
+    shards = open_data(data.absolute())
+    results: dict[str, dict[str, Any]] = {}
+    for number, name in enumerate(order, 1):
+        logger.info("row %d of %d: %s", number, len(order), name)
+        folder = out.absolute() / name
+        if name == "late":
+            results[name] = _late(folder, results["rgb"], results["flow"], shards)
+        else:
+            results[name] = _row(row_config(name, like, settings), folder, data)
+    table = _table({name: results[name] for name in asked}, shards)
+    write_json(out / "table.json", table)
+    write_pages(out, table)
+    return table
+
+
+def row_config(name: str, like: str | None, overrides: Iterable[str]) -> TrainConfig:
+    """How a row is trained: its recipe, or another's training with its network and augmentation."""
+    own = recipes.get(name)
+    config = own
+    if like is not None:
+        kept = {"recipe": name, "model": own.model, "fusion": own.fusion}
+        config = recipes.get(like).model_copy(update=kept)
+        if not own.augment.spatial:
+            config = config.model_copy(update={"augment": own.augment})
+    return override(config, overrides)
+
+
+def _row(config: TrainConfig, folder: Path, data: Path) -> dict[str, Any]:
+    run = fit(config, data, folder)
+    metrics = run.metrics()
+    result = evaluate(folder, data)
+    return {
+        "result": result,
+        "parameters": _parameters(run.model_folder),
+        "epochs": len(metrics),
+        "training_seconds": sum(entry["seconds"] for entry in metrics),
+        "folder": folder,
+    }
+
+
+def _parameters(folder: Path) -> int:
+    return sum(weight.numel() for weight in load_model(folder).parameters())
+
+
+def _late(
+    folder: Path, rgb: dict[str, Any], flow: dict[str, Any], data: TrainingData
+) -> dict[str, Any]:
+    """The mean of the scores of two rows that are there."""
+    text = json.dumps([SCHEMA_VERSION, rgb["result"]["key"], flow["result"]["key"]])
+    key = hashlib.sha256(text.encode()).hexdigest()
+    path = folder / "evaluation" / "test.json"
+    result = _stored(path, key)
+    if result is None:
+        streams = [load_model(Run(row["folder"]).model_folder) for row in (rgb, flow)]
+        try:
+            model = LateFusion.from_streams(*streams)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise InputError(f"{folder}: rgb and flow cannot be joined: {error}") from error
+        model.eval()
+        result = test_model(model, data, "test") | {"key": key}
+        model.save_pretrained(folder / "model", model.card)
+        write_json(path, result)
+    return {
+        "result": result,
+        "parameters": rgb["parameters"] + flow["parameters"],
+        "epochs": rgb["epochs"] + flow["epochs"],
+        "training_seconds": rgb["training_seconds"] + flow["training_seconds"],
+        "folder": folder,
+    }
+
+
+def _stored(path: Path, key: str) -> dict[str, Any] | None:
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if values.get("key") == key else None
+
+
+def _table(rows: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any]:
+    """What `table.json` holds: a row per network, the shortcuts, and what the split leaks."""
+    first = next(iter(rows))
+    reference = rows[first]["result"]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "data": str(data.path),
+        "dataset_hash": data.hash,
+        "num_clips": {name: len(clips) for name, clips in data.clips.items()},
+        "num_classes": len(data.classes),
+        "split_info": reference["split_info"],
+        "largest_class": reference["largest_class"],
+        "rows": [
+            {
+                "name": name,
+                "methods": row["result"]["methods"],
+                "levels": row["result"]["levels"],
+                "paper": PAPER[name],
+                "parameters": row["parameters"],
+                "epochs": row["epochs"],
+                "training_seconds": round(row["training_seconds"], 1),
+                "mcnemar": None if name == first else _against(first, reference, row["result"]),
+            }
+            for name, row in rows.items()
+        ],
+        "baselines": reference["baselines"],
+    }
+
+
+def _against(name: str, reference: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """The test between the first row and another, on the central windows of the same clips."""
+    right = [
+        [clip["truth"] == clip["answers"]["test"] for clip in result["clips"]]
+        for result in (reference, other)
+    ]
+    found = mcnemar(*right)
+    return {
+        "against": name,
+        "only_it_right": found.first_only,
+        "only_this_right": found.second_only,
+        "p": found.p,
+    }
