@@ -30,6 +30,8 @@ def checked() -> ModuleType:
     original = take()
     with install_import_hook("ttmodels", "beartype.beartype"):
         package = importlib.import_module("ttmodels")
+        for name in package.__all__:  # they load on first use, which must be here
+            getattr(package, name)
     take()
     sys.modules.update(original)
     return package

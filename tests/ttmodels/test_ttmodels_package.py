@@ -17,12 +17,11 @@ CHANNELS = {"rgb": 3, "flow": 2}
 
 
 def test_exported_names_are_the_public_ones() -> None:
-    public = {
-        name
-        for name, value in vars(ttmodels).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
-    }
-    assert set(ttmodels.__all__) == public
+    public = set(ttmodels.__all__)
+    assert public <= set(dir(ttmodels))
+    assert set(ttmodels._HOME) == public
+    with pytest.raises(AttributeError, match="no attribute 'SSTD'"):
+        _ = ttmodels.SSTD
     # constants, then classes, then functions, as ruff sorts them
     assert ttmodels.__all__ == sorted(
         public,
@@ -100,7 +99,7 @@ def test_readme_table_has_the_true_numbers_of_parameters(readme: str) -> None:
     assert {name for _, name, _ in rows} == set(ttmodels.MODELS)
     for call, name, count in rows:
         with torch.device("meta"):
-            model = eval(call, vars(ttmodels))
+            model = eval(call, {name: getattr(ttmodels, name) for name in ttmodels.__all__})
         assert model.name == name
         assert sum(p.numel() for p in model.parameters()) == int(count.replace(" ", "")), call
 

@@ -1,21 +1,57 @@
-"""Spatio-temporal networks for fine-grained stroke recognition: SSTC and its rivals."""
+"""Spatio-temporal networks for fine-grained stroke recognition: SSTC and its rivals.
 
-from ttmodels.base import BranchModel, StrokeModel
-from ttmodels.c3d import C3D, C3DConfig
-from ttmodels.card import ModelCard
-from ttmodels.catalogue import MODELS, load
-from ttmodels.config import ClipInput, ModelConfig
-from ttmodels.early_fusion import EarlyFusion
-from ttmodels.errors import ModelFileError
-from ttmodels.export import export_onnx, export_program
-from ttmodels.gradcam import grad_cam
-from ttmodels.i3d import I3D, I3DConfig
-from ttmodels.late_fusion import LateFusion
-from ttmodels.ltc import LTC, LTCConfig
-from ttmodels.single_stream import FlowNet, RGBNet
-from ttmodels.sliding import SlidingWindows
-from ttmodels.sstc import SSTC, SSTCConfig
-from ttmodels.two_stream_i3d import TwoStreamI3D, TwoStreamI3DConfig
+Names load on first use, so `import ttmodels` costs next to nothing beside torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ttmodels.base import BranchModel, StrokeModel
+    from ttmodels.c3d import C3D, C3DConfig
+    from ttmodels.card import ModelCard
+    from ttmodels.catalogue import MODELS, load
+    from ttmodels.config import ClipInput, ModelConfig
+    from ttmodels.early_fusion import EarlyFusion
+    from ttmodels.errors import ModelFileError
+    from ttmodels.export import export_onnx, export_program
+    from ttmodels.gradcam import grad_cam
+    from ttmodels.i3d import I3D, I3DConfig
+    from ttmodels.late_fusion import LateFusion
+    from ttmodels.ltc import LTC, LTCConfig
+    from ttmodels.single_stream import FlowNet, RGBNet
+    from ttmodels.sliding import SlidingWindows
+    from ttmodels.sstc import SSTC, SSTCConfig
+    from ttmodels.two_stream_i3d import TwoStreamI3D, TwoStreamI3DConfig
+
+_HOME = {
+    "BranchModel": "base",
+    "C3D": "c3d",
+    "C3DConfig": "c3d",
+    "ClipInput": "config",
+    "EarlyFusion": "early_fusion",
+    "FlowNet": "single_stream",
+    "I3D": "i3d",
+    "I3DConfig": "i3d",
+    "LTC": "ltc",
+    "LTCConfig": "ltc",
+    "LateFusion": "late_fusion",
+    "MODELS": "catalogue",
+    "ModelCard": "card",
+    "ModelConfig": "config",
+    "ModelFileError": "errors",
+    "RGBNet": "single_stream",
+    "SSTC": "sstc",
+    "SSTCConfig": "sstc",
+    "SlidingWindows": "sliding",
+    "StrokeModel": "base",
+    "TwoStreamI3D": "two_stream_i3d",
+    "TwoStreamI3DConfig": "two_stream_i3d",
+    "export_onnx": "export",
+    "export_program": "export",
+    "grad_cam": "gradcam",
+    "load": "catalogue",
+}
 
 __all__ = [
     "C3D",
@@ -45,3 +81,15 @@ __all__ = [
     "grad_cam",
     "load",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ttmodels' has no attribute {name!r}")
+    value = getattr(import_module(f"ttmodels.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

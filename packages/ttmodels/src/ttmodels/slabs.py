@@ -21,8 +21,8 @@ SLAB_VALUES = 2**24
 threads wait for each other after every slab, which is slow on a machine busy with other work."""
 
 
-LARGE_VALUES = 2**26
-"""Outputs from which on this way is taken in training: 256 MB of float32."""
+LARGE_VALUES = 2**25
+"""Outputs from which on this way is taken in training: 128 MB of float32."""
 
 
 def worthwhile(conv: nn.Conv3d, clip: Tensor) -> bool:
