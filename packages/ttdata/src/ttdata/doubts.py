@@ -58,7 +58,7 @@ def find_doubts(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
         `kind` (action or negative), `video_id, start_frame, end_frame, start_seconds`; `doubt`, the
         worst one's place in DOUBTS; `measure`, larger is worse: the share of annotators who
         contradict the most frequent label, the spread as a share of the duration, else 0; `why`,
-        all doubts in words; `labels`, with their counts. Sorted by doubt, measure, video, start.
+        all doubts in words; `labels`, with their counts. Sorted by doubt, measure, video, interval.
     """
     parts = [*_of_actions(dataset, reviews), _of_proposals(dataset, reviews)]
     joined = pl.concat([part.select(_PART) for part in parts]).sort("doubt")
@@ -70,9 +70,8 @@ def find_doubts(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
     timed = found.join(rates, on="video_id", how="left").with_columns(
         start_seconds=pl.col("start_frame") / pl.col("fps")
     )
-    return timed.sort("doubt", -pl.col("measure"), "video_id", "start_frame").select(
-        pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items()
-    )
+    order = ("doubt", -pl.col("measure"), "video_id", "start_frame", "end_frame", "kind", "labels")
+    return timed.sort(order).select(pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items())
 
 
 _PART = ("kind", "video_id", "start_frame", "end_frame", "labels", "doubt", "measure", "why")

@@ -134,7 +134,7 @@ def _move_changes(counts: Ints, targets: Floats, split: Ints) -> Floats:
     return change
 
 
-def _held_alone(counts: Ints, targets: Floats, split: Ints) -> tuple["Bools", "Bools"]:
+def _held_alone(counts: Ints, targets: Floats, split: Ints) -> tuple[Bools, Bools]:
     """(groups, classes): what only this group brings to its split; what its split lacks."""
     totals = _totals(counts, split)[split]
     wanted = (targets > 0)[split]
@@ -145,10 +145,9 @@ def _move_losses(counts: Ints, targets: Floats, split: Ints) -> Ints:
     """(groups, 3): how many more classes are missing when a group moves to a split."""
     alone, _ = _held_alone(counts, targets, split)
     lacking = (_totals(counts, split) == 0) & (targets > 0)
-    change = alone.sum(axis=1)[:, None] - (counts > 0).astype(np.int64) @ lacking.T
+    change: Ints = alone.sum(axis=1)[:, None] - (counts > 0).astype(np.int64) @ lacking.T
     change[np.arange(len(split)), split] = 0
-    found: Ints = change
-    return found
+    return change
 
 
 def _swap_losses(counts: Ints, targets: Floats, split: Ints) -> Ints:
