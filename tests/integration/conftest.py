@@ -1,6 +1,8 @@
 """Runs the real commands as a user would: a process each, in a folder of its own."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +43,18 @@ def run_command(
 @pytest.fixture(scope="session")
 def run() -> Run:
     return run_command
+
+
+def page_commands(page: Path) -> list[list[str]]:
+    """The lines of a page's shell blocks, without remarks."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+@pytest.fixture(scope="session")
+def commands() -> Callable[[Path], list[list[str]]]:
+    return page_commands
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ What tttrain does are the commands of its README, as they stand there.
 """
 
 import json
-import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -24,7 +22,13 @@ SIZES = (
 
 
 @pytest.fixture(scope="module")
-def folder(run, tmp_path_factory) -> Path:
+def readme_commands(commands) -> list[list[str]]:
+    """The lines of the README's shell blocks that call tttrain itself."""
+    return [line for line in commands(README) if line[0] == "tttrain"]
+
+
+@pytest.fixture(scope="module")
+def folder(run, readme_commands, tmp_path_factory) -> Path:
     """A source, a dataset, its shards, a run, and what the README makes of it."""
     at = tmp_path_factory.mktemp("chain with space")
     run(
@@ -35,20 +39,13 @@ def folder(run, tmp_path_factory) -> Path:
     run("ttdata", "curate", at / "source", "--out", at / "dataset", "--set", "window_frames=16")
     run("ttdata", "split", at / "dataset", "--group", "player", "--shares", "0.5,0.2,0.3")
     run("ttflow", "extract", at / "dataset", "--out", at / "shards", *SIZES)
-    for command in readme_commands():
+    for command in readme_commands:
         run(*command, cwd=at)
     return at
 
 
-def readme_commands() -> list[list[str]]:
-    """The lines of the README's shell blocks that call tttrain itself."""
-    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line and line[0] == "tttrain"]
-
-
 def fit_command(at: Path) -> tuple[object, ...]:
-    return (*("tttrain", "fit", "--data", at / "shards", "--out", at / "run", "--recipe", "demo"),)
+    return ("tttrain", "fit", "--data", at / "shards", "--out", at / "run", "--recipe", "demo")
 
 
 def test_clips_carry_the_truth(folder: Path) -> None:
@@ -112,8 +109,8 @@ def test_run_is_complete(folder: Path) -> None:
         assert word in report.lower()
 
 
-def test_the_readme_goes_through_all_commands(folder: Path) -> None:
-    assert [line[1] for line in readme_commands()] == ["fit", "evaluate", "predict", "compare"]
+def test_the_readme_goes_through_all_commands(readme_commands, folder: Path) -> None:
+    assert [line[1] for line in readme_commands] == ["fit", "evaluate", "predict", "compare"]
     table = json.loads((folder / "table" / "table.json").read_text())
     rows = {row["name"]: row for row in table["rows"]}
     assert list(rows) == ["rgb", "flow", "late"]

@@ -1,7 +1,6 @@
 """The commands of ttdata's README and of the tutorial, run as they stand there."""
 
 import re
-import shlex
 from pathlib import Path
 
 import polars as pl
@@ -18,12 +17,6 @@ DECISION = {"action": "drop", "negative": "accept"}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def commands(page: Path) -> list[list[str]]:
-    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
-    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line and line[0] == "ttdata"]
-
-
 def decide(path: Path) -> None:
     """Fill in the first ten decisions, as a person would in a spreadsheet."""
     frame = pl.read_csv(path, infer_schema=False)
@@ -32,7 +25,7 @@ def decide(path: Path) -> None:
     frame.with_columns(decision=decision).write_csv(path)
 
 
-def test_every_command(run, tmp_path: Path) -> None:
+def test_every_command(run, commands, tmp_path: Path) -> None:
     lines = commands(TUTORIAL)
     assert [line[1] for line in lines] == [
         *("synth", "curate", "review", "review", "curate", "split", "stats"),
@@ -49,7 +42,7 @@ def test_every_command(run, tmp_path: Path) -> None:
     assert dataset.info.split.leakage == 0
     assert (tmp_path / "my_dataset" / "report" / "index.html").is_file()
     # The README's commands on the same source, which is not rendered twice.
-    readme = commands(README)
+    readme = [line for line in commands(README) if line[0] == "ttdata"]
     assert readme[0] == lines[0]
     for line in readme[1:]:
         run(*line, cwd=tmp_path)

@@ -1,8 +1,6 @@
 """The page for a user's own clips, run command by command on a few real ones."""
 
 import json
-import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -16,13 +14,7 @@ CLASSES = ("forehand", "serve", "smash")
 INDICES = {1: "train", 2: "train", 17: "validation", 20: "test", 22: "test"}
 
 
-def commands(page: Path) -> list[list[str]]:
-    """The lines of a page's shell blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    return [shlex.split(line) for block in blocks for line in block.splitlines() if line.strip()]
-
-
-def test_the_page_for_own_clips(run, real_data: Path, tmp_path: Path) -> None:
+def test_the_page_for_own_clips(run, commands, real_data: Path, tmp_path: Path) -> None:
     for name in CLASSES:
         (tmp_path / "my_clips" / name).mkdir(parents=True)
         for index in INDICES:

@@ -86,7 +86,7 @@ def agreed_labels(numbered: pl.DataFrame, config: CurationConfig) -> pl.DataFram
     same = numbered.group_by("action").agg(label=_SAME)
     if config.agreement == "unanimity":
         return same
-    votes = numbered.group_by("action", "annotator_id").agg(label=_SAME).drop_nulls("label")
+    votes = one_vote_each(numbered, "action")
     if config.agreement == "majority":
         counted = votes.group_by("action", "label").agg(votes=pl.len())
         most = counted.filter(pl.col("votes") == pl.col("votes").max().over("action"))
@@ -96,6 +96,11 @@ def agreed_labels(numbered: pl.DataFrame, config: CurationConfig) -> pl.DataFram
     else:
         chosen = _most_probable(votes, config.min_label_probability)
     return same.select("action").join(chosen, on="action", how="left")
+
+
+def one_vote_each(marks: pl.DataFrame, unit: str) -> pl.DataFrame:
+    """`unit, annotator_id, label`: one row per annotator and unit, none for contradictions."""
+    return marks.group_by(unit, "annotator_id").agg(label=_SAME).drop_nulls("label")
 
 
 _SAME = pl.when(pl.col("label").n_unique() == 1).then(pl.col("label").first())

@@ -1,20 +1,19 @@
 """The dataset's report: one HTML file without network, `report/index.html` of the folder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import polars as pl
 
 from ttdata.dataset import Dataset
 from ttdata.doubts import read_doubts
-from ttdata.files import write_text
+from ttdata.html import write_page
 from ttdata.report import FUNNEL, alpha_text, balance_line, split_line
 from ttdata.stats import dataset_stats
-from ttdata.timeline import timelines
+from ttdata.timeline import hue_of_types, timelines
 
 _BINS = 24
 _MAX_ROWS = 15
@@ -28,19 +27,19 @@ def write_report(dataset: Dataset) -> Path:
         DatasetError: if a table of the folder cannot be read.
         AnnotationError: if its reviews cannot be read.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["sentence"] = lambda text: f"{text[0].upper()}{text[1:]}."
-    environment.filters["percent"] = lambda share: "–" if share is None else f"{share:.1%}"
-    text = environment.get_template("report.html.j2").render(**_content(dataset))
     path = dataset.path / "report" / "index.html"
-    write_text(path, text)
+    template = Path(__file__).with_name("report.html.j2")
+    filters: dict[str, Callable[..., str]] = {"sentence": _sentence, "percent": _percent}
+    write_page(path, template, _content(dataset), filters)
     return path
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
 
 
 def _content(dataset: Dataset) -> dict[str, Any]:
@@ -134,7 +133,7 @@ def _histogram(counts: Any, texts: Sequence[str], edges: Any, unit: str) -> dict
 def _types(dataset: Dataset) -> list[tuple[str, str]]:
     """What the colours of the timelines mean: CSS class and words."""
     taxonomy = dataset.info.taxonomy
-    names = list(dict.fromkeys(stroke.type for stroke in taxonomy.strokes))
-    known = [(f"type{i % 6}", name or "stroke") for i, name in enumerate(names)]
-    negative = [] if taxonomy.negative is None else [("negative", taxonomy.negative)]
-    return [*known, *negative, ("aside", "set aside"), ("rejected", "rejected mark")]
+    hues = hue_of_types(taxonomy)
+    types = dict.fromkeys((hues[s.label], s.type or "stroke") for s in taxonomy.strokes)
+    negative = [] if taxonomy.negative is None else [(hues[taxonomy.negative], taxonomy.negative)]
+    return [*types, *negative, ("aside", "set aside"), ("rejected", "rejected mark")]

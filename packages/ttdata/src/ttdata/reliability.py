@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import polars as pl
 
+from ttdata.agree import one_vote_each
 from ttdata.intervals import wilson
-from ttdata.overlaps import Floats
+from ttdata.overlaps import Floats, Ints
 from ttdata.schema import Reason
 from ttdata.taxonomy import Taxonomy
 
@@ -45,15 +46,8 @@ def label_votes(
         level: what of a label is compared.
     """
     labels = pl.col("label") if taxonomy is None else at_level(pl.col("label"), taxonomy, level)
-    return (
-        annotations.drop_nulls("action_id")
-        .with_columns(label=labels)
-        .group_by("action_id", "annotator_id")
-        .agg(pl.col("label").first(), kinds=pl.col("label").n_unique())
-        .filter(kinds=1)
-        .select("action_id", "annotator_id", "label")
-        .sort("action_id", "annotator_id")
-    )
+    marks = annotations.drop_nulls("action_id").with_columns(label=labels)
+    return one_vote_each(marks, "action_id").sort("action_id", "annotator_id")
 
 
 def krippendorff_alpha(votes: pl.DataFrame) -> float | None:
@@ -66,8 +60,7 @@ def krippendorff_alpha(votes: pl.DataFrame) -> float | None:
 
     Source: Krippendorff, 2011, "Computing Krippendorff's alpha-reliability", nominal data.
     """
-    counts, times = _patterns(votes)
-    value = float(_alpha(counts, times[None].astype(np.float64))[0])
+    value = float(_alpha_of(*_patterns(votes)))
     return None if np.isnan(value) else value
 
 
@@ -79,15 +72,15 @@ def alpha_interval(votes: pl.DataFrame, seed: int = 0) -> tuple[float, float] | 
     same and takes no longer for a million of them.
     """
     counts, times = _patterns(votes)
-    total = int(times.sum())
-    if krippendorff_alpha(votes) is None:
+    if np.isnan(_alpha_of(counts, times)):
         return None
+    total = int(times.sum())
     drawn = np.random.default_rng(seed).multinomial(total, times / total, size=_RESAMPLES)
-    low, high = np.nanquantile(_alpha(counts, drawn.astype(np.float64)), [0.025, 0.975])
+    low, high = np.nanquantile(_alpha_of(counts, drawn), [0.025, 0.975])
     return float(low), float(high)
 
 
-def _patterns(votes: pl.DataFrame) -> tuple[Floats, "np.ndarray[tuple[int], np.dtype[np.int64]]"]:
+def _patterns(votes: pl.DataFrame) -> tuple[Floats, Ints]:
     """Counts of labels in an action, (patterns, labels), and how many actions have each pattern."""
     counted = (
         votes.group_by("action_id", "label")
@@ -107,15 +100,16 @@ def _patterns(votes: pl.DataFrame) -> tuple[Floats, "np.ndarray[tuple[int], np.d
     return counts, found["times"].cast(pl.Int64).to_numpy()
 
 
-def _alpha(counts: Floats, weights: Floats) -> Floats:
-    """Alpha of every row of weights, (draws, patterns): how often each pattern occurs."""
+def _alpha_of(counts: Floats, times: Ints) -> Floats:
+    """Alpha for how often each pattern occurs, (..., patterns); not a number where undefined."""
+    weights = times.astype(np.float64)
     votes = counts.sum(axis=1)
     disagreeing = (counts * (votes[:, None] - counts)).sum(axis=1) / np.maximum(votes - 1, 1)
     of_label = weights @ counts
-    total = of_label.sum(axis=1, keepdims=True)
-    expected = (of_label * (total - of_label)).sum(axis=1)
-    observed = (weights @ disagreeing) * (total[:, 0] - 1)
-    ratio: Floats = np.full(len(weights), np.nan)
+    total = of_label.sum(axis=-1, keepdims=True)
+    expected = (of_label * (total - of_label)).sum(axis=-1)
+    observed = (weights @ disagreeing) * (total[..., 0] - 1)
+    ratio: Floats = np.full(expected.shape, np.nan)
     np.divide(observed, expected, out=ratio, where=expected > 0)
     return 1 - ratio
 

@@ -7,7 +7,6 @@ import polars as pl
 from ttdata.balance import class_balance
 from ttdata.dataset import Dataset
 from ttdata.reliability import (
-    LEVELS,
     Level,
     alpha_interval,
     annotator_records,
@@ -116,14 +115,13 @@ def agreement(
         end_spread_max_frames=pl.max("end_spread_frames"),
     )
     by_level = {}
-    for level in LEVELS:
-        if level in levels_of(taxonomy):
-            votes = label_votes(annotations, taxonomy, level)
-            by_level[level] = {
-                "alpha": krippendorff_alpha(votes),
-                "interval": alpha_interval(votes),
-                "confusions": confusions(votes),
-            }
+    for level in levels_of(taxonomy):
+        votes = label_votes(annotations, taxonomy, level)
+        by_level[level] = {
+            "alpha": krippendorff_alpha(votes),
+            "interval": alpha_interval(votes),
+            "confusions": confusions(votes),
+        }
     return {
         "actions": several.height,
         "share_unanimous": several.select(unanimous.mean()).item(),

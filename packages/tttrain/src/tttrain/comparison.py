@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ttdata.errors import InputError
 from ttdata.files import write_json
 from ttdata.settings import override
@@ -14,26 +16,18 @@ from ttmodels import LateFusion
 from tttrain import recipes
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
-from tttrain.evaluation import evaluate, load_model, test_model
+from tttrain.evaluation import evaluate, load_model, stored_result, test_model
 from tttrain.fitting import fit
 from tttrain.metrics import mcnemar
-from tttrain.run import Run
+from tttrain.networks import build
+from tttrain.paper import PAPER
+from tttrain.run import Run, RunInfo
 
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 ROWS = ("siamese", "siamese_no_augmentation", "rgb", "flow", "early", "late")
 """The rows that can be asked for, in the order of the table."""
-
-PAPER = {
-    "siamese": (0.879, 0.888, 0.897),
-    "siamese_no_augmentation": (0.879, 0.888, 0.914),
-    "rgb": (0.785, 0.785, 0.819),
-    "flow": (0.44, 0.44, 0.448),
-    "early": (0.733, 0.741, 0.75),
-    "late": (0.577, 0.595, 0.707),
-}
-"""Test, TestVote, TestAvg of table II, on the paper's own 116 test clips of 21 classes."""
 
 
 def compare(
@@ -70,8 +64,8 @@ def compare(
         raise InputError(f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ROWS)}")
     settings = list(overrides)
     asked = [name for name in ROWS if name in rows]
-    needed = [*asked, *(["rgb", "flow"] if "late" in asked else [])]
-    order = [name for name in (*ROWS[:-1], "late") if name in needed]
+    streams = ("rgb", "flow") if "late" in asked else ()
+    order = [name for name in ROWS if name in (*asked, *streams)]
     shards = open_data(data.absolute())
     results: dict[str, dict[str, Any]] = {}
     for number, name in enumerate(order, 1):
@@ -89,8 +83,7 @@ def compare(
 
 def row_config(name: str, like: str | None, overrides: Iterable[str]) -> TrainConfig:
     """How a row is trained: its recipe, or another's training with its network and augmentation."""
-    own = recipes.get(name)
-    config = own
+    own = config = recipes.get(name)
     if like is not None:
         kept = {"recipe": name, "model": own.model, "fusion": own.fusion}
         config = recipes.get(like).model_copy(update=kept)
@@ -105,15 +98,17 @@ def _row(config: TrainConfig, folder: Path, data: Path) -> dict[str, Any]:
     result = evaluate(folder, data)
     return {
         "result": result,
-        "parameters": _parameters(run.model_folder),
+        "parameters": _parameters(run.info()),
         "epochs": len(metrics),
         "training_seconds": sum(entry["seconds"] for entry in metrics),
         "folder": folder,
     }
 
 
-def _parameters(folder: Path) -> int:
-    return sum(weight.numel() for weight in load_model(folder).parameters())
+def _parameters(info: RunInfo) -> int:
+    with torch.device("meta"):
+        model = build(info.resolved, len(info.classes))
+    return sum(weight.numel() for weight in model.parameters())
 
 
 def _late(
@@ -123,7 +118,7 @@ def _late(
     text = json.dumps([SCHEMA_VERSION, rgb["result"]["key"], flow["result"]["key"]])
     key = hashlib.sha256(text.encode()).hexdigest()
     path = folder / "evaluation" / "test.json"
-    result = _stored(path, key)
+    result = stored_result(path, key)
     if result is None:
         streams = [load_model(Run(row["folder"]).model_folder) for row in (rgb, flow)]
         try:
@@ -141,14 +136,6 @@ def _late(
         "training_seconds": rgb["training_seconds"] + flow["training_seconds"],
         "folder": folder,
     }
-
-
-def _stored(path: Path, key: str) -> dict[str, Any] | None:
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return values if values.get("key") == key else None
 
 
 def _table(rows: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any]:

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from ttdata.files import write_text
+from ttdata.html import write_page
 from tttrain.charts import interval_bar
 from tttrain.metrics import Accuracy
-from tttrain.summary import leakage
+from tttrain.summary import leakage, percent
 
 NAMES = {
     "siamese": "Siamese (SSTC)",
@@ -24,18 +23,14 @@ _METHODS = ("test", "test_vote", "test_avg")
 def write_pages(out: Path, table: dict[str, Any]) -> None:
     """Write `table.md` and `index.html` beside `table.json`."""
     write_text(out / "table.md", markdown(table))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
-    text = environment.get_template("comparison.html.j2").render(
-        table=table, names=NAMES, leakage=leakage(table["split_info"]), bars=_bars(table)
-    )
-    write_text(out / "index.html", text)
+    content = {
+        "table": table,
+        "names": NAMES,
+        "leakage": leakage(table["split_info"]),
+        "bars": _bars(table),
+    }
+    template = Path(__file__).with_name("comparison.html.j2")
+    write_page(out / "index.html", template, content, {"percent": percent})
 
 
 def _bars(table: dict[str, Any]) -> dict[str, str]:
@@ -44,11 +39,6 @@ def _bars(table: dict[str, Any]) -> dict[str, str]:
         name: interval_bar(item["accuracy"] or 0.0, *item["interval"])
         for name, item in items.items()
     }
-
-
-def percent(share: float | None) -> str:
-    """A share as text; a dash for none."""
-    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def markdown(table: dict[str, Any]) -> str:

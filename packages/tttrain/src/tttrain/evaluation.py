@@ -76,7 +76,7 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
     _check(shards, info.classes, split, run)
     key = _key(run, shards, split)
     path = run.folder / "evaluation" / f"{split}.json"
-    found = _stored(path, key)
+    found = stored_result(path, key)
     if found is not None and run.report_path.is_file():
         logger.info("%s: unchanged; nothing to compute", path)
         return found
@@ -238,7 +238,8 @@ def _key(run: Run, data: TrainingData, split: str) -> str:
     return digest.hexdigest()
 
 
-def _stored(path: Path, key: str) -> dict[str, Any] | None:
+def stored_result(path: Path, key: str) -> dict[str, Any] | None:
+    """The result in a file, or None where there is none or it was made from something else."""
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

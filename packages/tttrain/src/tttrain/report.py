@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from ttdata.files import write_text
+from ttdata.html import write_page
 from tttrain.charts import Series, interval_bar, line_chart
 from tttrain.data import TrainingData
+from tttrain.paper import PAPER
 from tttrain.run import Run, RunInfo
 from tttrain.samples import central_request
+from tttrain.summary import percent
 
 MAX_CLIPS = 60
 """Clips shown with pictures, misses first."""
@@ -28,15 +28,6 @@ _BASELINE_NAMES = {
     "start time": "Nearest start time in the video",
 }
 
-PAPER = {
-    ("siamese", True): (0.879, 0.888, 0.897),
-    ("siamese", False): (0.879, 0.888, 0.914),
-    ("rgb", True): (0.785, 0.785, 0.819),
-    ("flow", True): (0.44, 0.44, 0.448),
-    ("early", True): (0.733, 0.741, 0.75),
-}
-"""Test, TestVote, TestAvg of the paper on its own data (116 clips), by model and augmentation."""
-
 
 def write_report(run: Run, result: dict[str, Any], data: TrainingData) -> Path:
     """Write `report/index.html` of a run.
@@ -49,18 +40,9 @@ def write_report(run: Run, result: dict[str, Any], data: TrainingData) -> Path:
     Returns:
         The file.
     """
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["percent"] = _percent
-    text = environment.get_template("report.html.j2").render(**_content(run, result, data))
-    write_text(run.report_path, text)
+    template = Path(__file__).with_name("report.html.j2")
+    write_page(run.report_path, template, _content(run, result, data), {"percent": percent})
     return run.report_path
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}".replace("%", " %")
 
 
 def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, Any]:
@@ -90,7 +72,8 @@ def _rows(result: dict[str, Any], info: RunInfo) -> list[dict[str, Any]]:
     """The network's rows and below them the shortcuts', with bars."""
     config = info.resolved
     augmented = config.augment.spatial or config.augment.temporal
-    paper = PAPER.get((config.model, augmented), (None, None, None))
+    trained = config.model if augmented else f"{config.model}_no_augmentation"
+    paper = PAPER.get(trained, (None, None, None))
     rows = [
         {"name": _METHOD_NAMES[key], "network": True, "paper": reference, **item}
         for (key, item), reference in zip(result["methods"].items(), paper, strict=True)

@@ -28,6 +28,11 @@ def summary(result: dict[str, Any], run_folder: Path) -> str:
     return "\n".join(lines)
 
 
+def percent(share: float | None) -> str:
+    """A share as text; a dash for none."""
+    return "–" if share is None else f"{share:.1%}".replace("%", " %")
+
+
 def leakage(split: dict[str, Any] | None) -> str:
     """What a split leaks, in words; every accuracy is printed with it."""
     if split is None:
