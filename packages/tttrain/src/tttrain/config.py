@@ -64,7 +64,9 @@ class TrainConfig(_Frozen):
     num_workers: int = Field(default=1, ge=1, description="Ray Train workers")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     torch_threads: int | None = Field(
-        default=None, ge=1, description="of a worker; null: cores divided by workers"
+        default=None,
+        ge=1,
+        description="of a worker; null: cores (at most OMP_NUM_THREADS) divided by workers",
     )
     data_path: Literal["auto", "stream", "resident"] = Field(
         default="auto", description="decode clips every epoch, or keep them in memory"

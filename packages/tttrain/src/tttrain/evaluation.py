@@ -22,7 +22,7 @@ from tttrain.decoding import decode_clip
 from tttrain.metrics import Accuracy, accuracy, coarser, confusion, per_class, vote
 from tttrain.normalise import normalise_flow
 from tttrain.report import write_report
-from tttrain.run import Run, available_cores
+from tttrain.run import Run, available_threads
 from tttrain.samples import ClipInfo, Window, central_request
 from tttrain.windows import sliding_starts
 
@@ -94,7 +94,7 @@ def test_model(model: StrokeModel, data: TrainingData, split: str) -> dict[str, 
         data: shards.
         split: "train", "validation" or "test".
     """
-    torch.set_num_threads(available_cores())
+    torch.set_num_threads(available_threads())
     clips = track(data.clips[split], f"testing on {split}")
     result = summarise([score_clip(model, data, clip) for clip in clips], data, split)
     result["split_info"] = None if data.split is None else data.split.model_dump(mode="json")

@@ -11,7 +11,7 @@ from pathlib import Path
 from ttdata.errors import InputError, TTError
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
-from tttrain.run import Run, RunInfo, available_cores, differences
+from tttrain.run import Run, RunInfo, available_threads, differences
 from tttrain.summary import leakage
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def _resolve(config: TrainConfig, data: TrainingData) -> TrainConfig:
     data.check_shape(shape)
     if not data.clips["train"]:
         raise InputError(f"{data.path}: no clip has the split 'train'; run `ttdata split` first")
-    threads = config.torch_threads or max(1, available_cores() // config.num_workers)
+    threads = config.torch_threads or max(1, available_threads() // config.num_workers)
     path = config.data_path
     if path == "auto":
         path = "resident" if data.resident_gib() <= config.resident_max_gib else "stream"

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import ray.exceptions
 import ray.train
 import ray.train.torch
 from ray.data import DataContext, Dataset
@@ -47,6 +46,9 @@ _FAILURE = "failure.json"
 def launch(run: Run, config: TrainConfig) -> None:
     """Train a run on a Ray cluster: the one RAY_ADDRESS names, or one started for this call.
 
+    On a cluster of its own a single worker is this process (Ray Train's local mode): two further
+    ones would start half a minute later and bring nothing.
+
     Args:
         run: whose `run.json` says what to do.
         config: the resolved configuration.
@@ -57,15 +59,17 @@ def launch(run: Run, config: TrainConfig) -> None:
     (run.folder / _FAILURE).unlink(missing_ok=True)
     scratch = run.folder / "ray"
     shutil.rmtree(scratch, ignore_errors=True)
-    with _cluster(config.num_workers):
+    with _cluster(config.num_workers) as embedded:
         use_gpu = _use_gpu(config)
+        here = embedded and config.num_workers == 1
+        resources = {"CPU": 1, **({"GPU": 1} if use_gpu else {})}
         trainer = TorchTrainer(
             _work,
-            train_loop_config={"run": str(run.folder)},
+            train_loop_config={"run": str(run.folder), "use_gpu": use_gpu},
             scaling_config=ScalingConfig(
-                num_workers=config.num_workers,
+                num_workers=0 if here else config.num_workers,
                 use_gpu=use_gpu,
-                resources_per_worker={"CPU": 1, **({"GPU": 1} if use_gpu else {})},
+                resources_per_worker=resources,
             ),
             run_config=RunConfig(
                 name=f"{config.result_hash()}-{uuid.uuid4().hex[:8]}",
@@ -75,7 +79,9 @@ def launch(run: Run, config: TrainConfig) -> None:
         )
         try:
             trainer.fit()
-        except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
+        except TTError:
+            raise
+        except Exception as error:  # what went wrong in a worker, in this process or another
             raise TTError(f"{run.folder}: training failed: {_reason(error)}") from error
     if (run.folder / _FAILURE).is_file():
         raise TTError(json.loads((run.folder / _FAILURE).read_text(encoding="utf-8"))["error"])
@@ -93,14 +99,15 @@ def _use_gpu(config: TrainConfig) -> bool:
 
 
 @contextlib.contextmanager
-def _cluster(num_workers: int) -> Iterator[None]:
-    """Connect to a cluster; one that is started here ends here."""
+def _cluster(num_workers: int) -> Iterator[bool]:
+    """Connect to a cluster; one that is started here ends here. Yields whether it is such a one."""
     if ray.is_initialized():
-        yield
+        yield False
         return
     logging.getLogger("ray").setLevel(logging.WARNING)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if not os.environ.get("RAY_ADDRESS"):
+    embedded = not os.environ.get("RAY_ADDRESS")
+    if embedded:
         # A task that decodes needs a core beside the workers, or both would wait for ever.
         cores = max(available_cores(), num_workers + 1)
         options |= {
@@ -111,7 +118,7 @@ def _cluster(num_workers: int) -> Iterator[None]:
         }
     ray.init(**options)
     try:
-        yield
+        yield embedded
     finally:
         ray.shutdown()
 
@@ -125,7 +132,7 @@ def _work(config: Mapping[str, Any]) -> None:
     worker = Worker(
         rank=context.get_world_rank(),
         num_workers=context.get_world_size(),
-        device=str(ray.train.torch.get_device()),
+        device=str(ray.train.torch.get_device()) if config["use_gpu"] else "cpu",
     )
     data = open_data(Path(info.data))
     source = _source(data, info.resolved)
@@ -144,6 +151,7 @@ def _work(config: Mapping[str, Any]) -> None:
 
 def _source(data: TrainingData, config: TrainConfig) -> Source:
     assert config.clip_shape is not None
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
