@@ -15,7 +15,7 @@ import ttflow.extract
 from ttdata.errors import DatasetError, InputError
 from ttflow.errors import ExtractError, ShardError
 from ttflow.extract import extract, resolve_config
-from ttflow.jobs import Job, run_job
+from ttflow.jobs import Job, Workers, run_job
 from ttflow.schema import Failure
 from ttflow.shards import open_shards
 from ttflow.verify import verify
@@ -26,12 +26,12 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Jobs run here, one after the other; their videos are listed."""
     ran: list[str] = []
 
-    def run_here(jobs: list[Job], workers: int | None):
+    def run_here(jobs: list[Job], workers: Workers):
         for job in jobs:
             ran.append(job.video_id)
             yield run_job(Job.model_validate_json(job.model_dump_json()))
 
-    monkeypatch.setattr(ttflow.extract, "_outcomes", run_here)
+    monkeypatch.setattr(ttflow.extract, "_events", run_here)
     return ran
 
 
@@ -163,7 +163,8 @@ def test_another_configuration_is_refused(
 
 
 def test_settings() -> None:
-    assert resolve_config(None, None, []).estimator == "dis-medium"
+    assert resolve_config(None, None, []).estimator == "beyond-pixels"
+    assert resolve_config(None, "auto", []) == resolve_config(None, "beyond-pixels", [])
     assert resolve_config(None, "dis", []).estimator == "dis-medium"
     assert resolve_config(None, None, ["estimator=dis", "roi_alpha=0.5"]).roi_alpha == 0.5
     with pytest.raises(InputError, match="unknown flow estimator 'x'"):

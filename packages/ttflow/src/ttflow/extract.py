@@ -2,8 +2,11 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+import os
+import tempfile
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,26 +15,27 @@ import polars as pl
 
 from ttdata.errors import DatasetError, InputError, VideoError
 from ttdata.files import write_text
-from ttdata.settings import load_config
-from ttdata.tables import conform, read_table
+from ttdata.settings import load_config, override
+from ttdata.tables import conform
 from ttflow.dataset import Dataset, read_dataset
 from ttflow.errors import ExtractError
 from ttflow.intervals import ClipSpec
-from ttflow.jobs import Job, Outcome
+from ttflow.jobs import DISK_FULL, Job, Outcome, Progress, Workers
 from ttflow.layout import (
     config_hash,
     fingerprint,
     is_whole,
     manifest_key,
     manifest_path,
+    parts_folder,
     prepare_folder,
     read_manifest,
 )
-from ttflow.names import canonical_name, uses_gpu
 from ttflow.progress import track_jobs
-from ttflow.schema import SCHEMA_VERSION, ClipRecord, Failure, FlowConfig, Manifest
-from ttflow.shards import newest_manifests
-from ttflow.writer import clean_temporary, remove_stale, write_records
+from ttflow.schema import ClipRecord, Failure, FlowConfig, Manifest
+from ttflow.shards import newest_manifests, read_records
+from ttflow.temporary import clean_temporary
+from ttflow.writer import remove_stale, write_records
 
 logger = logging.getLogger(__name__)
 
@@ -62,14 +66,13 @@ class Summary:
 def resolve_config(
     path: Path | None, estimator: str | None, overrides: Iterable[str]
 ) -> FlowConfig:
-    """The configuration from a file, then overrides, then the estimator, by its full name.
+    """The configuration from a file, then overrides, then the estimator.
 
     Raises:
         InputError: if a file, key, value or estimator is unknown or does not fit.
     """
     config = load_config(FlowConfig, path, overrides)
-    name = canonical_name(estimator or config.estimator)
-    return config.model_copy(update={"estimator": name})
+    return config if estimator is None else override(config, [f"estimator={estimator}"])
 
 
 @dataclass
@@ -85,12 +88,7 @@ class _Todo:
 
 
 def extract(
-    dataset_path: Path,
-    out: Path,
-    config: FlowConfig,
-    *,
-    workers: int | None = None,
-    device: str = "auto",
+    dataset_path: Path, out: Path, config: FlowConfig, workers: Workers | None = None
 ) -> Summary:
     """Compute the clip shards of a dataset; videos that are finished already are left alone.
 
@@ -98,21 +96,33 @@ def extract(
         dataset_path: a folder that `ttdata curate` wrote.
         out: the shards folder.
         config: everything that changes a stored pixel.
-        workers: videos at once; None: one per core. Ignored on a cluster that runs already.
-        device: auto, cpu or cuda, for estimators that can use a GPU.
+        workers: what the work may use; None: every core, and a GPU if there is one.
 
     Raises:
         InputError: for a missing or inconsistent dataset, or a folder of another configuration.
-        ExtractError: if videos failed, after all others were finished.
+        ExtractError: if videos failed, after all others were finished, or the disk is full.
     """
     dataset = read_dataset(dataset_path)
-    shards = out.absolute()
+    shards = _absolute(out)
+    try:
+        return _extract_into(shards, dataset, config, workers or Workers())
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise _disk_full(shards) from error
+        where = error.filename or shards
+        raise ExtractError(f"{where}: {error.strerror or error}") from error
+
+
+def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: Workers) -> Summary:
     prepare_folder(shards, config)
-    clean_temporary(shards)
-    todo = _plan(dataset, shards, config, _device(config.estimator, device))
+    places = (shards, shards / "manifests", parts_folder(shards))
+    clean_temporary(*places)
+    todo = _plan(dataset, shards, config)
     if todo.jobs:
         logger.info("%d videos to extract, %d unchanged", len(todo.jobs), todo.unchanged)
-    outcomes = list(track_jobs(todo.jobs, _outcomes(todo.jobs, workers)))
+    outcomes = _run(todo.jobs, workers)
+    # Once more: processes that outlived the command they worked for are gone by now.
+    clean_temporary(*places)
     failures = todo.failures + _failures(todo.jobs, outcomes)
     failed = {failure.video_id for failure in failures}
     remove_stale(shards, {v: key for v, key in todo.keys.items() if v not in failed})
@@ -121,8 +131,40 @@ def extract(
     write_text(shards / "failures.jsonl", "".join(f.model_dump_json() + "\n" for f in failures))
     computed = sum(outcome.error is None for outcome in outcomes)
     summary = Summary(computed, todo.unchanged, relabelled, tuple(failures))
+    if any(outcome.disk_full for outcome in outcomes):
+        raise _disk_full(shards, f" after {computed} of {len(todo.jobs)} videos")
     _raise_failures(shards, summary)
     return summary
+
+
+def _absolute(out: Path) -> Path:
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_absolute():
+        raise InputError(
+            f"--out {out}: expected an absolute path; the working folder of a Ray job is a copy "
+            "that is thrown away"
+        )
+    return out.absolute()
+
+
+def _run(jobs: list[Job], workers: Workers) -> list[Outcome]:
+    """Outcomes of all jobs, or of those that ended before the disk was full."""
+    outcomes: list[Outcome] = []
+    with closing(_events(jobs, workers)) as events:
+        for outcome in track_jobs(jobs, events):
+            outcomes.append(outcome)
+            if outcome.disk_full:
+                break
+    return outcomes
+
+
+def _disk_full(shards: Path, when: str = "") -> ExtractError:
+    places = [str(shards)]
+    if os.stat(tempfile.gettempdir()).st_dev != os.stat(shards).st_dev:
+        places.append(tempfile.gettempdir())  # where frames wait for their centre
+    return ExtractError(
+        f"no space left on the disk of {' or '.join(places)}{when}; "
+        "what is finished is kept, the same command goes on once there is room"
+    )
 
 
 def _raise_failures(shards: Path, summary: Summary) -> None:
@@ -135,23 +177,7 @@ def _raise_failures(shards: Path, summary: Summary) -> None:
     )
 
 
-def _device(estimator: str, device: str) -> str:
-    """The device to use; asking for a GPU that is not there is an error."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise InputError(f"--device {device}: expected auto, cpu or cuda")
-    canonical_name(estimator)
-    if device == "cpu" or not uses_gpu(estimator):
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if device == "cuda":
-        raise InputError("--device cuda: no GPU is available here")
-    return "cpu"
-
-
-def _plan(dataset: Dataset, shards: Path, config: FlowConfig, device: str) -> _Todo:
+def _plan(dataset: Dataset, shards: Path, config: FlowConfig) -> _Todo:
     specs = _clips_per_video(dataset.clips)
     videos = {row["video_id"]: row for row in dataset.videos.to_dicts()}
     if unknown := sorted(set(specs) - set(videos)):
@@ -170,13 +196,12 @@ def _plan(dataset: Dataset, shards: Path, config: FlowConfig, device: str) -> _T
             Job(
                 shards=shards,
                 video_id=video_id,
-                path=Path(video["path"]),
+                path=video["path"],
                 key=key,
                 source=source,
                 promised_frames=video["num_frames"],
                 clips=clips,
                 config=config,
-                device=device,
             )
         )
     return todo
@@ -226,15 +251,15 @@ def _source(path: str | None) -> tuple[int, str] | str:
     if path is None:
         return "videos.parquet names no file for it"
     try:
-        return fingerprint(Path(path))
+        return fingerprint(path)
     except VideoError as error:
         return str(error)
 
 
-def _failure(video_id: str, path: str | Path | None, error: str, num_clips: int) -> Failure:
+def _failure(video_id: str, path: str | None, error: str, num_clips: int) -> Failure:
     return Failure(
         video_id=video_id,
-        path=None if path is None else str(path),
+        path=path,
         error=error,
         num_clips=num_clips,
     )
@@ -245,19 +270,22 @@ def _is_finished(shards: Path, video_id: str, key: str) -> bool:
     return path.exists() and is_whole(shards, read_manifest(path))
 
 
-def _outcomes(jobs: list[Job], workers: int | None) -> Iterator[Outcome]:
+def _events(jobs: list[Job], workers: Workers) -> Generator[Progress | Outcome]:
     if jobs:
         from ttflow.ray_pipeline import run_jobs
 
         yield from run_jobs(jobs, workers)
 
 
-def _failures(jobs: list[Job], outcomes: Iterable[Outcome]) -> list[Failure]:
-    errors = {outcome.video_id: outcome.error for outcome in outcomes}
+def _failures(jobs: list[Job], outcomes: list[Outcome]) -> list[Failure]:
+    """What went wrong with single videos; a full disk is no video's fault."""
+    errors = {outcome.video_id: outcome.error for outcome in outcomes if not outcome.disk_full}
+    complete = not any(outcome.disk_full for outcome in outcomes)
     lost = "its worker process died, also when tried again"
     found = []
     for job in jobs:
-        if (error := errors.get(job.video_id, f"{job.path}: {lost}")) is not None:
+        default = f"{job.path}: {lost}" if complete else None
+        if (error := errors.get(job.video_id, default)) is not None:
             found.append(_failure(job.video_id, job.path, error, len(job.clips)))
     return found
 
@@ -272,7 +300,7 @@ def _write_tables(shards: Path, dataset: Dataset, keys: dict[str, str]) -> int:
     info = json.dumps(dataset.info.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
     changed = 0
     if (path := shards / "clips.parquet").is_file():
-        before = read_table(path, ClipRecord, SCHEMA_VERSION)
+        before = read_records(path)
         known = records.filter(pl.col("clip_id").is_in(before["clip_id"].implode()))
         changed = known.height - known.join(before, on=known.columns, nulls_equal=True).height
         dataset_json = shards / "dataset.json"
