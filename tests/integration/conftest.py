@@ -1,5 +1,6 @@
 """Runs the real commands as a user would: a process each, in a folder of its own."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -7,7 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -70,3 +73,28 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("TT_REAL_DATA does not name a folder of real videos")
     return Path(folder)
+
+
+def process_tree(root: psutil.Process) -> list[psutil.Process]:
+    """A process and all that it started, by process id."""
+    return sorted([root, *root.children(recursive=True)], key=lambda item: item.pid)
+
+
+def computing_processes(root: psutil.Process) -> list[psutil.Process]:
+    """The Ray workers below a process, by process id."""
+    named = []
+    for item in process_tree(root):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            named.append((item, "".join(item.cmdline()[:1])))
+    return [item for item, name in named if name.startswith("ray::") and "Agent" not in name]
+
+
+def youngest_worker(root: psutil.Process) -> psutil.Process:
+    """The youngest process that computes, or the command itself before there is one."""
+    return (computing_processes(root) or [root])[-1]
+
+
+@pytest.fixture(scope="session")
+def processes() -> SimpleNamespace:
+    """What runs below a command."""
+    return SimpleNamespace(tree=process_tree, workers=computing_processes, worker=youngest_worker)

@@ -17,8 +17,8 @@ from ttflow.intervals import central_window, inside, runs, stored_interval, unio
 from ttflow.layout import all_manifests, part_schema, video_stem
 from ttflow.patches import encode_flow, encode_rgb
 from ttflow.schema import ClipRow, FlowConfig, PartRow
-from ttflow.verify import verify
 from ttflow.temporary import clean_temporary
+from ttflow.verify import verify
 from ttflow.writer import VideoWriter, remove_stale
 
 SIDE = 16
