@@ -4,9 +4,14 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,13 +28,17 @@ def environment() -> dict[str, str]:
 
 
 def run_command(
-    *command: str | Path, cwd: Path | None = None, timeout: float = 600, code: int | None = 0
+    *command: str | Path,
+    cwd: Path | None = None,
+    timeout: float = 600,
+    code: int | None = 0,
+    env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command and expect an exit code (None: any)."""
     result = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env=environment(),
+        env=env or environment(),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -98,3 +107,66 @@ def youngest_worker(root: psutil.Process) -> psutil.Process:
 def processes() -> SimpleNamespace:
     """What runs below a command."""
     return SimpleNamespace(tree=process_tree, workers=computing_processes, worker=youngest_worker)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on just now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]
+
+
+HEAD_PORTS = (
+    *("port", "dashboard-port", "ray-client-server-port", "metrics-export-port"),
+    *("dashboard-agent-listen-port", "dashboard-agent-grpc-port", "runtime-env-agent-port"),
+)
+
+
+@pytest.fixture(scope="session")
+def ray_head() -> Iterator[SimpleNamespace]:
+    """A head node of its own: `address` of its dashboard, `env` for commands that talk to it."""
+    # A short path: the sockets inside have names of at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="tt", dir="/tmp"))
+    ports = dict(zip(HEAD_PORTS, free_ports(len(HEAD_PORTS)), strict=True))
+    # Both sides must agree on this; an earlier `ray.init()` may have left a token behind.
+    env = environment() | {"RAY_AUTH_MODE": "disabled"}
+    env.pop("RAY_ADDRESS", None)
+    command = ["ray", "start", "--head", "--block", "--disable-usage-stats", "--num-cpus=2"]
+    command += ["--node-ip-address=127.0.0.1", f"--temp-dir={folder}", "--object-store-memory=2e8"]
+    command += [f"--{name}={port}" for name, port in ports.items()]
+    log = (folder / "start.log").open("w")
+    process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{ports['dashboard-port']}"
+    try:
+        wait_for(f"{address}/api/version", process, folder / "start.log")
+        yield SimpleNamespace(address=address, env=env)
+    finally:
+        end(process)
+        log.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a started process answers."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.2)
+    pytest.fail(f"{url} does not answer:\n{log.read_text()[-3000:]}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started."""
+    below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=30)
+    _, alive = psutil.wait_procs(below, timeout=10)
+    for item in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            item.kill()
+    process.kill()
+    process.wait()

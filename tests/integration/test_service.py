@@ -1,4 +1,4 @@
-"""Many videos, some broken, processes killed on the way: then the same command again.
+"""Extraction as a service: broken videos, killed processes, a full disk, a cluster.
 
 TT_VIDEOS sets how many videos; five of them are broken.
 """
@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +177,53 @@ def test_killed_workers_and_a_killed_command_change_nothing(
     assert files(out) == files(whole)  # names and bytes; nothing temporary
     report = json.loads(run("ttflow", "verify", out, "--deep", "--json").stdout)
     assert (report["videos"], report["clips"], report["problems"]) == (good, good, [])
+
+
+# --- a full disk ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(whole: Path, tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """A file system with room for a number of bytes; call again for another number."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk takes root")
+    at, mounted = tmp_path / "disk", False
+
+    def mount(num_bytes: int) -> Path:
+        nonlocal mounted
+        at.mkdir(exist_ok=True)
+        options = f"{'remount,' if mounted else ''}size={num_bytes}"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(at)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            pytest.skip(f"mounting a small disk is not allowed here: {result.stderr.strip()}")
+        mounted = True
+        return at
+
+    yield mount
+    if mounted:
+        subprocess.run(["umount", str(at)], check=True)
+
+
+def test_a_full_disk_is_one_clear_error(
+    run, dataset: Path, whole: Path, small_disk: Callable[[int], Path]
+) -> None:
+    needed = sum(len(content) for content in files(whole).values())
+    out = small_disk(int(0.6 * needed)) / "shards"
+    result = run(*extraction(dataset, out), code=1)
+    (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert f"no space left on the disk of {out}" in error
+    assert f"of {VIDEOS - 1} videos; what is finished is kept" in error
+    assert "Traceback" not in result.stderr
+    report = json.loads(run("ttflow", "verify", out, "--deep", "--json").stdout)
+    assert 0 < report["videos"] == report["clips"] < VIDEOS - len(BROKEN)
+    assert not list(out.rglob("*.tmp"))
+
+    small_disk(4 * needed + (8 << 20))
+    run(*extraction(dataset, out), code=1)
+    assert files(out) == files(whole)
+
+
+# --- a cluster -----------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parents[2] / "docs" / "running_on_a_cluster.md"
