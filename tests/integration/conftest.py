@@ -134,7 +134,11 @@ def ray_head() -> Iterator[SimpleNamespace]:
     env = environment() | {"RAY_AUTH_MODE": "disabled"}
     env.pop("RAY_ADDRESS", None)
     command = ["ray", "start", "--head", "--block", "--disable-usage-stats", "--num-cpus=2"]
-    command += ["--node-ip-address=127.0.0.1", f"--temp-dir={folder}", "--object-store-memory=2e8"]
+    command += [
+        "--node-ip-address=127.0.0.1",
+        f"--temp-dir={folder}",
+        "--object-store-memory=200000000",
+    ]
     command += [f"--{name}={port}" for name, port in ports.items()]
     log = (folder / "start.log").open("w")
     process = subprocess.Popen(command, env=env, stdout=log, stderr=log)

@@ -227,3 +227,23 @@ def test_a_full_disk_is_one_clear_error(
 # --- a cluster -----------------------------------------------------------------------------------
 
 PAGE = Path(__file__).parents[2] / "docs" / "running_on_a_cluster.md"
+
+
+def test_the_page_of_the_cluster(
+    run, ray_head, dataset: Path, whole: Path, commands, tmp_path: Path
+) -> None:
+    """A job on a cluster writes the shards of the local command, byte by byte."""
+    (tmp_path / "my_dataset").symlink_to(dataset)
+    places = {"http://head-node:8265": ray_head.address}
+    lines = [
+        [places.get(word, word.replace("/data/", f"{tmp_path}/")) for word in line]
+        for line in commands(PAGE)
+    ]
+    assert [line[line.index("--") + 2] for line in lines] == ["extract", "verify"]
+    lines[0] += ["--config", str(dataset.parent / "settings.json")]
+    done = run(*lines[0], env=ray_head.env, code=1)
+    assert f"{len(BROKEN)} of {VIDEOS} videos failed" in done.stdout
+    assert files(tmp_path / "my_shards") == files(whole)
+    done = run(*lines[1], env=ray_head.env)
+    assert f"{VIDEOS - len(BROKEN)} clips" in done.stdout
+    assert "0 problems" in done.stdout
