@@ -61,6 +61,19 @@ def verify(
 
 
 @app.command()
+def stats(
+    shards: Annotated[Path, typer.Argument(parser=folder, help="Shards folder.")],
+    split: Annotated[str, typer.Option(help="Split to look at, or `all`.")] = "train",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Show how large the flow is, per axis: what a network's normalisation needs."""
+    from ttflow.stats import flow_stats
+
+    found = flow_stats(shards, None if split == "all" else split)
+    typer.echo(found.to_json() if as_json else found.text)
+
+
+@app.command()
 def view(
     source: Annotated[Path, typer.Argument(help="Shards folder, or a video file.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")],
@@ -68,7 +81,10 @@ def view(
     frame: Annotated[int | None, typer.Option(min=0, help="Frame of the video.")] = None,
     sets: Sets = None,
 ) -> None:
-    """Draw frame, flow, mask, filtered flow and the ROI track; of shards also a contact sheet."""
+    """Draw frame, flow, mask, filtered flow and the ROI track, and make a short film.
+
+    Of shards also a contact sheet.
+    """
     from ttflow.view import view as work
 
     for path in work(source, out, clip_id=clip, frame=frame, overrides=sets or []):

@@ -5,35 +5,29 @@ import logging
 import os
 import tempfile
 from collections.abc import Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from ttdata.errors import DatasetError, InputError, VideoError
+from ttdata.errors import InputError
 from ttdata.files import write_text
 from ttdata.settings import load_config, override
 from ttdata.tables import conform
 from ttflow.dataset import Dataset, read_dataset
 from ttflow.errors import ExtractError
-from ttflow.intervals import ClipSpec
 from ttflow.jobs import DISK_FULL, Job, Outcome, Progress, Workers
 from ttflow.layout import (
-    config_hash,
-    fingerprint,
-    is_whole,
-    manifest_key,
     manifest_path,
     parts_folder,
     prepare_folder,
     read_manifest,
 )
+from ttflow.planning import failure, is_finished, plan_work
 from ttflow.progress import track_jobs
 from ttflow.schema import ClipRecord, Failure, FlowConfig, Manifest
-from ttflow.shards import newest_manifests, read_records
+from ttflow.shards import read_records
 from ttflow.temporary import clean_temporary
 from ttflow.writer import remove_stale, write_records
 
@@ -75,18 +69,6 @@ def resolve_config(
     return config if estimator is None else override(config, [f"estimator={estimator}"])
 
 
-@dataclass
-class _Todo:
-    jobs: list[Job] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    keys: dict[str, str] = field(default_factory=dict)
-    """Key in force of each video that can be identified."""
-
-    @property
-    def unchanged(self) -> int:
-        return len(self.keys) - len(self.jobs)
-
-
 def extract(
     dataset_path: Path, out: Path, config: FlowConfig, workers: Workers | None = None
 ) -> Summary:
@@ -117,7 +99,7 @@ def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: W
     prepare_folder(shards, config)
     places = (shards, shards / "manifests", parts_folder(shards))
     clean_temporary(*places)
-    todo = _plan(dataset, shards, config)
+    todo = plan_work(dataset, shards, config)
     if todo.jobs:
         logger.info("%d videos to extract, %d unchanged", len(todo.jobs), todo.unchanged)
     outcomes = _run(todo.jobs, workers)
@@ -177,99 +159,6 @@ def _raise_failures(shards: Path, summary: Summary) -> None:
     )
 
 
-def _plan(dataset: Dataset, shards: Path, config: FlowConfig) -> _Todo:
-    specs = _clips_per_video(dataset.clips)
-    videos = {row["video_id"]: row for row in dataset.videos.to_dicts()}
-    if unknown := sorted(set(specs) - set(videos)):
-        raise DatasetError(f"clips of video {unknown[0]!r}, which videos.parquet does not list")
-    hashed = config_hash(config)
-    todo = _Todo()
-    for video_id, source in _sources(shards, specs, videos, hashed).items():
-        video, clips = videos[video_id], specs[video_id]
-        if isinstance(source, str):
-            todo.failures.append(_failure(video_id, video["path"], source, len(clips)))
-            continue
-        key = todo.keys[video_id] = manifest_key(hashed, clips, source)
-        if _is_finished(shards, video_id, key):
-            continue
-        todo.jobs.append(
-            Job(
-                shards=shards,
-                video_id=video_id,
-                path=video["path"],
-                key=key,
-                source=source,
-                promised_frames=video["num_frames"],
-                clips=clips,
-                config=config,
-            )
-        )
-    return todo
-
-
-def _sources(
-    shards: Path,
-    specs: dict[str, tuple[ClipSpec, ...]],
-    videos: dict[str, dict[str, Any]],
-    hashed: str,
-) -> dict[str, tuple[int, str] | str]:
-    """Fingerprint of each video, or why there is none.
-
-    Where a file is no longer at hand but what was made from it is just what is asked for, the
-    fingerprint its manifest remembers: labels can change without the videos.
-    """
-    with ThreadPoolExecutor(8) as pool:
-        found = dict(zip(specs, pool.map(lambda v: _source(videos[v]["path"]), specs), strict=True))
-    finished = newest_manifests(shards)
-    for video_id, source in found.items():
-        if isinstance(source, str) and (stored := finished.get(video_id)) is not None:
-            remembered = (stored.source_size_bytes, stored.source_sha256_ends)
-            if manifest_key(hashed, specs[video_id], remembered) == stored.key:
-                found[video_id] = remembered
-    return found
-
-
-def _clips_per_video(clips: pl.DataFrame) -> dict[str, tuple[ClipSpec, ...]]:
-    repeated = clips.filter(pl.col("clip_id").is_duplicated())
-    if repeated.height:
-        raise DatasetError(f"clips.parquet: clip {repeated['clip_id'][0]!r} comes twice")
-    specs: dict[str, list[ClipSpec]] = {}
-    for row in clips.sort("video_id", "start_frame", "end_frame", "clip_id").to_dicts():
-        corners = tuple(row[name] for name in ("x_min", "y_min", "x_max", "y_max"))
-        region = None if None in corners else corners
-        spec = ClipSpec(row["clip_id"], row["start_frame"], row["end_frame"], region)
-        if not 0 <= spec.start_frame < spec.end_frame:
-            raise DatasetError(
-                f"clip {spec.clip_id}: [{spec.start_frame}, {spec.end_frame}) is no interval"
-            )
-        specs.setdefault(row["video_id"], []).append(spec)
-    return {video_id: tuple(clips) for video_id, clips in specs.items()}
-
-
-def _source(path: str | None) -> tuple[int, str] | str:
-    """The fingerprint of a video file, or why there is none."""
-    if path is None:
-        return "videos.parquet names no file for it"
-    try:
-        return fingerprint(path)
-    except VideoError as error:
-        return str(error)
-
-
-def _failure(video_id: str, path: str | None, error: str, num_clips: int) -> Failure:
-    return Failure(
-        video_id=video_id,
-        path=path,
-        error=error,
-        num_clips=num_clips,
-    )
-
-
-def _is_finished(shards: Path, video_id: str, key: str) -> bool:
-    path = manifest_path(shards, video_id, key)
-    return path.exists() and is_whole(shards, read_manifest(path))
-
-
 def _events(jobs: list[Job], workers: Workers) -> Generator[Progress | Outcome]:
     if jobs:
         from ttflow.ray_pipeline import run_jobs
@@ -286,7 +175,7 @@ def _failures(jobs: list[Job], outcomes: list[Outcome]) -> list[Failure]:
     for job in jobs:
         default = f"{job.path}: {lost}" if complete else None
         if (error := errors.get(job.video_id, default)) is not None:
-            found.append(_failure(job.video_id, job.path, error, len(job.clips)))
+            found.append(failure(job.video_id, job.path, error, len(job.clips)))
     return found
 
 
@@ -294,7 +183,7 @@ def _write_tables(shards: Path, dataset: Dataset, keys: dict[str, str]) -> int:
     """Write clips.parquet and dataset.json if they change; returns how many clips changed."""
     manifests: dict[str, Manifest] = {}
     for video_id, key in keys.items():
-        if _is_finished(shards, video_id, key):
+        if is_finished(shards, video_id, key):
             manifests[video_id] = read_manifest(manifest_path(shards, video_id, key))
     records = _records(dataset, manifests)
     info = json.dumps(dataset.info.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
