@@ -22,6 +22,7 @@ import pytest
 from ttdata import TTSTROKE21
 from ttdata.schema import Clip, CurationConfig, DatasetInfo, Video
 from ttdata.tables import write_table
+from ttflow.decode import frames
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -222,6 +223,26 @@ def test_a_full_disk_is_one_clear_error(
     small_disk(4 * needed + (8 << 20))
     run(*extraction(dataset, out), code=1)
     assert files(out) == files(whole)
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+HOW = Path(__file__).parents[2] / "docs" / "how_extraction_works.md"
+
+
+def test_the_page_on_extraction(run, commands, tmp_path: Path) -> None:
+    done = [(line, run(*line, cwd=tmp_path).stdout) for line in commands(HOW)]
+    assert [line[1] for line, _ in done] == [
+        *("synth", "curate", "split", "extract", "verify", "view", "view", "stats")
+    ]
+    pictures = sorted((tmp_path / "pictures").iterdir())
+    assert [path.suffix for path in pictures].count(".png") == 3
+    films = [path for path in pictures if path.suffix == ".mp4"]
+    assert len(films) == 2
+    for film in films:
+        sizes = {image.shape for _, _, image in frames(film)}
+        assert len(sizes) == 1
+    assert "px become 1" in done[-1][1]
 
 
 # --- a cluster -----------------------------------------------------------------------------------

@@ -272,6 +272,7 @@ def test_extract_verify_and_view(lib, dataset: Path, tmp_path: Path) -> None:
     command("view", shards, "--out", pictures, "--clip", clips[1]["clip_id"], "--frame", 35)
     command("view", paths[0], "--out", pictures, "--frame", 60)
     assert len(list(pictures.glob("*.png"))) == 3
+    assert len(list(pictures.glob("*.mp4"))) == 2
 
 
 @pytest.mark.ray

@@ -84,7 +84,8 @@ def write_film(path: Path, pictures: Iterable[Image]) -> Path:
         stream = container.add_stream("libx264", rate=FILM_FPS, options={"crf": "20"})
         stream.pix_fmt = "yuv420p"
         for picture in pictures:
-            stream.height, stream.width = picture.shape[:2]
+            if not stream.codec_context.is_open:
+                stream.height, stream.width = picture.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     return path
