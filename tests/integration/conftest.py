@@ -89,24 +89,25 @@ def process_tree(root: psutil.Process) -> list[psutil.Process]:
     return sorted([root, *root.children(recursive=True)], key=lambda item: item.pid)
 
 
-def computing_processes(root: psutil.Process) -> list[psutil.Process]:
-    """The Ray workers below a process, by process id."""
+def ray_workers(root: psutil.Process, task: str = "") -> list[psutil.Process]:
+    """The Ray workers below a process, by process id; of a task only those that run it now."""
     named = []
     for item in process_tree(root):
         with contextlib.suppress(psutil.NoSuchProcess):
             named.append((item, "".join(item.cmdline()[:1])))
-    return [item for item, name in named if name.startswith("ray::") and "Agent" not in name]
+    found = [(item, name) for item, name in named if name.startswith("ray::") and task in name]
+    return [item for item, name in found if "Agent" not in name]
 
 
 def youngest_worker(root: psutil.Process) -> psutil.Process:
     """The youngest process that computes, or the command itself before there is one."""
-    return (computing_processes(root) or [root])[-1]
+    return (ray_workers(root) or [root])[-1]
 
 
 @pytest.fixture(scope="session")
 def processes() -> SimpleNamespace:
     """What runs below a command."""
-    return SimpleNamespace(tree=process_tree, workers=computing_processes, worker=youngest_worker)
+    return SimpleNamespace(tree=process_tree, workers=ray_workers, worker=youngest_worker)
 
 
 def free_ports(count: int) -> list[int]:

@@ -164,8 +164,12 @@ def test_killed_workers_and_a_killed_command_change_nothing(
     command = extraction(dataset, out)
     good = VIDEOS - len(BROKEN)
     disturbed = Disturbed(command, out, scripts)
-    first = disturbed.kill_after(good // 5, processes.workers)
-    second = disturbed.kill_after(2 * good // 5, processes.workers)
+
+    def extracting(root: psutil.Process) -> list[psutil.Process]:
+        return processes.workers(root, "_run_row")
+
+    first = disturbed.kill_after(good // 5, extracting)
+    second = disturbed.kill_after(2 * good // 5, extracting)
     assert first.pid != second.pid
     disturbed.kill_after(3 * good // 5, lambda root: [root])
     disturbed.wait()

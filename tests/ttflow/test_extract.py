@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -275,29 +276,53 @@ def test_extract_verify_and_view(lib, dataset: Path, tmp_path: Path) -> None:
     assert len(list(pictures.glob("*.mp4"))) == 2
 
 
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """A cluster with a GPU that only Ray believes in."""
+    import ray
+
+    address = os.environ.pop("RAY_ADDRESS", None)
+    ray.init(address="local", num_cpus=2, num_gpus=1, log_to_driver=False, include_dashboard=False)
+    yield
+    ray.shutdown()
+    if address is not None:
+        os.environ["RAY_ADDRESS"] = address
+
+
+@pytest.mark.ray
+def test_a_gpu_is_looked_for_before_it_is_waited_for(lib, local_ray, tmp_path: Path) -> None:
+    from ttflow.ray_pipeline import run_jobs
+
+    job = Job(
+        shards=tmp_path,
+        video_id="v",
+        path="no.mp4",
+        key="k",
+        source=(0, ""),
+        promised_frames=1,
+        clips=(),
+        config=lib.small.model_copy(update={"estimator": "beyond-pixels"}),
+    )
+    with pytest.raises(InputError, match="--device cuda: Ray and torch find no GPU here"):
+        list(run_jobs([job], Workers(device="cuda")))
+
+
 @pytest.mark.ray
 # Ray reads deprecated settings of its own when it copies its context.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
 def test_read_clips_keeps_order_and_rows(
-    lib, dataset: Path, tmp_path: Path, without_ray: list[str], monkeypatch: pytest.MonkeyPatch
+    lib, local_ray, dataset: Path, tmp_path: Path, without_ray: list[str]
 ) -> None:
-    import ray
-
     from ttflow import read_clips
 
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     extract(dataset, tmp_path / "shards", lib.small)
     opened = open_shards(tmp_path / "shards")
     wanted = list(reversed(opened.clips["clip_id"].to_list())) * 2
-    ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False)
-    try:
-        rows = list(read_clips(tmp_path / "shards", wanted).iter_rows())
-        assert [row["clip_id"] for row in rows] == wanted
-        assert all(dict(row) == opened.read(row["clip_id"]) for row in rows)
-        slim = read_clips(tmp_path / "shards", columns=["flow_max_px"]).take_all()
-        assert [row["clip_id"] for row in slim] == opened.clips["clip_id"].to_list()
-        assert set(slim[0]) == set(opened.clips.columns) | {"flow_max_px"}
-        assert read_clips(tmp_path / "shards", []).count() == 0
-    finally:
-        ray.shutdown()
+    rows = list(read_clips(tmp_path / "shards", wanted).iter_rows())
+    assert [row["clip_id"] for row in rows] == wanted
+    assert all(dict(row) == opened.read(row["clip_id"]) for row in rows)
+    slim = read_clips(tmp_path / "shards", columns=["flow_max_px"]).take_all()
+    assert [row["clip_id"] for row in slim] == opened.clips["clip_id"].to_list()
+    assert set(slim[0]) == set(opened.clips.columns) | {"flow_max_px"}
+    assert read_clips(tmp_path / "shards", []).count() == 0
