@@ -81,6 +81,6 @@ def test_colours_are_directions() -> None:
 
 def test_the_length_of_full_colour() -> None:
     still = np.zeros((2, 10, 10), np.float32)
-    assert full_length(still) == 1.0
+    assert full_length(still) == 0.5
     moving = np.full((2, 10, 10), [[[6.0]], [[8.0]]], np.float32)
     assert full_length(still, moving) == pytest.approx(10.0)

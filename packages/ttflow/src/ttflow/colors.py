@@ -5,6 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _STILL_PX = 0.25
+_LEAST_PX = 0.5
+"""Shorter flow stays pale: where next to nothing moves, noise should not glow."""
 
 
 def flow_colors(flow: NDArray[np.float32], full_px: float) -> NDArray[np.uint8]:
@@ -23,7 +25,7 @@ def flow_colors(flow: NDArray[np.float32], full_px: float) -> NDArray[np.uint8]:
 
 
 def full_length(*flows: NDArray[np.float32]) -> float:
-    """The length in pixels to colour fully: of what moves, nearly the longest; at least 1."""
+    """The length in pixels to colour fully: of what moves, nearly the longest."""
     lengths = np.concatenate([np.hypot(flow[0], flow[1]).ravel() for flow in flows])
     moving = lengths[lengths > _STILL_PX]
-    return max(1.0, float(np.percentile(moving, 95))) if moving.size else 1.0
+    return max(_LEAST_PX, float(np.percentile(moving, 95))) if moving.size else _LEAST_PX

@@ -1,4 +1,4 @@
-"""The work of `ttflow extract`: what is to be done, doing it, and the tables that describe it."""
+"""The work of `ttflow extract`: doing what is to be done, and the tables that describe it."""
 
 import json
 import logging
@@ -18,13 +18,8 @@ from ttdata.tables import conform
 from ttflow.dataset import Dataset, read_dataset
 from ttflow.errors import ExtractError
 from ttflow.jobs import DISK_FULL, Job, Outcome, Progress, Workers
-from ttflow.layout import (
-    manifest_path,
-    parts_folder,
-    prepare_folder,
-    read_manifest,
-)
-from ttflow.planning import failure, is_finished, plan_work
+from ttflow.layout import manifest_path, parts_folder, prepare_folder, read_manifest
+from ttflow.planning import as_failure, is_finished, plan_work
 from ttflow.progress import track_jobs
 from ttflow.schema import ClipRecord, Failure, FlowConfig, Manifest
 from ttflow.shards import read_records
@@ -103,8 +98,9 @@ def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: W
     if todo.jobs:
         logger.info("%d videos to extract, %d unchanged", len(todo.jobs), todo.unchanged)
     outcomes = _run(todo.jobs, workers)
-    # Once more: processes that outlived the command they worked for are gone by now.
-    clean_temporary(*places)
+    stopped = any(outcome.disk_full for outcome in outcomes)
+    # Once more: processes that outlived their command are gone by now, or soon if we ended them.
+    clean_temporary(*places, wait_seconds=10.0 if stopped else 0.0)
     failures = todo.failures + _failures(todo.jobs, outcomes)
     failed = {failure.video_id for failure in failures}
     remove_stale(shards, {v: key for v, key in todo.keys.items() if v not in failed})
@@ -113,7 +109,7 @@ def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: W
     write_text(shards / "failures.jsonl", "".join(f.model_dump_json() + "\n" for f in failures))
     computed = sum(outcome.error is None for outcome in outcomes)
     summary = Summary(computed, todo.unchanged, relabelled, tuple(failures))
-    if any(outcome.disk_full for outcome in outcomes):
+    if stopped:
         raise _disk_full(shards, f" after {computed} of {len(todo.jobs)} videos")
     _raise_failures(shards, summary)
     return summary
@@ -141,7 +137,7 @@ def _run(jobs: list[Job], workers: Workers) -> list[Outcome]:
 
 def _disk_full(shards: Path, when: str = "") -> ExtractError:
     places = [str(shards)]
-    if os.stat(tempfile.gettempdir()).st_dev != os.stat(shards).st_dev:
+    if shards.exists() and shards.stat().st_dev != os.stat(tempfile.gettempdir()).st_dev:
         places.append(tempfile.gettempdir())  # where frames wait for their centre
     return ExtractError(
         f"no space left on the disk of {' or '.join(places)}{when}; "
@@ -175,7 +171,7 @@ def _failures(jobs: list[Job], outcomes: list[Outcome]) -> list[Failure]:
     for job in jobs:
         default = f"{job.path}: {lost}" if complete else None
         if (error := errors.get(job.video_id, default)) is not None:
-            found.append(failure(job.video_id, job.path, error, len(job.clips)))
+            found.append(as_failure(job.video_id, job.path, error, len(job.clips)))
     return found
 
 

@@ -53,7 +53,7 @@ def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> Todo:
     for video_id, source in _sources(shards, specs, videos, hashed).items():
         video, clips = videos[video_id], specs[video_id]
         if isinstance(source, str):
-            todo.failures.append(failure(video_id, video["path"], source, len(clips)))
+            todo.failures.append(as_failure(video_id, video["path"], source, len(clips)))
             continue
         key = todo.keys[video_id] = manifest_key(hashed, clips, source)
         if is_finished(shards, video_id, key):
@@ -122,7 +122,7 @@ def _source(path: str | None) -> tuple[int, str] | str:
         return str(error)
 
 
-def failure(video_id: str, path: str | None, error: str, num_clips: int) -> Failure:
+def as_failure(video_id: str, path: str | None, error: str, num_clips: int) -> Failure:
     """A line of `failures.jsonl`."""
     return Failure(
         video_id=video_id,

@@ -58,15 +58,24 @@ def _made(folder: Path) -> tuple[Path, BinaryIO]:
     return path, handle
 
 
-def clean_temporary(*folders: Path) -> None:
-    """Remove the temporary files of dead jobs."""
-    for folder in folders:
-        for path in sorted(folder.glob(".*.tmp")):
-            with contextlib.suppress(FileNotFoundError):
-                _clean(path)
+def clean_temporary(*folders: Path, wait_seconds: float = 0.0) -> None:
+    """Remove the temporary files of dead jobs; wait a while for those that are about to die."""
+    deadline = time.monotonic() + wait_seconds
+    while _alive(folders) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
-def _clean(path: Path) -> None:
+def _alive(folders: tuple[Path, ...]) -> bool:
+    """Whether locked files are left after the others were removed."""
+    alive = False
+    for path in (path for folder in folders for path in sorted(folder.glob(".*.tmp"))):
+        with contextlib.suppress(FileNotFoundError):
+            alive |= _is_locked(path)
+    return alive
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a living writer holds a file; if none does and it is old enough, it is removed."""
     grace_seconds = _SMALL_FILE_SECONDS
     with path.open("rb") as handle:
         if path.name.endswith(_LOCKED):
@@ -74,8 +83,9 @@ def _clean(path: Path) -> None:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 grace_seconds = 0.0
             except BlockingIOError:
-                return
+                return True
             except OSError:
                 grace_seconds = _NO_LOCKS_SECONDS
         if time.time() - path.stat().st_mtime >= grace_seconds:
             path.unlink()
+    return False

@@ -76,6 +76,7 @@ def _draw_wheel(axes: Axes, full_px: float) -> None:
     axes.set_title("flow: direction and length", fontsize=9)
     axes.set_xlabel("right, px per frame", fontsize=8)
     axes.set_ylabel("down, px per frame", fontsize=8)
+    axes.locator_params(nbins=5)
     axes.tick_params(labelsize=7)
 
 
