@@ -70,12 +70,12 @@ def _alive(folders: tuple[Path, ...]) -> bool:
     alive = False
     for path in (path for folder in folders for path in sorted(folder.glob(".*.tmp"))):
         with contextlib.suppress(FileNotFoundError):
-            alive |= _is_locked(path)
+            alive |= _clean(path)
     return alive
 
 
-def _is_locked(path: Path) -> bool:
-    """Whether a living writer holds a file; if none does and it is old enough, it is removed."""
+def _clean(path: Path) -> bool:
+    """Remove a file if its writer is dead; returns whether a living one holds it."""
     grace_seconds = _SMALL_FILE_SECONDS
     with path.open("rb") as handle:
         if path.name.endswith(_LOCKED):
