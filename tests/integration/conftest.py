@@ -1,13 +1,21 @@
 """Runs the real commands as a user would: a process each, in a folder of its own."""
 
+import contextlib
 import os
 import re
 import shlex
+import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -20,13 +28,17 @@ def environment() -> dict[str, str]:
 
 
 def run_command(
-    *command: str | Path, cwd: Path | None = None, timeout: float = 600, code: int | None = 0
+    *command: str | Path,
+    cwd: Path | None = None,
+    timeout: float = 600,
+    code: int | None = 0,
+    env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command and expect an exit code (None: any)."""
     result = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env=environment(),
+        env=env or environment(),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -70,3 +82,91 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("TT_REAL_DATA does not name a folder of real videos")
     return Path(folder)
+
+
+def process_tree(root: psutil.Process) -> list[psutil.Process]:
+    """A process and all that it started, by process id."""
+    return sorted([root, *root.children(recursive=True)], key=lambda item: item.pid)
+
+
+def ray_workers(root: psutil.Process, task: str = "") -> list[psutil.Process]:
+    """The Ray workers below a process, by process id; of a task only those that run it now."""
+    named = []
+    for item in process_tree(root):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            named.append((item, "".join(item.cmdline()[:1])))
+    found = [(item, name) for item, name in named if name.startswith("ray::") and task in name]
+    return [item for item, name in found if "Agent" not in name]
+
+
+def youngest_worker(root: psutil.Process) -> psutil.Process:
+    """The youngest process that computes, or the command itself before there is one."""
+    return (ray_workers(root) or [root])[-1]
+
+
+@pytest.fixture(scope="session")
+def processes() -> SimpleNamespace:
+    """What runs below a command."""
+    return SimpleNamespace(tree=process_tree, workers=ray_workers, worker=youngest_worker)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on just now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]
+
+
+HEAD_PORTS = (
+    *("port", "dashboard-port", "ray-client-server-port", "metrics-export-port"),
+    *("dashboard-agent-listen-port", "dashboard-agent-grpc-port", "runtime-env-agent-port"),
+)
+
+
+@pytest.fixture(scope="session")
+def ray_head() -> Iterator[SimpleNamespace]:
+    """A head node of its own: `address` of its dashboard, `env` for commands that talk to it."""
+    # A short path: the sockets inside have names of at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="tt", dir="/tmp"))
+    ports = dict(zip(HEAD_PORTS, free_ports(len(HEAD_PORTS)), strict=True))
+    # Both sides must agree on this; an earlier `ray.init()` may have left a token behind.
+    env = environment() | {"RAY_AUTH_MODE": "disabled"}
+    env.pop("RAY_ADDRESS", None)
+    command = ["ray", "start", "--head", "--block", "--disable-usage-stats", "--num-cpus=2"]
+    command += [
+        "--node-ip-address=127.0.0.1",
+        f"--temp-dir={folder}",
+        "--object-store-memory=200000000",
+    ]
+    command += [f"--{name}={port}" for name, port in ports.items()]
+    log = (folder / "start.log").open("w")
+    process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{ports['dashboard-port']}"
+    try:
+        wait_for(f"{address}/api/version", process, folder / "start.log")
+        yield SimpleNamespace(address=address, env=env)
+    finally:
+        end(process)
+        log.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a started process answers."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.2)
+    pytest.fail(f"{url} does not answer:\n{log.read_text()[-3000:]}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started; asked politely, Ray takes half a minute."""
+    if process.poll() is None:
+        for item in reversed(process_tree(psutil.Process(process.pid))):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                item.kill()
+    process.wait()

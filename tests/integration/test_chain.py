@@ -101,6 +101,12 @@ def test_labels_and_splits_recompute_no_pixel(run, folder: Path, tmp_path: Path)
     assert stored.sort("clip_id").equals(wanted.sort("clip_id"))
 
 
+def test_the_model_is_scaled_as_the_shards_say(run, folder: Path) -> None:
+    stats = json.loads(run("ttflow", "stats", folder / "shards", "--json").stdout)
+    info = json.loads((folder / "run" / "run.json").read_text())
+    assert info["flow_scale_xy_px"] == pytest.approx(stats["scale_px"], rel=1e-9)
+
+
 def test_run_is_complete(folder: Path) -> None:
     lines = (folder / "run" / "metrics.jsonl").read_text().splitlines()
     epochs = [json.loads(line) for line in lines]

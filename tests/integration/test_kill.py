@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pyarrow.parquet as pq
@@ -43,24 +44,15 @@ def dataset(run, tmp_path_factory) -> Path:
     return at / "dataset"
 
 
-def tree(root: psutil.Process) -> list[psutil.Process]:
-    return sorted([root, *root.children(recursive=True)], key=lambda item: item.pid)
-
-
-def worker(root: psutil.Process) -> psutil.Process:
-    """The youngest process that computes, or the command itself before there is one."""
-    named = [(item, "".join(item.cmdline()[:1])) for item in tree(root)]
-    found = [item for item, name in named if name.startswith("ray::") and "Agent" not in name]
-    return found[-1] if found else root
-
-
-def interruptions(duration: float, seed: int) -> list[tuple[float, Choose]]:
+def interruptions(
+    duration: float, seed: int, processes: SimpleNamespace
+) -> list[tuple[float, Choose]]:
     """When to kill, and whom."""
     chooser = random.Random(seed)
     if not KILLS:
-        return [(0.75 * duration, worker), (0.6 * duration, lambda root: root)]
+        return [(0.75 * duration, processes.worker), (0.6 * duration, lambda root: root)]
     moments = [chooser.uniform(0.1, 0.95) * duration for _ in range(KILLS)]
-    return [(at, lambda root: chooser.choice(tree(root))) for at in moments]
+    return [(at, lambda root: chooser.choice(processes.tree(root))) for at in moments]
 
 
 def interrupt(
@@ -104,20 +96,20 @@ def pixels(shards: Path) -> dict[str, dict[str, object]]:
     return rows
 
 
-def test_extract(run, scripts, dataset: Path, tmp_path: Path) -> None:
+def test_extract(run, scripts, processes, dataset: Path, tmp_path: Path) -> None:
     start = time.monotonic()
     run("ttflow", "extract", dataset, "--out", tmp_path / "whole", *SIZES)
     duration = time.monotonic() - start
     expected = pixels(tmp_path / "whole")
     command = ("ttflow", "extract", dataset, "--out", tmp_path / "killed", *SIZES)
-    plan = interruptions(duration, seed=1)
+    plan = interruptions(duration, 1, processes)
     killed = [interrupt(command, at, choose, scripts) for at, choose in plan]
     run(*command)
     assert pixels(tmp_path / "killed") == expected, f"killed: {killed}"
     run("ttflow", "verify", tmp_path / "killed")
 
 
-def test_fit(run, scripts, dataset: Path, tmp_path: Path) -> None:
+def test_fit(run, scripts, processes, dataset: Path, tmp_path: Path) -> None:
     run("ttflow", "extract", dataset, "--out", tmp_path / "shards", *SIZES)
 
     def command(name: str) -> tuple[object, ...]:
@@ -129,7 +121,7 @@ def test_fit(run, scripts, dataset: Path, tmp_path: Path) -> None:
     start = time.monotonic()
     run(*command("whole"))
     duration = time.monotonic() - start
-    plan = interruptions(duration, seed=2)
+    plan = interruptions(duration, 2, processes)
     killed = [interrupt(command("killed"), at, choose, scripts) for at, choose in plan]
     run(*command("killed"))
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole"), f"killed: {killed}"

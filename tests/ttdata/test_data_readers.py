@@ -377,3 +377,16 @@ def test_the_file_knows_better_than_the_list(tmp_path, write_video) -> None:
     assert len(warnings) == 2
     assert "broken.mp4: cannot be read as a video" in warnings[0]
     assert "odd: no video file at hand, and videos.csv gives no positive fps, height" in warnings[1]
+
+
+def test_a_url_is_kept_and_not_opened(tmp_path) -> None:
+    (tmp_path / "videos.csv").write_text(
+        "video_id,path,fps,num_frames,width,height\n"
+        "a,https://nowhere.invalid/a.mp4,120,50,640,360\nb,s3://lab/b.mp4,,,,\n"
+    )
+    videos, warnings = probe_videos(list_videos(tmp_path))
+    assert videos.select("video_id", "path", "num_frames").rows() == [
+        ("a", "https://nowhere.invalid/a.mp4", 50)
+    ]
+    assert len(warnings) == 1
+    assert "b: no video file at hand, and videos.csv gives no positive fps" in warnings[0]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -15,7 +16,7 @@ import ttflow.extract
 from ttdata.errors import DatasetError, InputError
 from ttflow.errors import ExtractError, ShardError
 from ttflow.extract import extract, resolve_config
-from ttflow.jobs import Job, run_job
+from ttflow.jobs import Job, Workers, run_job
 from ttflow.schema import Failure
 from ttflow.shards import open_shards
 from ttflow.verify import verify
@@ -26,12 +27,12 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Jobs run here, one after the other; their videos are listed."""
     ran: list[str] = []
 
-    def run_here(jobs: list[Job], workers: int | None):
+    def run_here(jobs: list[Job], workers: Workers):
         for job in jobs:
             ran.append(job.video_id)
             yield run_job(Job.model_validate_json(job.model_dump_json()))
 
-    monkeypatch.setattr(ttflow.extract, "_outcomes", run_here)
+    monkeypatch.setattr(ttflow.extract, "_events", run_here)
     return ran
 
 
@@ -163,7 +164,8 @@ def test_another_configuration_is_refused(
 
 
 def test_settings() -> None:
-    assert resolve_config(None, None, []).estimator == "dis-medium"
+    assert resolve_config(None, None, []).estimator == "beyond-pixels"
+    assert resolve_config(None, "auto", []) == resolve_config(None, "beyond-pixels", [])
     assert resolve_config(None, "dis", []).estimator == "dis-medium"
     assert resolve_config(None, None, ["estimator=dis", "roi_alpha=0.5"]).roi_alpha == 0.5
     with pytest.raises(InputError, match="unknown flow estimator 'x'"):
@@ -271,6 +273,38 @@ def test_extract_verify_and_view(lib, dataset: Path, tmp_path: Path) -> None:
     command("view", shards, "--out", pictures, "--clip", clips[1]["clip_id"], "--frame", 35)
     command("view", paths[0], "--out", pictures, "--frame", 60)
     assert len(list(pictures.glob("*.png"))) == 3
+    assert len(list(pictures.glob("*.mp4"))) == 2
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """A cluster with a GPU that only Ray believes in."""
+    import ray
+
+    address = os.environ.pop("RAY_ADDRESS", None)
+    ray.init(address="local", num_cpus=2, num_gpus=1, log_to_driver=False, include_dashboard=False)
+    yield
+    ray.shutdown()
+    if address is not None:
+        os.environ["RAY_ADDRESS"] = address
+
+
+@pytest.mark.ray
+def test_a_gpu_is_looked_for_before_it_is_waited_for(lib, local_ray, tmp_path: Path) -> None:
+    from ttflow.ray_pipeline import run_jobs
+
+    job = Job(
+        shards=tmp_path,
+        video_id="v",
+        path="no.mp4",
+        key="k",
+        source=(0, ""),
+        promised_frames=1,
+        clips=(),
+        config=lib.small.model_copy(update={"estimator": "beyond-pixels"}),
+    )
+    with pytest.raises(InputError, match="--device cuda: Ray and torch find no GPU here"):
+        list(run_jobs([job], Workers(device="cuda")))
 
 
 @pytest.mark.ray
@@ -278,24 +312,17 @@ def test_extract_verify_and_view(lib, dataset: Path, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
 def test_read_clips_keeps_order_and_rows(
-    lib, dataset: Path, tmp_path: Path, without_ray: list[str], monkeypatch: pytest.MonkeyPatch
+    lib, local_ray, dataset: Path, tmp_path: Path, without_ray: list[str]
 ) -> None:
-    import ray
-
     from ttflow import read_clips
 
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     extract(dataset, tmp_path / "shards", lib.small)
     opened = open_shards(tmp_path / "shards")
     wanted = list(reversed(opened.clips["clip_id"].to_list())) * 2
-    ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False)
-    try:
-        rows = list(read_clips(tmp_path / "shards", wanted).iter_rows())
-        assert [row["clip_id"] for row in rows] == wanted
-        assert all(dict(row) == opened.read(row["clip_id"]) for row in rows)
-        slim = read_clips(tmp_path / "shards", columns=["flow_max_px"]).take_all()
-        assert [row["clip_id"] for row in slim] == opened.clips["clip_id"].to_list()
-        assert set(slim[0]) == set(opened.clips.columns) | {"flow_max_px"}
-        assert read_clips(tmp_path / "shards", []).count() == 0
-    finally:
-        ray.shutdown()
+    rows = list(read_clips(tmp_path / "shards", wanted).iter_rows())
+    assert [row["clip_id"] for row in rows] == wanted
+    assert all(dict(row) == opened.read(row["clip_id"]) for row in rows)
+    slim = read_clips(tmp_path / "shards", columns=["flow_max_px"]).take_all()
+    assert [row["clip_id"] for row in slim] == opened.clips["clip_id"].to_list()
+    assert set(slim[0]) == set(opened.clips.columns) | {"flow_max_px"}
+    assert read_clips(tmp_path / "shards", []).count() == 0

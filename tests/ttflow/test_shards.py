@@ -17,8 +17,9 @@ from ttflow.intervals import central_window, inside, runs, stored_interval, unio
 from ttflow.layout import all_manifests, part_schema, video_stem
 from ttflow.patches import encode_flow, encode_rgb
 from ttflow.schema import ClipRow, FlowConfig, PartRow
+from ttflow.temporary import clean_temporary
 from ttflow.verify import verify
-from ttflow.writer import VideoWriter, clean_temporary, remove_stale
+from ttflow.writer import VideoWriter, remove_stale
 
 SIDE = 16
 CONFIG = FlowConfig(patch_side=SIDE, crop_height=8, crop_width=8, window_frames=12)
@@ -247,7 +248,7 @@ def test_a_second_job_keeps_what_the_first_committed(shards: Path, rows: list[di
     ):
         first.write(pixels_only(rows[0]))
         second.write(pixels_only(rows[0]))
-        clean_temporary(shards)
+        clean_temporary(shards / "parts")
         committed = first.commit((0, ""), 100, 40)
         assert second.commit((0, ""), 100, 40) == committed
     assert len([p for p in (shards / "parts").iterdir() if p.name.startswith("new.")]) == 1

@@ -37,5 +37,10 @@ def write_text(target: Path, text: str) -> None:
 
 
 def write_json(target: Path, value: Any) -> None:
-    """Write JSON atomically: indented, keys in the given order, no NaN."""
-    write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON atomically, as `json_text` puts it."""
+    write_text(target, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON: indented, keys in the given order, no NaN."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

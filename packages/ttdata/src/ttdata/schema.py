@@ -39,7 +39,7 @@ class Video(_Frozen):
 
     video_id: str = Field(description="path below the source, without extension; unique")
     path: str | None = Field(
-        default=None, description="absolute path of the file; null where it is not at hand"
+        default=None, description="absolute path or URL; null where no file is at hand"
     )
     fps: float = Field(gt=0, description="average frames per second")
     num_frames: int = Field(ge=0, description="as the container declares them, else its packets")

@@ -55,7 +55,7 @@ def list_videos(root: Path) -> pl.DataFrame:
     """The videos of a source folder as FILES: `videos/<video_id>.<ext>` and `videos.csv`.
 
     `videos.csv` gives the columns that a file cannot tell (`player_id`, `session_id`, `split`), a
-    `path` (absolute or below the root), and the facts of videos that are not at hand.
+    `path` (absolute, below the root, or a URL), and the facts of videos that are not at hand.
 
     Raises:
         AnnotationError: if there is neither, or `videos.csv` is unreadable or repeats an id.
@@ -76,7 +76,7 @@ def list_videos(root: Path) -> pl.DataFrame:
 
 
 def read_listing(path: Path, root: Path) -> pl.DataFrame:
-    """`videos.csv` as FILES; a path that names no file is null.
+    """`videos.csv` as FILES; a path that names no file is null, a URL stays as it is.
 
     Raises:
         AnnotationError: if the table is unreadable or lacks ids, repeats one, or has an unknown
@@ -103,10 +103,14 @@ def _splits(path: Path, column: pl.Series) -> pl.Series:
 
 
 def _existing(root: Path, text: str | None) -> str | None:
-    if text is None:
-        return None
+    if text is None or _is_url(text):
+        return text
     path = root / text
     return str(path.resolve()) if path.is_file() else None
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text
 
 
 def probe_videos(files: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -127,7 +131,7 @@ def probe_videos(files: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 def _facts_of(row: dict[str, object]) -> dict[str, object] | str:
     """The row with its facts filled in, or why it cannot be used."""
-    if row["path"] is None:
+    if row["path"] is None or _is_url(str(row["path"])):
         problems = [name for name in _FACTS if row[name] is None or not row[name] > 0]  # type: ignore[operator]
         if problems:
             return (

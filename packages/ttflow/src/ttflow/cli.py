@@ -1,11 +1,12 @@
 """The command line `ttflow`: parses, calls one function, prints."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ttdata.console import run
+from ttflow.storage import folder
 
 app = typer.Typer(
     add_completion=False,
@@ -14,6 +15,7 @@ app = typer.Typer(
     help="From curated videos to clip shards: flow, foreground, region of interest.",
 )
 
+Device = Literal["auto", "cpu", "cuda"]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
 ]
@@ -21,26 +23,31 @@ Sets = Annotated[
 
 @app.command()
 def extract(
-    dataset: Annotated[Path, typer.Argument(help="Folder that `ttdata curate` wrote.")],
-    out: Annotated[Path, typer.Option("--out", help="Shards folder.")],
+    dataset: Annotated[
+        Path, typer.Argument(parser=folder, help="Folder that `ttdata curate` wrote.")
+    ],
+    out: Annotated[Path, typer.Option("--out", parser=folder, help="Shards folder.")],
     estimator: Annotated[str | None, typer.Option(help="Optical flow method.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[Device, typer.Option(help="Where the flow is computed.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Videos at once.")] = None,
+    videos_per_gpu: Annotated[int, typer.Option(min=1, help="Videos that share a GPU.")] = 8,
     config: Annotated[Path | None, typer.Option(help="JSON file of settings.")] = None,
     sets: Sets = None,
 ) -> None:
     """Compute the clip shards of a dataset; what is finished is left alone."""
     from ttflow.extract import extract as work
     from ttflow.extract import resolve_config
+    from ttflow.jobs import Workers
 
     settings = resolve_config(config, estimator, sets or [])
-    summary = work(dataset, out, settings, workers=workers, device=device)
+    use = Workers(count=workers, device=device, videos_per_gpu=videos_per_gpu)
+    summary = work(dataset, out, settings, use)
     typer.echo(summary.line)
 
 
 @app.command()
 def verify(
-    shards: Annotated[Path, typer.Argument(help="Shards folder.")],
+    shards: Annotated[Path, typer.Argument(parser=folder, help="Shards folder.")],
     deep: Annotated[bool, typer.Option("--deep", help="Also hash and decode everything.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -54,6 +61,19 @@ def verify(
 
 
 @app.command()
+def stats(
+    shards: Annotated[Path, typer.Argument(parser=folder, help="Shards folder.")],
+    split: Annotated[str, typer.Option(help="Split to look at, or `all`.")] = "train",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Show how large the flow is, per axis: what a network's normalisation needs."""
+    from ttflow.stats import flow_stats
+
+    found = flow_stats(shards, None if split == "all" else split)
+    typer.echo(found.to_json() if as_json else found.text)
+
+
+@app.command()
 def view(
     source: Annotated[Path, typer.Argument(help="Shards folder, or a video file.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")],
@@ -61,7 +81,10 @@ def view(
     frame: Annotated[int | None, typer.Option(min=0, help="Frame of the video.")] = None,
     sets: Sets = None,
 ) -> None:
-    """Draw frame, flow, mask, filtered flow and the ROI track; of shards also a contact sheet."""
+    """Draw frame, flow, mask, filtered flow and the ROI track, and make a short film.
+
+    Of shards also a contact sheet.
+    """
     from ttflow.view import view as work
 
     for path in work(source, out, clip_id=clip, frame=frame, overrides=sets or []):

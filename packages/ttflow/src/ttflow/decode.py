@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from ttdata.errors import VideoError
+from ttflow.storage import is_url, local, open_binary
 
 Image = NDArray[np.uint8]
 
@@ -28,7 +29,7 @@ def frames(
     memory does not depend on the length. A frame number in an annotation is this index.
 
     Args:
-        path: of the video.
+        path: of the video, or a URL that fsspec opens.
         size: (height, width) to resize to by area interpolation; None gives the displayed size,
             with pixels made square where the file states another aspect.
 
@@ -73,7 +74,6 @@ def decoded(path: Path | str) -> Iterator[DecodedFrame]:
     Raises:
         VideoError: as `frames`.
     """
-    path = Path(path)
     with _open(path) as container:
         stream = container.streams.best("video")
         if stream is None:
@@ -94,16 +94,17 @@ def decoded(path: Path | str) -> Iterator[DecodedFrame]:
             raise VideoError(f"{path}: opens but yields no frame{_promise(stream.frames)}")
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path | str) -> Any:
     try:
         # An absolute path: a name such as `data:1.mp4` would be taken for a protocol.
-        return av.open(str(path.absolute()), metadata_errors="replace")
+        source = open_binary(path) if is_url(local(path)) else str(Path(local(path)).absolute())
+        return av.open(source, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: cannot be opened as a video ({_reason(error)})") from error
 
 
 def _next_frame(
-    source: Iterator[VideoFrame], path: Path, index: int, promised: int
+    source: Iterator[VideoFrame], path: Path | str, index: int, promised: int
 ) -> VideoFrame | None:
     try:
         return next(source, None)

@@ -9,6 +9,7 @@ manifests/<video>-<key>.json               commits the parts of one video, writt
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -16,14 +17,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
-from ttdata.errors import VideoError
+from ttdata.errors import VersionError, VideoError
 from ttdata.files import write_json
-from ttdata.tables import check_version, polars_schema
+from ttdata.tables import polars_schema
 from ttflow.errors import ShardError
 from ttflow.intervals import ClipSpec
 from ttflow.schema import SCHEMA_VERSION, FlowConfig, Manifest, PartRow, ShardsInfo
+from ttflow.storage import open_binary
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,20 +66,22 @@ def config_hash(config: FlowConfig) -> str:
     return digest([SCHEMA_VERSION, config.model_dump(mode="json")])[:16]
 
 
-def fingerprint(path: Path) -> tuple[int, str]:
-    """Size in bytes of a file, and SHA-256 of its first and last MiB.
+def fingerprint(location: Path | str) -> tuple[int, str]:
+    """Size in bytes of a file or of what a URL names, and SHA-256 of its first and last MiB.
 
     Raises:
-        VideoError: if the file cannot be read.
+        VideoError: if it cannot be read.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as handle:
+        with open_binary(location) as handle:
+            size = handle.seek(0, os.SEEK_END)
+            handle.seek(0)
             found = hashlib.sha256(handle.read(_MIB))
             handle.seek(max(_MIB, size - _MIB))
             found.update(handle.read(_MIB))
-    except OSError as error:
-        raise VideoError(f"{path}: cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise VideoError(f"{location}: cannot be read ({reason})") from error
     return size, found.hexdigest()
 
 
@@ -116,7 +121,7 @@ def read_manifest(path: Path) -> Manifest:
     return read_model(path, Manifest, SCHEMA_VERSION)
 
 
-def read_model(path: Path, model: type[M], version: int) -> M:
+def read_model(path: Path, model: type[M], schema_version: int) -> M:
     """Read one of our versioned JSON files.
 
     Raises:
@@ -129,13 +134,40 @@ def read_model(path: Path, model: type[M], version: int) -> M:
         raise ShardError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
         raise ShardError(f"{path}: not a readable JSON file ({error})") from error
-    check_version(path, values.get("schema_version") if isinstance(values, dict) else None, version)
+    found = values.get("schema_version") if isinstance(values, dict) else None
+    check_version(path, found, schema_version)
     try:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ShardError(f"{path}: {place}: {first['msg'].lower()}") from error
+
+
+def check_version(path: Path, found: object, expected: int = SCHEMA_VERSION) -> None:
+    """Refuse a file of another schema version; nothing of it is read.
+
+    Raises:
+        VersionError: names the file, both versions and what to do.
+    """
+    if str(found) == str(expected):
+        return
+    newer = str(found).isdigit() and int(str(found)) > expected
+    advice = "use that release or a later one, or" if newer else "use the release that wrote it, or"
+    raise VersionError(
+        f"{path}: schema version {found}, ttflow {version('ttflow')} reads {expected}; "
+        f"{advice} extract again into another folder"
+    )
+
+
+def check_table_version(path: Path, table: pq.FileMetaData) -> None:
+    """Refuse a Parquet file of ours of another schema version, by its metadata.
+
+    Raises:
+        VersionError: as `check_version`.
+    """
+    found = (table.metadata or {}).get(b"schema_version")
+    check_version(path, None if found is None else found.decode())
 
 
 def all_manifests(shards: Path) -> list[tuple[Path, Manifest]]:

@@ -2,14 +2,14 @@
 
 from ttdata.errors import InputError
 
-_ALIASES = {"dis": "dis-medium"}
+_ALIASES = {"auto": "beyond-pixels", "dis": "dis-medium"}
 
 NAMES = (*_ALIASES, "dis-ultrafast", "dis-fast", "dis-medium", "farneback", "beyond-pixels")
 """What `flow.create` knows."""
 
 
 def canonical_name(name: str) -> str:
-    """The full name of an estimator: `dis` is `dis-medium`.
+    """The full name of an estimator: `dis` is `dis-medium`, `auto` the most exact one.
 
     Raises:
         InputError: if the name is unknown; lists the known ones.

@@ -8,7 +8,7 @@ No Ray here; `ray_pipeline` calls `extract_video` once per video.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +57,13 @@ class Motion:
 
 
 def extract_video(
-    path: Path,
+    path: Path | str,
     clips: Sequence[ClipSpec],
     config: FlowConfig,
     estimator: Estimator,
     sink: Sink,
     promised_frames: int = 0,
+    on_frame: Callable[[int], None] | None = None,
 ) -> VideoFacts:
     """Compute the stored rows of a video's clips and give them to the sink.
 
@@ -76,6 +77,7 @@ def extract_video(
         estimator: of the flow, on the CPU or a GPU.
         sink: takes the rows.
         promised_frames: the expected number of frames, from `videos.parquet`.
+        on_frame: called with the number of frames decoded so far in this pass.
 
     Returns:
         the number of decoded frames, and of those flow was computed for.
@@ -88,7 +90,7 @@ def extract_video(
     ordered = sorted(clips, key=lambda clip: (clip.end_frame, clip.start_frame, clip.clip_id))
     for _ in range(2):
         plan = plan_video(ordered, config, total_frames)
-        facts = _pass(path, ordered, plan, config, estimator, sink)
+        facts = _pass(path, ordered, plan, config, estimator, sink, on_frame)
         _check_ends(path, ordered, facts.num_frames)
         if plan_video(ordered, config, facts.num_frames) == plan:
             return facts
@@ -97,7 +99,7 @@ def extract_video(
     raise VideoError(f"{path}: two passes decoded different numbers of frames")
 
 
-def _check_ends(path: Path, clips: Sequence[ClipSpec], num_frames: int) -> None:
+def _check_ends(path: Path | str, clips: Sequence[ClipSpec], num_frames: int) -> None:
     for clip in clips:
         if clip.end_frame > num_frames:
             raise VideoError(
@@ -107,14 +109,15 @@ def _check_ends(path: Path, clips: Sequence[ClipSpec], num_frames: int) -> None:
 
 
 def _pass(
-    path: Path,
+    path: Path | str,
     clips: Sequence[ClipSpec],
     plan: VideoPlan,
     config: FlowConfig,
     estimator: Estimator,
     sink: Sink,
+    on_frame: Callable[[int], None] | None,
 ) -> VideoFacts:
-    counter = _Counter()
+    counter = _Counter(on_frame)
     working = working_frames(counter.count(decoded(path)), config, plan.runs)
     run = _Run(clips, plan, config, sink)
     last_frames = {end - 1 for _, end in plan.runs}
@@ -132,14 +135,17 @@ def _pass(
 
 
 class _Counter:
-    """Counts what passes through."""
+    """Counts what passes through, and tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_frame: Callable[[int], None] | None) -> None:
         self.num_frames = 0
+        self._on_frame = on_frame
 
     def count(self, frames: Iterator[DecodedFrame]) -> Iterator[DecodedFrame]:
         for frame in frames:
             self.num_frames += 1
+            if self._on_frame is not None:
+                self._on_frame(self.num_frames)
             yield frame
 
 

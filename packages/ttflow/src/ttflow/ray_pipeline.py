@@ -14,9 +14,11 @@ import pyarrow as pa
 import ray
 import ray.data
 
+from ttdata.errors import InputError, TTError
 from ttflow.errors import ExtractError
-from ttflow.jobs import Job, Outcome, run_job
+from ttflow.jobs import EVENT, Job, Outcome, Progress, Workers, watched_job
 from ttflow.layout import arrow_schema
+from ttflow.names import uses_gpu
 from ttflow.schema import ClipRecord
 from ttflow.shards import PIXEL_COLUMNS, Location, open_shards, read_rows
 
@@ -47,16 +49,21 @@ def cluster(workers: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
-def run_jobs(jobs: Sequence[Job], workers: int | None = None) -> Iterator[Outcome]:
-    """Run the jobs, each in a task of its own; outcomes come as they are ready.
+def run_jobs(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcome]:
+    """Run the jobs, each in a task of its own; events come as they happen, outcomes among them.
 
-    A job whose process dies is tried again twice, then it has no outcome.
+    A task decodes on its core; with a GPU it computes the flow on a share of it, so that others
+    decode meanwhile. A job whose process dies is tried again twice, then it has no outcome.
 
     Raises:
+        InputError: if a GPU is asked for and there is none.
         ExtractError: if Ray itself does not start or breaks down.
     """
     try:
-        yield from _outcomes(jobs, workers)
+        with cluster(workers.count):
+            yield from _events(jobs, workers)
+    except TTError:
+        raise
     except Exception as error:  # a killed cluster shows itself in many types
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ExtractError(
@@ -64,23 +71,49 @@ def run_jobs(jobs: Sequence[Job], workers: int | None = None) -> Iterator[Outcom
         ) from error
 
 
-def _outcomes(jobs: Sequence[Job], workers: int | None) -> Iterator[Outcome]:
-    with cluster(workers):
-        _quiet()
-        items = [{"job": job.model_dump_json()} for job in jobs]
-        videos = ray.data.from_items(items, override_num_blocks=len(items))
-        num_gpus = 1 if jobs[0].device == "cuda" else None
-        with warnings.catch_warnings():
-            # Ray warns of remote arguments without a name of their own; this one has none yet.
-            warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
-            outcomes = videos.map(_run_row, num_cpus=1, num_gpus=num_gpus, max_retries=_MAX_RETRIES)
-        outcomes.context.max_errored_blocks = -1
-        for row in outcomes.iter_rows():
-            yield Outcome.model_validate_json(row["outcome"])
+def _events(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcome]:
+    _quiet()
+    on_gpu = _on_gpu(jobs[0].config.estimator, workers)
+    options: dict[str, Any] = {"num_cpus": 1, "max_retries": _MAX_RETRIES}
+    if on_gpu:
+        # Without max_calls Ray starts a process per video, which loads torch and CUDA anew.
+        options |= {"num_gpus": 1 / workers.videos_per_gpu, "max_calls": 0}
+    items = [{"job": job.model_dump_json()} for job in jobs]
+    videos = ray.data.from_items(items, override_num_blocks=len(items))
+    with warnings.catch_warnings():
+        # Ray warns of remote arguments without a name of their own; these have none yet.
+        warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
+        events = videos.flat_map(
+            _run_row, fn_kwargs={"device": "cuda" if on_gpu else "cpu"}, **options
+        )
+    events.context.max_errored_blocks = -1
+    events.context.target_max_block_size = 1  # every event travels at once
+    for row in events.iter_rows():
+        yield EVENT.validate_json(row["event"])
 
 
-def _run_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {"outcome": run_job(Job.model_validate_json(row["job"])).model_dump_json()}
+def _run_row(row: dict[str, Any], device: str) -> Iterator[dict[str, Any]]:
+    for event in watched_job(Job.model_validate_json(row["job"]), device):
+        yield {"event": event.model_dump_json()}
+
+
+def _on_gpu(estimator: str, workers: Workers) -> bool:
+    """Whether tasks use a GPU: looked for first, as a task that asks for none waits for ever."""
+    if workers.device == "cpu" or not uses_gpu(estimator):
+        return False
+    if ray.cluster_resources().get("GPU", 0) > 0:
+        look = ray.remote(num_gpus=1 / workers.videos_per_gpu)(_torch_sees_gpu)
+        if ray.get(look.remote()):
+            return True
+    if workers.device == "cuda":
+        raise InputError("--device cuda: Ray and torch find no GPU here")
+    return False
+
+
+def _torch_sees_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _quiet() -> None:

@@ -5,9 +5,10 @@ Legend: T frames, S side of a stored patch in pixels, `xy` a point (x right, y d
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ttdata.schema import Clip
+from ttflow.names import canonical_name
 
 SCHEMA_VERSION = 1
 
@@ -38,7 +39,11 @@ class FlowConfig(_Frozen):
     margin_frames: int = Field(
         default=10, ge=0, description="stored beyond T or the stroke, a side"
     )
-    estimator: str = Field(default="dis-medium", description="a name `flow.create` knows")
+    estimator: str = Field(
+        default="auto",
+        validate_default=True,
+        description="a name `flow.create` knows, stored in full: `auto` is beyond-pixels",
+    )
     foreground: Literal["knn", "mog2", "none"] = "knn"
     foreground_history: int = Field(default=500, ge=1)
     foreground_threshold: float = Field(default=400.0, gt=0, description="KNN: dist2Threshold")
@@ -48,6 +53,11 @@ class FlowConfig(_Frozen):
     smooth_taps: int = Field(default=41, ge=1, description="odd: an even kernel shifts the track")
     smooth_sigma_frames: float = Field(default=40 / 9, gt=0)
     jpeg_quality: int = Field(default=95, ge=1, le=100)
+
+    @field_validator("estimator")
+    @classmethod
+    def _in_full(cls, name: str) -> str:
+        return canonical_name(name)
 
     @model_validator(mode="after")
     def _consistent(self) -> "FlowConfig":

@@ -15,7 +15,7 @@ from ttdata.schema import SCHEMA_VERSION as DATASET_VERSION
 from ttdata.schema import DatasetInfo
 from ttdata.tables import read_table
 from ttflow.errors import ShardError
-from ttflow.layout import all_manifests, parts_folder, read_model
+from ttflow.layout import all_manifests, check_table_version, parts_folder, read_model
 from ttflow.schema import SCHEMA_VERSION, ClipRecord, Manifest, PartRow, ShardsInfo
 
 PIXEL_COLUMNS = tuple(name for name in PartRow.model_fields if name != "clip_id")
@@ -103,9 +103,11 @@ def read_rows(location: Location, columns: Sequence[str]) -> pa.Table:
 
     Raises:
         ShardError: if the part is missing or damaged.
+        VersionError: if another schema version wrote it.
     """
     try:
         with pq.ParquetFile(location.part) as part:
+            check_table_version(location.part, part.metadata)
             return part.read_row_group(location.row_group, columns=list(columns))
     except (OSError, pa.ArrowException, IndexError) as error:
         raise ShardError(
@@ -126,11 +128,22 @@ def open_shards(path: Path | str) -> Shards:
     if not (folder / "clips.parquet").is_file():
         raise ShardError(f"{folder}: no clips.parquet yet; run `ttflow extract` to its end")
     dataset = read_model(folder / "dataset.json", DatasetInfo, DATASET_VERSION)
-    try:
-        clips = read_table(folder / "clips.parquet", ClipRecord, SCHEMA_VERSION)
-    except DatasetError as error:
-        raise ShardError(str(error)) from error
+    clips = read_records(folder / "clips.parquet")
     return Shards(folder, info, dataset, clips, newest_manifests(folder))
+
+
+def read_records(path: Path) -> pl.DataFrame:
+    """Read a `clips.parquet` of shards, columns of `ClipRecord`.
+
+    Raises:
+        ShardError: if it is missing, damaged, or has other columns.
+        VersionError: if another schema version wrote it.
+    """
+    try:
+        check_table_version(path, pq.read_metadata(path))
+        return read_table(path, ClipRecord, SCHEMA_VERSION)
+    except (DatasetError, OSError, pa.ArrowException) as error:
+        raise ShardError(f"{path}: not a readable table ({error})") from error
 
 
 def newest_manifests(folder: Path) -> dict[str, Manifest]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ttdata.errors import TTError
 from ttflow.clips import decode_window
-from ttflow.layout import part_schema, parts_folder
+from ttflow.layout import check_table_version, part_schema, parts_folder
 from ttflow.schema import FlowConfig, Manifest, PartInfo
 from ttflow.shards import Shards, open_shards
 from ttflow.writer import row_problem
@@ -115,6 +115,7 @@ def _row_problems(
     config: FlowConfig, manifest: Manifest, part: PartInfo, path: Path, deep: bool
 ) -> Iterator[str]:
     with pq.ParquetFile(path) as table:
+        check_table_version(path, table.metadata)
         if table.schema_arrow.remove_metadata() != part_schema().remove_metadata():
             yield f"{path}: columns {table.schema_arrow.names}, expected {part_schema().names}"
             return

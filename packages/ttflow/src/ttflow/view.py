@@ -1,4 +1,7 @@
-"""Pictures of what extraction computes: the paper's figure 3, the ROI track, a contact sheet."""
+"""Pictures of what extraction computes.
+
+The paper's figure 3 with the track of the region of interest, a contact sheet, a short film.
+"""
 
 import logging
 import math
@@ -7,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -19,7 +21,9 @@ from ttdata.errors import InputError
 from ttdata.files import atomic_path
 from ttdata.settings import override
 from ttflow.clips import decode_frame, decode_window
+from ttflow.colors import flow_colors, full_length
 from ttflow.decode import decoded
+from ttflow.film import film_of_clip, film_of_motions
 from ttflow.flow import create
 from ttflow.patches import crop_left_top, dequantize_flow
 from ttflow.pipeline import Motion, motions, working_frames
@@ -39,7 +43,7 @@ def view(
     frame: int | None = None,
     overrides: Iterable[str] = (),
 ) -> list[Path]:
-    """Draw a shards folder or a video; returns the pictures written.
+    """Draw a shards folder or a video; returns the pictures and the film written.
 
     Args:
         source: a shards folder, or a video file.
@@ -60,28 +64,7 @@ def view(
     return _view_video(source, out, 60 if frame is None else frame, config)
 
 
-# --- colours -------------------------------------------------------------------------------------
-
-
-def flow_colors(flow: NDArray[np.float32], full_px: float) -> NDArray[np.uint8]:
-    """Flow (2, H, W) as (H, W, 3) RGB: hue is the direction, colour depth the length.
-
-    Nothing moves where it is white; `full_px` and more are fully coloured. Red points right,
-    green down (hue turns clockwise as seen on the picture).
-    """
-    angle = np.arctan2(flow[1], flow[0])
-    hsv = np.empty((*flow.shape[1:], 3), np.uint8)
-    hsv[..., 0] = np.rint((angle % (2 * np.pi)) * 90 / np.pi).astype(np.int64) % 180
-    depth = np.clip(np.hypot(flow[0], flow[1]) / max(full_px, 1e-6), 0, 1)
-    hsv[..., 1] = np.rint(255 * depth).astype(np.uint8)
-    hsv[..., 2] = 255
-    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
-
-
-def _full_px(*flows: NDArray[np.float32]) -> float:
-    lengths = np.concatenate([np.hypot(flow[0], flow[1]).ravel() for flow in flows])
-    moving = lengths[lengths > 0.25]
-    return max(1.0, float(np.percentile(moving, 95))) if moving.size else 1.0
+# --- parts of pictures --------------------------------------------------------------------------
 
 
 def _draw_wheel(axes: Axes, full_px: float) -> None:
@@ -93,6 +76,7 @@ def _draw_wheel(axes: Axes, full_px: float) -> None:
     axes.set_title("flow: direction and length", fontsize=9)
     axes.set_xlabel("right, px per frame", fontsize=8)
     axes.set_ylabel("down, px per frame", fontsize=8)
+    axes.locator_params(nbins=5)
     axes.tick_params(labelsize=7)
 
 
@@ -141,7 +125,11 @@ def _view_video(path: Path, out: Path, frame: int, config: FlowConfig) -> list[P
     track = smooth(centers, config.smooth_taps, config.smooth_sigma_frames)
     kept = keeper.kept if keeper.kept is not None else found[frame - run[0]].flow
     window = _Window(found, kept, centers.numpy(), track.numpy())
-    return [_figure_of_video(path, out, frame - run[0], window, config)]
+    name = f"{_file_name(path.stem)}-frame{frame}"
+    return [
+        _figure_of_video(path, out / f"{name}.png", frame - run[0], window, config),
+        film_of_motions(out / f"{name}.mp4", found, window.smooth, config),
+    ]
 
 
 class _Keeper:
@@ -166,14 +154,14 @@ class _Keeper:
 
 
 def _figure_of_video(
-    path: Path, out: Path, position: int, window: _Window, config: FlowConfig
+    path: Path, picture: Path, position: int, window: _Window, config: FlowConfig
 ) -> Path:
     motion = window.motions[position]
     crop_hw = (config.crop_height, config.crop_width)
     frame_hw = (config.frame_height, config.frame_width)
     center = (float(window.smooth[position][0]), float(window.smooth[position][1]))
     left, top = crop_left_top(center, crop_hw, frame_hw)
-    full_px = _full_px(motion.flow)
+    full_px = full_length(motion.flow)
     figure = Figure(figsize=(12, 7.5), layout="constrained")
     axes = figure.subplot_mosaic("abw;cdw;ttt")
     _draw_image(axes["a"], motion.rgb, "frame, region of interest")
@@ -189,7 +177,7 @@ def _figure_of_video(
     frames = [item.index for item in window.motions]
     _draw_track(axes["t"], frames, window.smooth, window.centers, motion.index)
     figure.suptitle(f"{path.name}, frame {motion.index}, {motion.time_seconds:.3f} s", fontsize=11)
-    return _save(figure, out / f"{_file_name(path.stem)}-frame{motion.index}.png")
+    return _save(figure, picture)
 
 
 def _draw_track(
@@ -229,15 +217,20 @@ def _view_shards(shards: Shards, out: Path, clip_id: str | None, frame: int | No
     position = (middle if frame is None else frame) - first
     if not 0 <= position < last - first:
         raise InputError(f"--frame {frame}: clip {chosen} stores frames [{first}, {last})")
-    return [_figure_of_clip(shards, row, position, out), _contact_sheet(shards, out)]
+    name = _file_name(chosen)
+    return [
+        _figure_of_clip(shards, row, position, out / f"{name}-frame{first + position}.png"),
+        _contact_sheet(shards, out / "contact-sheet.png"),
+        film_of_clip(out / f"{name}.mp4", row, shards.info.config),
+    ]
 
 
-def _figure_of_clip(shards: Shards, row: dict[str, Any], position: int, out: Path) -> Path:
+def _figure_of_clip(shards: Shards, row: dict[str, Any], position: int, picture: Path) -> Path:
     config = shards.info.config
     index = row["stored_start_frame"] + position
     rgb, stored = decode_window(row, index, 1)
     flow = dequantize_flow(stored[0])
-    full_px = _full_px(flow)
+    full_px = full_length(flow)
     figure = Figure(figsize=(12, 7), layout="constrained")
     axes = figure.subplot_mosaic("abw;ttt")
     crop_hw = (config.crop_height, config.crop_width)
@@ -262,10 +255,10 @@ def _figure_of_clip(shards: Shards, row: dict[str, Any], position: int, out: Pat
         f"{row['clip_id']}: {row['label']}, {row['split'] or 'no split'}, frame {index}",
         fontsize=11,
     )
-    return _save(figure, out / f"{_file_name(row['clip_id'])}-frame{index}.png")
+    return _save(figure, picture)
 
 
-def _contact_sheet(shards: Shards, out: Path) -> Path:
+def _contact_sheet(shards: Shards, picture: Path) -> Path:
     """A row per clip, evenly chosen: its first, middle and last frames as the network sees them."""
     config = shards.info.config
     step = max(1, math.ceil(shards.clips.height / _SHEET_CLIPS))
@@ -284,7 +277,7 @@ def _contact_sheet(shards: Shards, out: Path) -> Path:
             f"{record['label']}  |  {record['clip_id']}  |  {record['split'] or 'no split'}",
             fontsize=7,
         )
-    return _save(figure, out / "contact-sheet.png")
+    return _save(figure, picture)
 
 
 def _strip(row: dict[str, Any], crop_hw: tuple[int, int]) -> NDArray[np.uint8]:

@@ -4,22 +4,20 @@ Whatever is killed at whatever moment, a video is there whole or not at all. Par
 their content in their names, so two jobs that compute the same video never harm each other.
 """
 
-import fcntl
+import contextlib
 import hashlib
 import itertools
 import os
-import time
-import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from ttdata.files import write_json
+from ttdata.files import json_text, write_json
 from ttdata.schema import DatasetInfo
 from ttdata.tables import polars_schema, write_table
 from ttflow.errors import ShardError
@@ -42,13 +40,10 @@ from ttflow.schema import (
     Manifest,
     PartInfo,
 )
+from ttflow.temporary import Temporary
 
 TARGET_BYTES = 128 << 20
 """A part is closed once it holds this much."""
-
-_TEMPORARY = ".part.tmp"
-_DAY_SECONDS = 86400.0
-_GRACE_SECONDS = 60.0
 
 
 class VideoWriter:
@@ -62,7 +57,7 @@ class VideoWriter:
         self._video_id = video_id
         self._key = key
         self._target_bytes = target_bytes
-        self._closed: list[tuple[Path, PartInfo]] = []
+        self._closed: list[tuple[_OpenPart, PartInfo]] = []
         self._part: _OpenPart | None = None
 
     def __enter__(self) -> "VideoWriter":
@@ -81,11 +76,10 @@ class VideoWriter:
 
     def restart(self) -> None:
         """Forget every row written so far."""
-        if self._part is not None:
-            self._part.discard()
-            self._part = None
-        for path, _ in self._closed:
-            path.unlink(missing_ok=True)
+        for part in (self._part, *(closed for closed, _ in self._closed)):
+            if part is not None:
+                part.discard()
+        self._part = None
         self._closed = []
 
     def commit(self, source: tuple[int, str], num_frames: int, flow_frames: int) -> Manifest:
@@ -109,34 +103,33 @@ class VideoWriter:
             generation=_next_generation(self._shards, self._video_id),
             parts=tuple(part for _, part in self._closed),
         )
-        for temporary, part in self._closed:
-            temporary.replace(parts_folder(self._shards) / part.file)
-        self._closed = []
-        write_json(path, manifest.model_dump(mode="json"))
+        # Written before any part has its name: a disk that is full shows itself here.
+        with Temporary(path.parent) as written:
+            written.handle.write(json_text(manifest.model_dump(mode="json")).encode())
+            written.sync()
+            for part, info in self._closed:
+                part.publish(parts_folder(self._shards) / info.file)
+            self._closed = []
+            written.publish(path)
         remove_stale(self._shards, {self._video_id: self._key})
         return manifest
 
     def _close_part(self) -> None:
         assert self._part is not None
-        path, clip_ids, sha256 = self._part.close()
+        prefix = f"{video_stem(self._video_id)}-{self._key}-{len(self._closed):03d}"
+        self._closed.append((self._part, self._part.close(prefix)))
         self._part = None
-        number = len(self._closed)
-        name = f"{video_stem(self._video_id)}-{self._key}-{number:03d}-{sha256[:8]}.parquet"
-        info = PartInfo(file=name, clip_ids=clip_ids, num_bytes=path.stat().st_size, sha256=sha256)
-        self._closed.append((path, info))
 
 
 class _OpenPart:
-    """A part being written under a temporary name, locked for as long as its writer lives."""
+    """A part under a temporary name."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / f".{uuid.uuid4().hex}{_TEMPORARY}"
-        self._handle = self._path.open("xb")
-        _lock(self._handle)
+        self._temporary = Temporary(folder)
         self._clip_ids: list[str] = []
         # Blobs are compressed already; statistics would store the largest of them once more.
         self._writer = pq.ParquetWriter(
-            self._handle,
+            self._temporary.handle,
             part_schema(),
             compression="NONE",
             use_dictionary=False,
@@ -145,34 +138,35 @@ class _OpenPart:
 
     @property
     def num_bytes(self) -> int:
-        return self._handle.tell()
+        return self._temporary.handle.tell()
 
     def write(self, row: Mapping[str, Any]) -> None:
         columns = {name: [row[name]] for name in part_schema().names}
         self._writer.write_table(pa.table(columns, schema=part_schema()))
         self._clip_ids.append(str(row["clip_id"]))
 
-    def close(self) -> tuple[Path, tuple[str, ...], str]:
+    def close(self, prefix: str) -> PartInfo:
+        """No more rows; the name is this prefix with a hash of the content."""
         self._writer.close()
-        self._handle.flush()
-        os.fsync(self._handle.fileno())
-        with self._path.open("rb") as handle:
+        self._temporary.sync()
+        with self._temporary.path.open("rb") as handle:
             sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
-        self._handle.close()
-        return self._path, tuple(self._clip_ids), sha256
+        return PartInfo(
+            file=f"{prefix}-{sha256[:8]}.parquet",
+            clip_ids=tuple(self._clip_ids),
+            num_bytes=self.num_bytes,
+            sha256=sha256,
+        )
+
+    def publish(self, target: Path) -> None:
+        self._temporary.publish(target)
 
     def discard(self) -> None:
-        self._writer.close()
-        self._handle.close()
-        self._path.unlink(missing_ok=True)
-
-
-def _lock(handle: BinaryIO) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another process holds it, or the file system knows no locks
-        return False
-    return True
+        # On a full disk closing fails as writing did; the writer must not try once more when freed.
+        with contextlib.suppress(OSError, pa.ArrowException):
+            self._writer.close()
+        self._writer.is_open = False
+        self._temporary.discard()
 
 
 def _next_generation(shards: Path, video_id: str) -> int:
@@ -209,21 +203,6 @@ def _stem_of(name: str) -> str:
     """The `video_stem` a file name begins with: readable part, dot, eight hexadecimal digits."""
     readable, _, rest = name.partition(".")
     return f"{readable}.{rest[:8]}"
-
-
-def clean_temporary(shards: Path) -> None:
-    """Remove temporary files of dead jobs: parts nobody holds a lock on, others after a day."""
-    now = time.time()
-    for folder in (shards, shards / "manifests", parts_folder(shards)):
-        for path in sorted(folder.glob(".*.tmp")):
-            try:
-                age_seconds = now - path.stat().st_mtime
-                with path.open("rb") as handle:
-                    dead = path.name.endswith(_TEMPORARY) and _lock(handle)
-            except FileNotFoundError:
-                continue
-            if age_seconds > (_GRACE_SECONDS if dead else _DAY_SECONDS):
-                path.unlink(missing_ok=True)
 
 
 def write_clips(

@@ -1,0 +1,65 @@
+"""Where files are: folders under a mounted path, videos there or behind any URL fsspec opens."""
+
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+from ttdata.errors import InputError, VideoError
+
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]+(?=://|::)")
+_FILE = re.compile(r"(file|local):/*(?=/)")
+
+
+def folder(text: str | Path) -> Path:
+    """The path of a dataset or shards folder: plain, or as a `file://` URL.
+
+    Shards are committed by atomic renames and locks, which object stores do not have.
+
+    Raises:
+        InputError: for a URL of anything else.
+    """
+    if not is_url(plain := local(text)):
+        return Path(plain)
+    raise InputError(
+        f"{text}: datasets and shards need a mounted file system (NFS, Lustre, a local disk); "
+        "only videos may be behind other URLs"
+    )
+
+
+def is_url(location: str | Path) -> bool:
+    """Whether a location is a URL and no path.
+
+    >>> is_url("s3://bucket/match.mp4"), is_url("zip://match.mp4::s3://bucket/all.zip")
+    (True, True)
+    >>> is_url("/videos/a://b.mp4"), is_url("data:1.mp4")
+    (False, False)
+    """
+    return _URL.match(str(location)) is not None
+
+
+def local(location: str | Path) -> str:
+    """A location as given, a `file://` URL as the path it means.
+
+    >>> local("file:///videos/match.mp4"), local("videos/match.mp4")
+    ('/videos/match.mp4', 'videos/match.mp4')
+    """
+    return _FILE.sub("", str(location))
+
+
+def open_binary(location: str | Path) -> BinaryIO:
+    """Open a file for reading, whatever it is behind.
+
+    Raises:
+        OSError: if a plain file cannot be opened.
+        VideoError: if a URL cannot; fsspec's file systems raise errors of many libraries.
+    """
+    if not is_url(plain := local(location)):
+        return Path(plain).open("rb")
+    import fsspec
+
+    try:
+        opened: BinaryIO = fsspec.open(plain, "rb").open()
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise VideoError(f"{plain}: cannot be opened ({reason})") from error
+    return opened
