@@ -32,8 +32,9 @@ from tttrain.collective import sum_over_workers
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
 from tttrain.loop import TrainingError
+from tttrain.resident import ResidentSource, place
 from tttrain.run import Run, available_cores
-from tttrain.samples import Request, ResidentSource, Source, Window
+from tttrain.samples import Request, Source, Window
 from tttrain.training import Trainer, Worker, set_up
 
 RETRIES = 2
@@ -128,7 +129,7 @@ def _work(config: Mapping[str, Any]) -> None:
         device=str(ray.train.torch.get_device()),
     )
     data = open_data(Path(info.data))
-    source = _source(data, info.resolved)
+    source = _source(data, info.resolved, worker.device)
     # A predecessor that was orphaned by a kill must not write beside us.
     own = run.lock("worker", wait=True) if worker.rank == 0 else contextlib.nullcontext()
     with own:
@@ -142,7 +143,7 @@ def _work(config: Mapping[str, Any]) -> None:
                 write_json(run.folder / _FAILURE, {"error": str(error)})
 
 
-def _source(data: TrainingData, config: TrainConfig) -> Source:
+def _source(data: TrainingData, config: TrainConfig, device: str) -> Source:
     assert config.clip_shape is not None
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
@@ -153,7 +154,7 @@ def _source(data: TrainingData, config: TrainConfig) -> Source:
         return StreamSource(data.path, num_frames)
     clips = [clip.clip_id for name in ("train", "validation") for clip in data.clips[name]]
     rows = read_clips(data.path, clip_ids=clips).map(decoding.clip_row).iter_rows()
-    return ResidentSource(map(decoding.clip, rows), num_frames)
+    return ResidentSource(map(decoding.clip, rows), num_frames, place(device, data.resident_gib()))
 
 
 class StreamSource:
