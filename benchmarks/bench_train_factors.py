@@ -31,10 +31,12 @@ FULL = (216_000, 500)
 
 
 def layers(model: nn.Module) -> list[FactorLinear]:
+    """The layers that send factors."""
     return [layer for layer in model.modules() if isinstance(layer, FactorLinear)]
 
 
 def step_seconds(model: nn.Module, inputs: list[torch.Tensor], labels: torch.Tensor) -> float:
+    """Seconds from the first worker's start to the last one's gradient."""
     model.zero_grad(set_to_none=True)
     distributed.barrier()
     start = time.perf_counter()
@@ -113,6 +115,7 @@ def full_layer(rank: int) -> None:
 
 
 def main() -> None:
+    """Start both workers, or be one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shape", default="48,64,64")
     parser.add_argument("--steps", type=int, default=6)

@@ -3,7 +3,7 @@
 import shutil
 from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX import SummaryWriter  # type: ignore[import-untyped]
 
 from tttrain.run import Run
 

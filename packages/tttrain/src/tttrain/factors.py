@@ -73,7 +73,7 @@ class _Product(torch.autograd.Function):
         dx = (dy @ weight.to(dy.dtype)).to(x.dtype) if ctx.needs_input_grad[0] else None
         rows = torch.cat([x.to(dy.dtype), dy], dim=1)
         gathered = _gather_rows(rows, ctx.layer)
-        all_x, all_dy = gathered.split([x.shape[1], dy.shape[1]], dim=1)
+        all_x, all_dy = gathered[:, : x.shape[1]], gathered[:, x.shape[1] :]
         mean = (all_dy / distributed.get_world_size()).T @ all_x
         return dx, mean.to(weight.dtype), None
 

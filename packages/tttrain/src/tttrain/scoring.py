@@ -93,8 +93,8 @@ def _inputs(model: StrokeModel, window: Window) -> list[Tensor]:
     _, height, width = model.config.clip_shape
     device = next(model.parameters()).device
     rgb, flow = transform(
-        torch.from_numpy(window.rgb)[None].to(device),
-        torch.from_numpy(window.flow)[None].to(device),
+        [torch.from_numpy(window.rgb).to(device)],
+        [torch.from_numpy(window.flow).to(device)],
         [IDENTITY],
         (height, width),
     )
