@@ -63,8 +63,8 @@ def short(entries: list[dict[str, Any]], epochs: int) -> tuple[str, str]:
 
 def _left(entry: dict[str, Any], epochs: int, entries: list[dict[str, Any]]) -> float:
     """Seconds of the epochs to come, at the pace of the median one so far."""
-    done = entry["epoch"] + 1
-    seconds: float = median(item["seconds"] for item in entries[:done])
+    done = int(entry["epoch"]) + 1
+    seconds = median([float(item["seconds"]) for item in entries[:done]])
     return seconds * (epochs - done)
 
 
