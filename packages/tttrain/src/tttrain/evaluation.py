@@ -46,13 +46,13 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
     shards = open_data(data.absolute())
     model = load_model(run.model_folder)
     _check(shards, info.classes, split, run)
-    key = _key(run, shards, split)
+    calibration = _calibration(run, model, shards)
+    key = _key(run, shards, split, calibration)
     path = run.folder / "evaluation" / f"{split}.json"
     found = stored_json(path, {"key": key})
     if found is not None and run.report_path.is_file():
         logger.info("%s: unchanged; nothing to compute", path)
         return found
-    calibration = _calibration(run, model, shards)
     result = test_model(model, shards, split, calibration) | {"key": key}
     write_report(run, result, shards)
     write_json(path, result)
@@ -183,9 +183,9 @@ def _check(data: TrainingData, classes: tuple[str, ...], split: str, run: Run) -
         raise InputError(f"{data.path}: no clip has the split {split!r}")
 
 
-def _key(run: Run, data: TrainingData, split: str) -> str:
+def _key(run: Run, data: TrainingData, split: str, calibration: Calibration) -> str:
     """Changes when the model, the clips or this code's results change."""
-    digest = hashlib.sha256(f"{SCHEMA_VERSION} {split} {data.hash}".encode())
+    digest = hashlib.sha256(f"{SCHEMA_VERSION} {split} {data.hash} {calibration}".encode())
     for name in ("config.json", "model.safetensors"):
         with (run.model_folder / name).open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ttdata.html import write_page
-from tttrain.calibration import Calibration
+from tttrain.calibration import LIMITS, Calibration
 from tttrain.charts import Series, interval_bar, line_chart, reliability_chart
 from tttrain.data import TrainingData
 from tttrain.films import FILM_FRAMES, film, stills
@@ -64,6 +64,7 @@ def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, 
         "matrix": _matrix(result),
         "per_class": _per_class(result),
         "reliability": _reliability(result),
+        "at_limit": result["calibration"]["temperature"] in LIMITS,
         "mistakes": _mistakes(result, data, num_frames),
         "film_frames": FILM_FRAMES,
         "cards": _cards(result, data),

@@ -296,5 +296,7 @@ class Trainer:
 def set_up(config: Any) -> None:
     """Threads and determinism of this worker's process."""
     torch.set_num_threads(config.torch_threads or 1)
-    if not torch.cuda.is_available():
+    if torch.cuda.is_available():
+        torch.backends.cudnn.benchmark = True  # all batches but an epoch's last have one shape
+    else:
         torch.use_deterministic_algorithms(True)
