@@ -181,7 +181,12 @@ def stream(shards: Path, way: str) -> None:
         import torch
 
         dataset: Any = Loader(shards, wanted, window)
-        loader = torch.utils.data.DataLoader(dataset, batch_size=None, num_workers=CORES)
+        loader = torch.utils.data.DataLoader(
+            dataset,
+            batch_size=None,
+            num_workers=CORES,
+            multiprocessing_context="spawn",  # the tables' threads do not survive a fork
+        )
         rate(way, iter(loader), len(wanted))
     else:
         start_ray()

@@ -115,6 +115,8 @@ def straightforward(shards: Path, config: TrainConfig, device: str, workers: int
         config.batch_size,
         shuffle=True,
         num_workers=workers,
+        multiprocessing_context="spawn",  # the tables' threads do not survive a fork
+        persistent_workers=True,
         pin_memory=device == "cuda",
     )
     while True:

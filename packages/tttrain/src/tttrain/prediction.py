@@ -101,7 +101,7 @@ def _name_strokes(
                 "probabilities": [round(float(value), 6) for value in honest],
             }
         )
-    return rows
+    return sorted(rows, key=lambda row: (row["video_id"], row["start_frame"], row["end_frame"]))
 
 
 def _writer(out: Path) -> Callable[[Path, list[dict[str, Any]], tuple[str, ...]], None]:

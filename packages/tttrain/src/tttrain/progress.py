@@ -43,19 +43,16 @@ def follow(run: Run, info: RunInfo, ended: threading.Event) -> None:
 
 
 def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    left = TextColumn("epochs  {task.fields[left]}")
-    return Progress(*columns, left, console=Console(stderr=True))
+    columns = (MofNCompleteColumn(), BarColumn(16), TextColumn("{task.fields[left]}"))
+    return Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True))
 
 
 def short(entries: list[dict[str, Any]], epochs: int) -> tuple[str, str]:
     """The last epoch for a bar: losses, accuracies and speed; and the time left."""
     entry = entries[-1]
-    best = max(entries, key=lambda item: item["epoch"] if item["best"] else -1)
     text = (
-        f"loss {entry['train_loss']:.3f}/{entry['validation_loss']:.3f}  "
+        f"loss {entry['train_loss']:.3f}/{entry['validation_loss']:.3f} "
         f"right {entry['train_accuracy']:.0%}/{entry['validation_accuracy']:.0%} "
-        f"(best {best['validation_accuracy']:.0%} in epoch {best['epoch'] + 1})  "
         f"{entry['clips_per_second']:.1f} clips/s"
     )
     return text, f"{_duration(_left(entry, epochs, entries))} left"
