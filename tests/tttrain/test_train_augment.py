@@ -1,15 +1,20 @@
 """The crop and its variations, on pictures with exact answers."""
 
+import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from tttrain.augment import IDENTITY, Augment, Draw, draw, transform
+from tttrain.augment import IDENTITY, Augment, Draw, draw
+from tttrain.augment import transform as transform_stored
 from tttrain.config import AugmentConfig
 from tttrain.normalise import flow_scale, normalise_flow
 
+transform = partial(transform_stored, unit=1.0)
+"""Flow comes in pixels here."""
 SIDE = 24
 CROP = (16, 16)
 
@@ -97,6 +102,62 @@ def test_flow_of_a_moving_square_turns_with_its_picture(angle_degrees: float) ->
     assert torch.allclose(vectors[0, :, 0][:, inside].mean(1), moved, atol=0.03)
 
 
+@pytest.mark.parametrize("crop_hw", [(16, 16), (12, 20)])
+@pytest.mark.parametrize(
+    "item",
+    [
+        Draw(0.17, (1.6, -1.2), 1.1),
+        Draw(-0.13, (-1.4, 0.9), 0.9, mirror=True),
+        Draw(1.0, (5.0, -7.0), 0.6),
+    ],
+)
+def test_equals_a_reference_in_float64(patches, item: Draw, crop_hw: tuple[int, int]) -> None:
+    """Noise, looked up point by point as the module's docstring says, also beyond the patch."""
+    rgb, flow = patches
+    found = transform(rgb, flow, [item, item], crop_hw)
+    planes = np.concatenate(
+        [rgb.permute(0, 1, 4, 2, 3).double().numpy() / 255, flow.double().numpy()], axis=2
+    )
+    expected = reference(planes, item, crop_hw)
+    assert np.abs(found[0].permute(0, 2, 1, 3, 4).numpy() - expected[:, :, :3]).max() < 2e-5
+    assert np.abs(found[1].permute(0, 2, 1, 3, 4).numpy() - expected[:, :, 3:]).max() < 2e-4
+
+
+def reference(planes: np.ndarray, item: Draw, crop_hw: tuple[int, int]) -> np.ndarray:
+    """(B, T, 5, H, W) float64: q = s (R M p + t) solved for p, bilinear, zero outside."""
+    cos, sin = math.cos(item.angle_radians), math.sin(item.angle_radians)
+    turn = np.array([[cos, -sin], [sin, cos]]) @ np.diag([-1 if item.mirror else 1, 1])
+    middle, result = (SIDE - 1) / 2, np.zeros((*planes.shape[:3], *crop_hw))
+    for row, column in np.ndindex(crop_hw):
+        q = np.array([column - (crop_hw[1] - 1) / 2, row - (crop_hw[0] - 1) / 2])
+        x, y = turn.T @ (q / item.scale - item.shift_xy) + middle
+        for at_x, at_y in itertools.product(
+            (math.floor(x), math.floor(x) + 1), (math.floor(y), math.floor(y) + 1)
+        ):
+            if 0 <= at_x < SIDE and 0 <= at_y < SIDE:
+                weight = (1 - abs(x - at_x)) * (1 - abs(y - at_y))
+                result[..., row, column] += weight * planes[..., at_y, at_x]
+    moved = np.einsum("ij,btjhw->btihw", item.scale * turn, result[:, :, 3:])
+    return np.concatenate([result[:, :, :3], moved], axis=2)
+
+
+def test_flow_of_a_rotating_disc_stays_tangent() -> None:
+    """A disc that turns about a point off the centre still turns about it, at the same rate."""
+    side, rate, centre = 64, 0.04, np.array([4.0, -3.0])
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    field = rate * np.stack([-(y - centre[1]), x - centre[0]])
+    flow = torch.from_numpy(field).float()[None, None]
+    item = Draw(math.radians(9), (3.0, 2.5), 1.07)
+    rgb = torch.zeros((1, 1, side, side, 3), dtype=torch.uint8)
+    _, found = transform(rgb, flow, [item], (48, 48))
+    middle = item.matrix() @ centre + item.scale * np.array(item.shift_xy)
+    y, x = np.mgrid[:48, :48] - 23.5
+    radius = np.stack([x - middle[0], y - middle[1]])
+    vectors = found[0, :, 0].double().numpy()
+    assert np.abs((vectors * radius).sum(axis=0)).max() < 1e-3
+    assert vectors == pytest.approx(rate * np.stack([-radius[1], radius[0]]), abs=1e-4)
+
+
 def test_outside_the_patch_is_black_and_still() -> None:
     rgb = torch.full((1, 1, SIDE, SIDE, 3), 255, dtype=torch.uint8)
     flow = torch.ones((1, 1, 2, SIDE, SIDE))
@@ -145,7 +206,9 @@ def test_no_variation_when_off_or_in_evaluation() -> None:
 
 def test_wrong_crop_is_refused() -> None:
     with pytest.raises(ValueError, match="crop 17 x 16 must fit into the patch 24 x 24"):
-        transform(torch.zeros((1, 1, 24, 24, 3)), torch.zeros((1, 1, 2, 24, 24)), [], (17, 16))
+        transform(
+            torch.zeros((1, 1, 24, 24, 3)), torch.zeros((1, 1, 2, 24, 24)), [IDENTITY], (17, 16)
+        )
 
 
 def test_flow_scale_by_hand() -> None:

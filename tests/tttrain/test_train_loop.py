@@ -14,6 +14,7 @@ from tttrain.config import Milestone, TrainConfig
 from tttrain.loop import (
     Batch,
     Best,
+    Plateau,
     Score,
     TrainingError,
     learning_rate_at,
@@ -23,6 +24,7 @@ from tttrain.loop import (
     train_epoch,
     validate,
 )
+from tttrain.networks import build
 from tttrain.recipes import RECIPES, siamese
 
 NAMES = ("rgb", "flow")
@@ -117,12 +119,65 @@ def test_the_papers_schedule() -> None:
     assert (config.batch_size, config.epochs, config.clip_shape) == (10, 2000, (100, 120, 120))
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("i3d_rgb", 12_308_789), ("i3d_flow", 12_286_837)]
+)
+def test_the_papers_i3d(name: str, parameters: int) -> None:
+    config = RECIPES[name]()
+    assert (config.learning_rate, config.momentum, config.weight_decay) == (0.1, 0.9, 1e-7)
+    assert (config.learning_rate_decay, config.plateau_factor) == ("plateau", 0.1)
+    assert (config.clip_shape, config.momentum_milestones) == ((64, 120, 120), ())
+    with torch.device("meta"):
+        model = build(config, 21)
+    assert sum(weight.numel() for weight in model.parameters()) == parameters
+    assert (model.config.first_pool, model.config.dropout) == (False, 0.5)
+    assert model.inputs == (name.removeprefix("i3d_"),)
+
+
 def test_cosine_and_warmup() -> None:
     config = TrainConfig(learning_rate=0.8, learning_rate_decay="cosine", warmup_epochs=3, epochs=7)
     rates = [learning_rate_at(config, epoch) for epoch in range(7)]
     half = math.sqrt(0.5)
     expected = [0.2, 0.4, 0.6, 0.8, 0.4 * (1 + half), 0.4, 0.4 * (1 - half)]
     assert rates == pytest.approx(expected)
+
+
+def test_plateau_drops_where_validation_stalls() -> None:
+    config = TrainConfig(learning_rate=0.1, learning_rate_decay="plateau", plateau_epochs=2)
+    plateau, drops = Plateau(), []
+    for loss in (3.0, 2.0, 2.0, 2.5, 2.1, 1.0, 1.5, 1.0, 1.0, 1.0):
+        plateau = plateau.after(loss, config)
+        drops.append(plateau.drops)
+    # Epochs 3 and 4 are not below 2, nor is 5; 7 and 8 not below 1, nor 9 and 10.
+    assert drops == [0, 0, 0, 1, 1, 1, 1, 2, 2, 3]
+    assert learning_rate_at(config, 9, drops=3) == pytest.approx(1e-4)
+    optimizer = make_optimizer(Linear(), config)
+    set_epoch(optimizer, config, 4, drops=1)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.01)
+
+
+def test_scaling_is_asked_for() -> None:
+    larger, shorter = {"batch_size": 40}, {"epochs": 200}
+    plain = siamese().model_copy(update=larger | shorter)
+    assert learning_rate_at(plain, 0) == 0.001
+    assert momentum_at(plain, 199) == 0.5
+    scaled = plain.model_copy(update={"learning_rate_batch": 10, "schedule_epochs": 2000})
+    assert learning_rate_at(scaled, 0) == pytest.approx(0.004)
+    assert [momentum_at(scaled, epoch) for epoch in (99, 100, 149, 150)] == [0.5, 0.1, 0.1, 0.05]
+    stall = scaled.model_copy(update={"plateau_epochs": 30})
+    assert Plateau(1.0, 2, 0).after(1.0, stall) == Plateau(1.0, 0, 1)
+
+
+def test_bfloat16_computes_in_bfloat16_and_learns_in_float32() -> None:
+    seen = []
+    model = Linear()
+    model.layer.register_forward_hook(lambda *call: seen.append(call[-1].dtype))
+    for precision in ("auto", "float32", "bfloat16"):
+        config = TrainConfig(precision=precision)
+        train_epoch(model, [batch(0, 4)], make_optimizer(model, config), config, NAMES)
+        validate(model, [batch(0, 4)], NAMES, precision)
+    assert seen == [torch.float32] * 4 + [torch.bfloat16] * 2
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(
@@ -148,7 +203,8 @@ def checkpoint(epochs_done: int, best: Best | None = None) -> Checkpoint:
     model, config = Linear(), TrainConfig()
     optimizer = make_optimizer(model, config)
     train_epoch(model, [batch(0, 4)], optimizer, config, NAMES)
-    return Checkpoint("abc", epochs_done, model.state_dict(), optimizer.state_dict(), best)
+    plateau = Plateau(1.5, 2, 1)
+    return Checkpoint("abc", epochs_done, model.state_dict(), optimizer.state_dict(), best, plateau)
 
 
 def test_checkpoint_round_trip(tmp_path: Path) -> None:
@@ -159,6 +215,7 @@ def test_checkpoint_round_trip(tmp_path: Path) -> None:
     found = checkpoints.load(path, "abc")
     assert found is not None
     assert found.epochs_done == 4
+    assert found.plateau == Plateau(1.5, 2, 1)
     assert found.weights.keys() == original.weights.keys()
     assert all(torch.equal(found.weights[key], original.weights[key]) for key in found.weights)
     momentum = found.optimizer["state"][0]["momentum_buffer"]

@@ -1,15 +1,20 @@
 """On a real local cluster: from shards to a model, once more, and with two workers."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
+from ttdata.errors import InputError
 from tttrain.config import TrainConfig
 from tttrain.evaluation import evaluate
 from tttrain.fitting import fit
+from tttrain.prediction import predict
 from tttrain.run import Run
 
 # Ray leaves sockets and files to the garbage collector, which pytest reports as warnings.
@@ -82,8 +87,44 @@ def test_stream_resident_and_resumed_runs_are_equal(
 
 
 def test_two_workers_compute_what_one_does(resident: Run, shards: Path, tmp_path: Path) -> None:
-    two = fit(CONFIG.model_copy(update={"num_workers": 2}), shards, tmp_path / "two")
+    config = CONFIG.model_copy(update={"num_workers": 2, "data_path": "stream"})
+    two = fit(config, shards, tmp_path / "two")
     for a, b in zip(losses(resident), losses(two), strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-5)
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-5)
         assert (a["train_n"], a["validation_n"]) == (b["train_n"], b["validation_n"]) == (12, 6)
+
+
+def test_strokes_of_a_video_are_named(resident: Run, tmp_path: Path) -> None:
+    """Through the extraction that made the run's shards, from intervals without labels."""
+    video = tmp_path / "two rallies.mp4"
+    write_video(video, 60)
+    strokes = tmp_path / "strokes.xml"
+    intervals = [(4, 14), (30, 41)]
+    actions = "".join(f'<action begin="{a}" end="{b}" move="Unknown"/>' for a, b in intervals)
+    strokes.write_text(f"<video>{actions}</video>")
+    predict(resident.folder, video, tmp_path / "a.json", strokes)
+    found = json.loads((tmp_path / "a.json").read_text())["strokes"]
+    assert [(item["start_frame"], item["end_frame"]) for item in found] == intervals
+    assert {item["video_id"] for item in found} == {"two rallies"}
+    assert all(sum(item["scores"]) == pytest.approx(1, abs=1e-4) for item in found)
+    assert all(item["label"] in resident.info().classes for item in found)
+    with pytest.raises(InputError, match=r"two rallies.mp4: is a video; --strokes FILE says"):
+        predict(resident.folder, video, tmp_path / "b.json")
+    strokes.write_text(strokes.read_text().replace("41", "61"))
+    with pytest.raises(InputError, match=r"frames \[30, 61\), expected an interval inside \[0, 60"):
+        predict(resident.folder, video, tmp_path / "b.json", strokes)
+
+
+def write_video(path: Path, num_frames: int) -> None:
+    """A bright square that moves right over noise."""
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
+        for index in range(num_frames):
+            image = rng.integers(0, 40, (90, 160, 3)).astype(np.uint8)
+            image[40:50, 40 + index : 50 + index] = 220
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())

@@ -1,9 +1,13 @@
 """A run in this process, without a cluster: folder, resuming, testing, report."""
 
+import io
 import json
 import shutil
+import struct
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ from safetensors.torch import load_file
 import tttrain
 from ttdata.errors import InputError, VersionError
 from ttdata.settings import load_config
-from tttrain import fitting
+from tttrain import fitting, progress
 from tttrain.config import AugmentConfig, TrainConfig
 from tttrain.data import ShardSource, open_data
 from tttrain.evaluation import evaluate
@@ -113,6 +117,103 @@ def test_interrupted_run_goes_on_as_if_never_stopped(
     assert all((found[name] == expected[name]).all() for name in expected)
 
 
+@pytest.mark.parametrize(("model", "rate", "epochs"), [("i3d_flow", 0.02, 2), ("flow", 1e-12, 4)])
+def test_dropout_and_dropped_rates_go_on_as_if_never_stopped(
+    shards: Path,
+    tmp_path: Path,
+    no_cluster: None,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    rate: float,
+    epochs: int,
+) -> None:
+    """I3D draws dropout; the other does not move, so that its rate drops every epoch."""
+    values = {"model": model, "learning_rate_decay": "plateau", "plateau_epochs": 1}
+    values |= {"learning_rate": rate, "batch_size": 6, "gradient_clip": None, "epochs": epochs}
+    config = CONFIG.model_copy(update=values)
+    whole = fitting.fit(config, shards, tmp_path / "whole")
+    if model == "flow":
+        rates = [entry["learning_rate"] for entry in whole.metrics()]
+        assert rates == pytest.approx([1e-12, 1e-12, 1e-13, 1e-14])
+    real, writes = Run.append_metrics, []
+
+    def stop(self: Run, entry: dict[str, Any]) -> None:
+        real(self, entry)
+        writes.append(entry)
+        if len(writes) == epochs:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "append_metrics", stop)
+    with pytest.raises(KeyboardInterrupt):
+        fitting.fit(config, shards, tmp_path / "stopped")
+    assert losses(fitting.fit(config, shards, tmp_path / "stopped")) == losses(whole)
+
+
+def test_stops_when_nothing_improves(shards: Path, tmp_path: Path, no_cluster: None) -> None:
+    values = {"epochs": 30, "patience_epochs": 2, "learning_rate": 1e-12, "gradient_clip": None}
+    run = fitting.fit(CONFIG.model_copy(update=values), shards, tmp_path / "run")
+    entries = run.metrics()
+    best = max(entry["epoch"] for entry in entries if entry["best"])
+    assert entries[-1]["epoch"] == best + 2 < 29
+    assert run.info().state == "finished"
+    assert (run.model_folder / "config.json").is_file()
+
+
+def test_tensorboard_holds_the_epochs(run: Run) -> None:
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import masked_crc32c
+
+    (path,) = (run.folder / "tensorboard").iterdir()
+    data, found = path.read_bytes(), {}
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        body, (check,) = (
+            data[12 : 12 + length],
+            struct.unpack("<I", data[12 + length : 16 + length]),
+        )
+        assert check == masked_crc32c(body)
+        data = data[16 + length :]
+        event = Event.FromString(body)
+        for value in event.summary.value:
+            found[value.tag, event.step] = value.simple_value
+    for entry in run.metrics():
+        assert found["loss/train", entry["epoch"] + 1] == pytest.approx(entry["train_loss"])
+        assert found["accuracy/validation", entry["epoch"] + 1] == pytest.approx(
+            entry["validation_accuracy"]
+        )
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_epochs_are_shown(
+    run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    """A bar on a terminal, a line for each epoch elsewhere."""
+    shown, lines = io.StringIO(), run.metrics_path.read_text()
+    run.metrics_path.write_text("")
+    shown.isatty = lambda: terminal  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stderr", shown)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.05)
+    ended = threading.Event()
+    with caplog.at_level("INFO"):
+        watcher = threading.Thread(target=progress.follow, args=(run, run.info(), ended))
+        watcher.start()
+        time.sleep(0.2)
+        run.metrics_path.write_text(lines)
+        ended.set()
+        watcher.join()
+    entry = run.metrics()[-1]
+    if terminal:
+        assert "4/4" in shown.getvalue()
+        assert f"{entry['train_loss']:.3f}/{entry['validation_loss']:.3f}" in shown.getvalue()
+        assert caplog.text == ""
+    else:
+        epochs = [message for message in caplog.messages if message.startswith("epoch ")]
+        assert [message.split(":")[0] for message in epochs] == [
+            f"epoch {n}/4" for n in range(1, 5)
+        ]
+        assert shown.getvalue() == ""
+
+
 def test_finished_run_is_left_alone(
     run: Run, shards: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -172,6 +273,9 @@ def test_evaluation_and_report(run: Run, shards: Path, capsys: Any) -> None:
     assert "http" not in text
     for word in ("background", "duration", "start time", "leakage", "2 of 6", "data:image/jpeg"):
         assert word in text.lower() or word == "2 of 6"
+    assert text.count('class="film"') >= 2
+    assert "Can its scores be believed?" in text
+    assert result["calibration"]["n"] == 6
     lines = summary(result, run.folder)
     assert "TestVote" in lines
     assert "leakage 0.0%" in lines
@@ -223,8 +327,11 @@ def test_resolving_a_command_line(tmp_path: Path) -> None:
     assert changed.clip_shape == (32, 48, 48)
     assert changed.augment.mirror
     assert resolve(None, None, []) == RECIPES["siamese"]()
-    with pytest.raises(InputError, match="expected one of demo"):
+    with pytest.raises(InputError, match=r"expected one of demo.*did you mean 'demo'"):
         resolve("dmo", None, [])
+    with pytest.raises(InputError, match="'late' joins the networks of rgb and flow"):
+        resolve("late", None, [])
+    assert " joins the networks of i3d_rgb and i3d_flow" in describe(None)
     with pytest.raises(InputError, match="expected one of them"):
         resolve("demo", tmp_path, [])
     with pytest.raises(InputError, match="did you mean 'epochs'"):

@@ -1,5 +1,7 @@
 """Which frames are seen: formulas by hand, draws that stay inside."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -72,6 +74,24 @@ def test_draws_follow_the_normal_distribution() -> None:
     assert drawn.mean() == pytest.approx(100, abs=0.2)
     # Rounding to whole frames adds 1/12 to the variance.
     assert drawn.std() == pytest.approx(np.sqrt(6.375**2 + 1 / 12), rel=0.02)
+
+
+@pytest.mark.parametrize("end", [300, 112])
+def test_draws_pass_a_kolmogorov_smirnov_test(end: int) -> None:
+    """Against the truncated normal, at whole frames; in the second stroke it is truncated hard."""
+    rng, count, sigma = np.random.default_rng(2), 20_000, temporal_sigma(120.0)
+    drawn = np.array([draw_start(0, end, 100, 1000, 120.0, rng) for _ in range(count)])
+    last = end - 100
+    normal = NormalDist(last / 2, sigma)
+    low, high = normal.cdf(-0.5), normal.cdf(last + 0.5)
+    frames = np.arange(last + 1)
+    expected = np.array([(normal.cdf(frame + 0.5) - low) / (high - low) for frame in frames])
+    found = (drawn[:, None] <= frames).mean(axis=0)
+    # 1.36 / sqrt(n): exceeded by chance in 5 % of draws, less often for whole numbers.
+    assert np.abs(found - expected).max() < 1.36 / np.sqrt(count)
+    # Half a frame off is found out.
+    shifted = np.array([(normal.cdf(frame) - low) / (high - low) for frame in frames])
+    assert np.abs(found - shifted).max() > 1.36 / np.sqrt(count)
 
 
 def test_tight_stroke_uses_every_window() -> None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from ttflow.schema import FLOW_UNIT
 from tttrain.config import AugmentConfig
 from tttrain.keys import generator
 
@@ -77,73 +78,113 @@ class Augment:
         ]
 
     def __call__(
-        self, rgb: Tensor, flow: Tensor, clip_ids: Sequence[str], epoch: int | None
+        self,
+        rgb: Sequence[Tensor],
+        flow: Sequence[Tensor],
+        clip_ids: Sequence[str],
+        epoch: int | None,
     ) -> tuple[Tensor, Tensor]:
         """Crops for the network: see `transform`; `flow` comes in units of 1/32 px."""
-        return transform(rgb, flow / 32.0, self.draws(clip_ids, epoch), self.crop_hw)
+        return transform(rgb, flow, self.draws(clip_ids, epoch), self.crop_hw)
 
 
 def transform(
-    rgb: Tensor, flow: Tensor, draws: Sequence[Draw], crop_hw: tuple[int, int]
+    rgb: Sequence[Tensor],
+    flow: Sequence[Tensor],
+    draws: Sequence[Draw],
+    crop_hw: tuple[int, int],
+    unit: float = FLOW_UNIT,
 ) -> tuple[Tensor, Tensor]:
     """Apply one draw per clip and cut the crop.
 
     Args:
-        rgb: (B, T, S, S, 3) uint8, stored patches.
-        flow: (B, T, 2, S, S) float32, pixels per frame, x right then y down.
+        rgb: B stored patches, (T, S, S, 3) uint8 each; a tensor (B, ...) will do.
+        flow: B stored patches, (T, 2, S, S), x then y, of any type.
         draws: B of them.
         crop_hw: height and width of the result, of the parity of S.
+        unit: what `flow` has for one pixel per frame.
 
     Returns:
-        rgb (B, 3, T, H, W) float32 in [0, 1] and flow (B, 2, T, H, W) float32 in pixels per frame.
-        Where the transformed square leaves the patch: black, flow zero. An identity draw is
-        exactly the plain centre crop.
-    """
-    picture = rgb.permute(0, 1, 4, 2, 3)
-    planes = torch.cat([picture.to(torch.float32) / 255.0, flow], dim=2)
-    frames, channels = planes.shape[1:3]
-    cut = centre_crop(planes, crop_hw)
-    moved = [index for index, item in enumerate(draws) if item != IDENTITY]
-    if moved:
-        chosen = [draws[index] for index in moved]
-        # All frames of a clip share its grid, so they ride along as channels of one picture.
-        stacked = planes[moved].flatten(1, 2)
-        grid = _grid(chosen, planes.shape[-1], crop_hw).to(planes.device)
-        sampled = grid_sample(stacked, grid, "bilinear", "zeros", align_corners=True)
-        sampled = sampled.view(len(moved), frames, channels, *crop_hw)
-        matrices = torch.from_numpy(np.stack([item.matrix() for item in chosen])).to(planes)
-        sampled[:, :, 3:] = torch.einsum("bij,btjhw->btihw", matrices, sampled[:, :, 3:])
-        cut = cut.clone()
-        cut[moved] = sampled
-    cut = cut.transpose(1, 2)
-    return cut[:, :3], cut[:, 3:]
-
-
-def centre_crop(planes: Tensor, crop_hw: tuple[int, int]) -> Tensor:
-    """The centre of the last two axes.
+        rgb (B, 3, T, H, W) float32 in [0, 1] and flow (B, 2, T, H, W) float32 in pixels per frame,
+        both laid out channels last. Where the transformed square leaves the patch: black, flow
+        zero. An identity draw is exactly the plain centre crop.
 
     Raises:
-        ValueError: if the crop exceeds the patch or differs from it by an odd number.
+        ValueError: if the crop does not fit into the patch with an even margin.
     """
-    height, width = crop_hw
-    full_height, full_width = planes.shape[-2:]
-    down, right = full_height - height, full_width - width
-    if down < 0 or right < 0 or down % 2 or right % 2:
+    frames, side = rgb[0].shape[:2]
+    check_crop(side, crop_hw)
+    shape, device = (len(draws), frames, *crop_hw), rgb[0].device
+    pictures = torch.empty((*shape, 3), device=device).permute(0, 4, 1, 2, 3)
+    vectors = torch.empty((*shape, 2), device=device).permute(0, 4, 1, 2, 3)
+    for index, item in enumerate(draws):
+        if item == IDENTITY:
+            square = _centre(side, crop_hw)
+            pictures[index] = rgb[index][:, *square].permute(3, 0, 1, 2)
+            vectors[index] = flow[index][:, :, *square].transpose(0, 1)
+        else:
+            _move(rgb[index], flow[index], item, pictures[index], vectors[index])
+    return pictures.div_(255), vectors.div_(unit)
+
+
+def _move(rgb: Tensor, flow: Tensor, item: Draw, pictures: Tensor, vectors: Tensor) -> None:
+    """Look up one clip's crop, (3, T, H, W) and (2, T, H, W), from its patches."""
+    frames, side = rgb.shape[:2]
+    crop_hw = (pictures.shape[2], pictures.shape[3])
+    source = _source(item, side, crop_hw)
+    rows, columns = _reach(source[..., 1], side), _reach(source[..., 0], side)
+    # All frames share the grid, so they ride along as channels of one picture.
+    planes = torch.empty(
+        (frames, 5, rows.stop - rows.start, columns.stop - columns.start), device=rgb.device
+    )
+    planes[:, :3] = rgb[:, rows, columns].permute(0, 3, 1, 2)
+    planes[:, 3:] = flow[:, :, rows, columns]
+    grid = _grid(source, rows, columns).to(rgb.device)
+    sampled = grid_sample(planes.flatten(0, 1)[None], grid, "bilinear", "zeros", align_corners=True)
+    sampled = sampled.view(frames, 5, *crop_hw).transpose(0, 1)
+    pictures.copy_(sampled[:3])
+    (xx, xy), (yx, yy) = item.matrix().tolist()
+    torch.add(sampled[3] * xx, sampled[4], alpha=xy, out=vectors[0])
+    torch.add(sampled[3] * yx, sampled[4], alpha=yy, out=vectors[1])
+
+
+def check_crop(side_px: int, crop_hw: tuple[int, int]) -> None:
+    """Refuse a crop that exceeds the patch or differs from it by an odd number.
+
+    Raises:
+        ValueError: then.
+    """
+    if any(side_px < side or (side_px - side) % 2 for side in crop_hw):
         raise ValueError(
-            f"crop {height} x {width} must fit into the patch {full_height} x {full_width} "
+            f"crop {crop_hw[0]} x {crop_hw[1]} must fit into the patch {side_px} x {side_px} "
             "with an even margin"
         )
-    return planes[..., down // 2 : down // 2 + height, right // 2 : right // 2 + width]
 
 
-def _grid(draws: Sequence[Draw], side_px: int, crop_hw: tuple[int, int]) -> Tensor:
-    """(B, H, W, 2) float32: where each pixel of the crop looks, in grid_sample's [-1, 1]."""
+def _centre(side_px: int, crop_hw: tuple[int, int]) -> tuple[slice, slice]:
+    down, right = ((side_px - side) // 2 for side in crop_hw)
+    return slice(down, down + crop_hw[0]), slice(right, right + crop_hw[1])
+
+
+def _source(item: Draw, side_px: int, crop_hw: tuple[int, int]) -> np.ndarray:
+    """(H, W, 2) float64: which point (x, y) of the patch each pixel of the crop looks at."""
     height, width = crop_hw
     y, x = np.mgrid[:height, :width].astype(np.float64)
     target = np.stack([x - (width - 1) / 2, y - (height - 1) / 2], axis=-1)
-    grids = []
-    for item in draws:
-        back = np.linalg.inv(item.matrix() / item.scale)
-        source = (target / item.scale - np.array(item.shift_xy)) @ back.T
-        grids.append(source / ((side_px - 1) / 2))
-    return torch.from_numpy(np.stack(grids).astype(np.float32))
+    back = np.linalg.inv(item.matrix() / item.scale)
+    source: np.ndarray = (target / item.scale - np.array(item.shift_xy)) @ back.T
+    return source + (side_px - 1) / 2
+
+
+def _reach(points: np.ndarray, side_px: int) -> slice:
+    """The rows or columns of the patch that a lookup at these points reads, at least two."""
+    low = min(max(math.floor(points.min()), 0), side_px - 2)
+    high = max(min(math.floor(points.max()) + 2, side_px), low + 2)
+    return slice(low, high)
+
+
+def _grid(source: np.ndarray, rows: slice, columns: slice) -> Tensor:
+    """(1, H, W, 2) float32: the points in grid_sample's [-1, 1] of these rows and columns."""
+    first = np.array([columns.start, rows.start])
+    half = (np.array([columns.stop, rows.stop]) - 1 - first) / 2
+    return torch.from_numpy(((source - first) / half - 1).astype(np.float32))[None]

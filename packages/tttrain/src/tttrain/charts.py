@@ -1,6 +1,6 @@
 """Small charts as inline SVG, so that a report is one file and works offline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -95,6 +95,45 @@ def _apart(positions: Sequence[float], least: float) -> list[float]:
     for before, after in pairwise(order):
         moved[after] = max(moved[after], moved[before] + least)
     return moved
+
+
+def reliability_chart(bins: Sequence[Mapping[str, float | None]]) -> str:
+    """An SVG reliability diagram: share right against stated score, with how many clips.
+
+    Args:
+        bins: of `tttrain.calibration.reliability`: low, high, n, score, right.
+    """
+    side, left, top = 200, 40, 10
+    count = max(1.0, *(item["n"] or 0 for item in bins))
+
+    def at(share: float) -> float:
+        return round(share * side, 1)
+
+    parts = [f'<svg class="square" viewBox="0 0 {side + 60} {side + 50}" role="img">']
+    for share in (0.0, 0.5, 1.0):
+        parts.append(
+            f'<line class="grid" x1="{left}" x2="{left + side}" y1="{top + at(1 - share)}" '
+            f'y2="{top + at(1 - share)}"/><text class="tick" x="{left - 6}" '
+            f'y="{top + at(1 - share) + 4}" text-anchor="end">{share:.0%}</text>'
+            f'<text class="tick" x="{left + at(share)}" y="{top + side + 16}" '
+            f'text-anchor="middle">{share:.0%}</text>'
+        )
+    for item in bins:
+        if item["right"] is None or item["low"] is None or item["high"] is None:
+            continue
+        opacity = 0.25 + 0.75 * (item["n"] or 0) / count
+        parts.append(
+            f'<rect class="reliable" x="{left + at(item["low"]) + 1}" '
+            f'y="{top + at(1 - item["right"])}" width="{at(item["high"] - item["low"]) - 2}" '
+            f'height="{at(item["right"])}" style="opacity:{opacity:.2f}"><title>{item["n"]} clips, '
+            f"{item['right']:.0%} right</title></rect>"
+        )
+    parts.append(
+        f'<line class="mark" x1="{left}" y1="{top + side}" x2="{left + side}" y2="{top}"/>'
+        f'<text class="tick" x="{left + side / 2}" y="{top + side + 34}" text-anchor="middle">'
+        "score of the answer</text>"
+    )
+    return "".join(parts) + "</svg>"
 
 
 def interval_bar(value: float, low: float, high: float) -> str:

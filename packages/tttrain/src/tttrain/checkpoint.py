@@ -1,7 +1,7 @@
 """Where training stands, in one file that is replaced atomically.
 
-The file holds the last epoch's weights and optimiser, and the best weights, so that the two never
-disagree. Random draws are keyed by epoch and clip, so no generator needs to be kept.
+The file holds the last epoch's weights, optimiser and schedule, and the best weights, so that they
+never disagree. Random draws are keyed by epoch and clip, so no generator needs to be kept.
 """
 
 import threading
@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ttdata.errors import InputError, VersionError
 from ttdata.files import atomic_path
-from tttrain.loop import Best
+from tttrain.loop import Best, Plateau
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     optimizer: dict[str, Any]
     best: Best | None
+    plateau: Plateau
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -43,6 +44,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
                 "weights": checkpoint.weights,
                 "optimizer": checkpoint.optimizer,
                 "best": None if best is None else vars(best),
+                "plateau": vars(checkpoint.plateau),
             },
             temporary,
         )
@@ -74,6 +76,7 @@ def load(path: Path, result_hash: str) -> Checkpoint | None:
         weights=values["weights"],
         optimizer=values["optimizer"],
         best=None if best is None else Best(**best),
+        plateau=Plateau(**values["plateau"]),
     )
 
 

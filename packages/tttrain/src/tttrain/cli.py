@@ -79,15 +79,19 @@ def compare(
 @app.command()
 def predict(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
-    shards: Annotated[Path, typer.Argument(metavar="INPUT", help="Shards folder.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Shards folder, or a video.")],
     out: Annotated[
         Path, typer.Option("--out", help="A .json or .csv file, or a folder for MediaEval XML.")
     ],
+    strokes: Annotated[
+        Path | None,
+        typer.Option(help="Where a video's strokes are: annotations in any format ttdata reads."),
+    ] = None,
 ) -> None:
-    """Name the strokes of shards, whatever their labels or splits."""
+    """Name the strokes of shards or of a video, whatever their labels or splits."""
     from tttrain.prediction import predict as name_strokes
 
-    typer.echo(name_strokes(run_folder, shards, out))
+    typer.echo(name_strokes(run_folder, source, out, strokes))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,26 @@ import torch
 from ttdata.errors import InputError
 from ttdata.files import write_json
 from ttdata.settings import override
-from ttmodels import LateFusion
+from ttmodels import LateFusion, StrokeModel, TwoStreamI3D
 from tttrain import recipes
+from tttrain.calibration import calibrate, store
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
-from tttrain.evaluation import evaluate, load_model, stored_result, test_model
+from tttrain.evaluation import evaluate, test_model
 from tttrain.fitting import fit
 from tttrain.metrics import mcnemar
 from tttrain.networks import build
 from tttrain.paper import PAPER
-from tttrain.run import Run, RunInfo
+from tttrain.run import Run, RunInfo, stored_json
+from tttrain.scoring import load_model
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
-ROWS = ("siamese", "siamese_no_augmentation", "rgb", "flow", "early", "late")
+SCHEMA_VERSION = 2
+ROWS = (
+    *("siamese", "siamese_no_augmentation", "rgb", "flow", "early", "late"),
+    *("i3d_rgb", "i3d_flow", "i3d_two_stream"),
+)
 """The rows that can be asked for, in the order of the table."""
 
 
@@ -64,15 +69,16 @@ def compare(
         raise InputError(f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ROWS)}")
     settings = list(overrides)
     asked = [name for name in ROWS if name in rows]
-    streams = ("rgb", "flow") if "late" in asked else ()
+    streams = [stream for name in asked for stream in recipes.JOINED.get(name, ())]
     order = [name for name in ROWS if name in (*asked, *streams)]
     shards = open_data(data.absolute())
     results: dict[str, dict[str, Any]] = {}
     for number, name in enumerate(order, 1):
         logger.info("row %d of %d: %s", number, len(order), name)
         folder = out.absolute() / name
-        if name == "late":
-            results[name] = _late(folder, results["rgb"], results["flow"], shards)
+        if name in recipes.JOINED:
+            parts = {stream: results[stream] for stream in recipes.JOINED[name]}
+            results[name] = _joined(folder, parts, shards)
         else:
             results[name] = _row(row_config(name, like, settings), folder, data)
     table = _table({name: results[name] for name in asked}, shards)
@@ -85,7 +91,8 @@ def row_config(name: str, like: str | None, overrides: Iterable[str]) -> TrainCo
     """How a row is trained: its recipe, or another's training with its network and augmentation."""
     own = config = recipes.get(name)
     if like is not None:
-        kept = {"recipe": name, "model": own.model, "fusion": own.fusion}
+        names = ("recipe", "model", "fusion", "first_pool", "dropout")
+        kept = {field: getattr(own, field) for field in names}
         config = recipes.get(like).model_copy(update=kept)
         if not own.augment.spatial:
             config = config.model_copy(update={"augment": own.augment})
@@ -111,31 +118,37 @@ def _parameters(info: RunInfo) -> int:
     return sum(weight.numel() for weight in model.parameters())
 
 
-def _late(
-    folder: Path, rgb: dict[str, Any], flow: dict[str, Any], data: TrainingData
-) -> dict[str, Any]:
-    """The mean of the scores of two rows that are there."""
-    text = json.dumps([SCHEMA_VERSION, rgb["result"]["key"], flow["result"]["key"]])
-    key = hashlib.sha256(text.encode()).hexdigest()
+def _joined(folder: Path, parts: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any]:
+    """The row of a network that joins two rows that are there, by name: picture, then flow."""
+    keys = [row["result"]["key"] for row in parts.values()]
+    key = hashlib.sha256(json.dumps([SCHEMA_VERSION, *keys]).encode()).hexdigest()
     path = folder / "evaluation" / "test.json"
-    result = stored_result(path, key)
+    result = stored_json(path, {"key": key})
     if result is None:
-        streams = [load_model(Run(row["folder"]).model_folder) for row in (rgb, flow)]
+        streams = [load_model(Run(row["folder"]).model_folder) for row in parts.values()]
         try:
-            model = LateFusion.from_streams(*streams)  # type: ignore[arg-type]
+            model = _JOIN[folder.name](*streams)
         except ValueError as error:
-            raise InputError(f"{folder}: rgb and flow cannot be joined: {error}") from error
+            raise InputError(
+                f"{folder}: {' and '.join(parts)} cannot be joined: {error}"
+            ) from error
         model.eval()
-        result = test_model(model, data, "test") | {"key": key}
+        calibration = calibrate(model, data)
+        result = test_model(model, data, "test", calibration) | {"key": key}
         model.save_pretrained(folder / "model", model.card)
+        store(folder / "model", calibration)
         write_json(path, result)
-    return {
-        "result": result,
-        "parameters": rgb["parameters"] + flow["parameters"],
-        "epochs": rgb["epochs"] + flow["epochs"],
-        "training_seconds": rgb["training_seconds"] + flow["training_seconds"],
-        "folder": folder,
+    totals = {
+        name: sum(row[name] for row in parts.values())
+        for name in ("parameters", "epochs", "training_seconds")
     }
+    return {"result": result, "folder": folder, **totals}
+
+
+_JOIN: dict[str, Callable[..., StrokeModel]] = {
+    "late": LateFusion.from_streams,
+    "i3d_two_stream": TwoStreamI3D.from_streams,
+}
 
 
 def _table(rows: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any]:

@@ -16,6 +16,9 @@ NAMES = {
     "flow": "Flow",
     "early": "Early fusion",
     "late": "Late fusion",
+    "i3d_rgb": "I3D, RGB",
+    "i3d_flow": "I3D, flow",
+    "i3d_two_stream": "Two-Stream I3D",
 }
 _METHODS = ("test", "test_vote", "test_avg")
 
@@ -73,7 +76,7 @@ def markdown(table: dict[str, Any]) -> str:
 def _network_line(row: dict[str, Any]) -> str:
     test, vote, avg = (row["methods"][name] for name in _METHODS)
     low, high = test["interval"]
-    paper = " / ".join(f"{100 * value:.1f}" for value in row["paper"])
+    paper = " / ".join("–" if value is None else f"{100 * value:.1f}" for value in row["paper"])
     found = row["mcnemar"]
     versus = "–"
     if found is not None:

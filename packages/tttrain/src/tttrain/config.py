@@ -33,10 +33,14 @@ class TrainConfig(_Frozen):
     """A complete training run; a recipe is a function that returns one."""
 
     recipe: str = Field(default="custom", description="the name it is listed under")
-    model: Literal["siamese", "rgb", "flow", "early"] = "siamese"
+    model: Literal["siamese", "rgb", "flow", "early", "i3d_rgb", "i3d_flow"] = "siamese"
     fusion: Literal["concat", "bilinear"] = Field(
         default="concat", description="how the siamese model joins its branches"
     )
+    first_pool: bool = Field(
+        default=False, description="of I3D: its first max pooling, for pictures of 224 x 224"
+    )
+    dropout: float = Field(default=0.5, ge=0, lt=1, description="of I3D; the others have none")
     clip_shape: tuple[int, int, int] | None = Field(
         default=None, description="T frames, H, W pixels; null: window and crop of the shards"
     )
@@ -45,19 +49,40 @@ class TrainConfig(_Frozen):
     optimizer: Literal["sgd", "adamw"] = Field(
         default="sgd", description="sgd: Nesterov momentum, as the paper; adamw: without momentum"
     )
-    learning_rate: float = Field(default=0.001, gt=0)
-    learning_rate_decay: Literal["constant", "cosine"] = Field(
-        default="constant", description="cosine falls to 0 after the last epoch"
+    learning_rate: float = Field(default=0.001, gt=0, description="for `learning_rate_batch` clips")
+    learning_rate_batch: int | None = Field(
+        default=None,
+        ge=1,
+        description="the learning rate is multiplied by batch_size / this; null: never",
     )
+    learning_rate_decay: Literal["constant", "cosine", "plateau"] = Field(
+        default="constant",
+        description="cosine falls to 0 after the last epoch; plateau drops by `plateau_factor` "
+        "after `plateau_epochs` epochs without a lower validation loss",
+    )
+    plateau_epochs: int = Field(default=10, ge=1, description="epochs that count as a stall")
+    plateau_factor: float = Field(default=0.1, gt=0, lt=1, description="of each drop")
     warmup_epochs: int = Field(default=0, ge=0, description="the learning rate rises linearly")
     momentum: float = Field(default=0.5, ge=0, lt=1, description="of sgd, from epoch 0")
     momentum_milestones: tuple[Milestone, ...] = Field(
         default=(Milestone(epoch=1000, value=0.1), Milestone(epoch=1500, value=0.05)),
         description="later momenta, by epoch",
     )
+    schedule_epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description="the milestones and the stall are meant for a run of so many epochs and are "
+        "scaled by epochs / this; null: taken as they stand",
+    )
+    patience_epochs: int | None = Field(
+        default=None, ge=1, description="stop after so many epochs without new best weights"
+    )
     weight_decay: float = Field(default=0.005, ge=0)
     gradient_clip: float | None = Field(
         default=None, gt=0, description="largest norm of the gradient of a step; null: any"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="bfloat16: mixed, by autocast; auto: on GPUs"
     )
     augment: AugmentConfig = AugmentConfig()
     seed: int = Field(default=0, ge=0)
@@ -71,8 +96,11 @@ class TrainConfig(_Frozen):
     data_path: Literal["auto", "stream", "resident"] = Field(
         default="auto", description="decode clips every epoch, or keep them in memory"
     )
-    resident_max_gib: float = Field(
-        default=2.0, ge=0, description="auto keeps clips in memory up to this size a worker"
+    resident_max_gib: float | None = Field(
+        default=None,
+        ge=0,
+        description="auto keeps clips in memory up to this size a worker; null: half of the "
+        "machine's memory divided by workers",
     )
     checkpoint_minutes: float = Field(default=10.0, ge=0, description="0: after every epoch")
 
@@ -86,6 +114,18 @@ class TrainConfig(_Frozen):
         if any(item.value >= 1 for item in self.momentum_milestones):
             raise ValueError("momentum_milestones: a momentum must be below 1")
         return self
+
+    def scaled_epoch(self, epoch: int) -> int:
+        """The epoch at which something happens that a run of `schedule_epochs` does at `epoch`."""
+        if self.schedule_epochs is None:
+            return epoch
+        return round(epoch * self.epochs / self.schedule_epochs)
+
+    @property
+    def base_learning_rate(self) -> float:
+        """The learning rate before any decay, for this batch size."""
+        batch = self.learning_rate_batch
+        return self.learning_rate * (1.0 if batch is None else self.batch_size / batch)
 
     def result_values(self) -> dict[str, Any]:
         """The values that decide the result, without those that only say how it is computed."""

@@ -14,6 +14,7 @@ from ttdata.errors import InputError
 from ttdata.schema import SplitInfo
 from ttdata.taxonomy import Taxonomy
 from ttflow.errors import ShardError
+from ttflow.schema import FlowConfig
 from ttflow.shards import Shards, open_shards
 from tttrain.decoding import decode_request
 from tttrain.normalise import flow_scale
@@ -33,11 +34,12 @@ class TrainingData:
         self.taxonomy: Taxonomy = shards.dataset.taxonomy
         self.classes: tuple[str, ...] = self.taxonomy.classes
         self.split: SplitInfo | None = shards.dataset.split
+        self.extraction: FlowConfig = shards.info.config
 
     @property
     def clip_shape(self) -> tuple[int, int, int]:
         """T, H, W that the shards were extracted for."""
-        config = self._shards.info.config
+        config = self.extraction
         return config.window_frames, config.crop_height, config.crop_width
 
     @cached_property
@@ -117,7 +119,7 @@ class TrainingData:
 
     def resident_gib(self) -> float:
         """Memory that keeping all training and validation clips decoded takes, from above."""
-        config = self._shards.info.config
+        config = self.extraction
         clips = [*self.clips["train"], *self.clips["validation"]]
         side, window, margin = config.patch_side, config.window_frames, config.margin_frames
         return resident_bytes(clips, side, window, margin) / 2**30

@@ -65,6 +65,7 @@ def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
         flow_scale_xy_px=data.flow_scale(),
         num_clips={name: len(clips) for name, clips in data.clips.items()},
         split=data.split,
+        extraction=data.extraction,
         seed=config.seed,
         versions=_versions(),
         git_revision=_git_revision(),
@@ -80,10 +81,18 @@ def _resolve(config: TrainConfig, data: TrainingData) -> TrainConfig:
     threads = config.torch_threads or max(1, available_threads() // config.num_workers)
     path = config.data_path
     if path == "auto":
-        path = "resident" if data.resident_gib() <= config.resident_max_gib else "stream"
+        path = "resident" if data.resident_gib() <= _resident_limit(config) else "stream"
     return config.model_copy(
         update={"clip_shape": shape, "torch_threads": threads, "data_path": path}
     )
+
+
+def _resident_limit(config: TrainConfig) -> float:
+    """GiB of decoded clips that a worker may keep."""
+    if config.resident_max_gib is not None:
+        return config.resident_max_gib
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return memory / 2**30 / 2 / config.num_workers
 
 
 def _check_same(run: Run, info: RunInfo) -> None:
@@ -121,7 +130,12 @@ def _announce(info: RunInfo, data: TrainingData) -> None:
     logger.info("recipe %s: %s", info.config.recipe, info.resolved.model_dump_json())
     counts = ", ".join(f"{count} {name}" for name, count in info.num_clips.items())
     place = "kept in memory" if info.resolved.data_path == "resident" else "streamed every epoch"
-    logger.info("pixels: %s (%.2f GiB a worker when decoded)", place, data.resident_gib())
+    logger.info(
+        "pixels: %s (%.2f GiB a worker when decoded; the limit is %.2f)",
+        place,
+        data.resident_gib(),
+        _resident_limit(info.config),
+    )
     logger.info("clips: %s; %d classes; seed %d", counts, len(info.classes), info.seed)
     logger.info(leakage(None if info.split is None else info.split.model_dump(mode="json")))
 

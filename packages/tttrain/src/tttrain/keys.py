@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-Purpose = Literal["order", "window", "augment"]
+Purpose = Literal["order", "window", "augment", "dropout"]
 
-_STREAMS: dict[Purpose, int] = {"order": 0, "window": 1, "augment": 2}
+_STREAMS: dict[Purpose, int] = {"order": 0, "window": 1, "augment": 2, "dropout": 3}
 
 
 def generator(seed: int, epoch: int, purpose: Purpose, clip_id: str = "") -> np.random.Generator:

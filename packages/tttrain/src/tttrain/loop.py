@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch.nn.functional import cross_entropy
 from ttdata.errors import TTError
 from tttrain.collective import gather, sum_over_workers
 from tttrain.config import TrainConfig
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class TrainingError(TTError):
@@ -61,43 +63,71 @@ class Best:
         return (score.accuracy, -score.loss) > (self.accuracy, -self.loss)
 
 
+@dataclass(frozen=True)
+class Plateau:
+    """How validation went, for a learning rate that drops where it stalls."""
+
+    lowest_loss: float | None = None
+    stalled_epochs: int = 0
+    drops: int = 0
+
+    def after(self, loss: float, config: TrainConfig) -> "Plateau":
+        """The state after an epoch with this validation loss."""
+        if self.lowest_loss is None or loss < self.lowest_loss:
+            return Plateau(loss, 0, self.drops)
+        stalled = self.stalled_epochs + 1
+        if stalled < max(1, config.scaled_epoch(config.plateau_epochs)):
+            return Plateau(self.lowest_loss, stalled, self.drops)
+        return Plateau(self.lowest_loss, 0, self.drops + 1)
+
+
 def momentum_at(config: TrainConfig, epoch: int) -> float:
     """The momentum of an epoch (0-based): the last milestone reached, or the initial one."""
-    reached = [item.value for item in config.momentum_milestones if item.epoch <= epoch]
+    reached = [
+        item.value
+        for item in config.momentum_milestones
+        if config.scaled_epoch(item.epoch) <= epoch
+    ]
     return reached[-1] if reached else config.momentum
 
 
-def learning_rate_at(config: TrainConfig, epoch: int) -> float:
-    """The learning rate of an epoch (0-based)."""
+def learning_rate_at(config: TrainConfig, epoch: int, drops: int = 0) -> float:
+    """The learning rate of an epoch (0-based), after so many drops of a plateau schedule."""
+    rate = config.base_learning_rate
     if epoch < config.warmup_epochs:
-        return config.learning_rate * (epoch + 1) / (config.warmup_epochs + 1)
-    if config.learning_rate_decay == "constant":
-        return config.learning_rate
-    length = config.epochs - config.warmup_epochs
-    share = (epoch - config.warmup_epochs) / max(length, 1)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+        rate *= (epoch + 1) / (config.warmup_epochs + 1)
+    elif config.learning_rate_decay == "cosine":
+        length = config.epochs - config.warmup_epochs
+        share = (epoch - config.warmup_epochs) / max(length, 1)
+        rate *= 0.5 * (1 + math.cos(math.pi * share))
+    if config.learning_rate_decay == "plateau":
+        rate *= config.plateau_factor**drops
+    return rate
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """The configured optimiser; `set_epoch` gives it the values of an epoch."""
+    rate, decay = config.base_learning_rate, config.weight_decay
+    fused = all(weight.is_cuda for weight in model.parameters())
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=fused)
     momentum = momentum_at(config, 0)
     return torch.optim.SGD(
         model.parameters(),
-        lr=config.learning_rate,
+        lr=rate,
         momentum=momentum,
         nesterov=momentum > 0,
-        weight_decay=config.weight_decay,
+        weight_decay=decay,
+        fused=fused,
     )
 
 
-def set_epoch(optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: int) -> None:
+def set_epoch(
+    optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: int, drops: int = 0
+) -> None:
     """Set the learning rate of an epoch, and the momentum of SGD."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate_at(config, epoch)
+        group["lr"] = learning_rate_at(config, epoch, drops)
         if "momentum" in group:
             group["momentum"] = momentum_at(config, epoch)
             group["nesterov"] = group["momentum"] > 0
@@ -117,7 +147,7 @@ def train_epoch(
         model: called with the tensors of `names`, in that order; returns logits.
         batches: this worker's parts.
         optimizer: stepped once a batch.
-        config: for `gradient_clip`.
+        config: for `gradient_clip` and `precision`.
         names: of the model's inputs.
         num_workers: over whose gradients `model` averages (as DistributedDataParallel does).
 
@@ -128,7 +158,7 @@ def train_epoch(
     losses, correct, n = 0.0, 0, 0
     for batch in batches:
         optimizer.zero_grad(set_to_none=True)
-        summed, right = _forward(model, batch, names)
+        summed, right = _forward(model, batch, names, config.precision)
         (summed * (num_workers / batch.total)).backward()  # type: ignore[no-untyped-call]
         total = sum_over_workers([float(summed.detach()), float(right)])
         if not math.isfinite(total[0]):
@@ -141,21 +171,35 @@ def train_epoch(
 
 
 @torch.no_grad()
-def validate(model: nn.Module, batches: Iterable[Batch], names: Sequence[str]) -> Score:
+def validate(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    names: Sequence[str],
+    precision: Precision = "float32",
+) -> Score:
     """Mean loss and correct answers over all workers' batches, each clip counted once."""
     model.eval()
     losses, correct, n = 0.0, 0, 0
     for batch in batches:
-        summed, right = _forward(model, batch, names)
+        summed, right = _forward(model, batch, names, precision)
         losses, correct = losses + float(summed), correct + right
         n += len(batch.clip_ids)
     total = sum_over_workers([losses, float(correct), float(n)])
     return Score(total[0] / max(total[2], 1), int(total[1]), int(total[2]))
 
 
-def _forward(model: nn.Module, batch: Batch, names: Sequence[str]) -> tuple[Tensor, int]:
+def autocast(device: str, precision: Precision) -> torch.autocast:
+    """The context in which networks compute: bfloat16 where asked for, by default on GPUs."""
+    narrow = precision == "bfloat16" or (precision == "auto" and device == "cuda")
+    return torch.autocast(device, torch.bfloat16, enabled=narrow)
+
+
+def _forward(
+    model: nn.Module, batch: Batch, names: Sequence[str], precision: Precision
+) -> tuple[Tensor, int]:
     """Summed loss and number of correct answers of this worker's clips."""
-    logits = model(*[batch.inputs[name] for name in names])
+    with autocast(batch.labels.device.type, precision):
+        logits = model(*[batch.inputs[name] for name in names])
     losses = cross_entropy(logits.float(), batch.labels, reduction="none")
     if not batch.clip_ids:
         return losses.sum() * 0.0, 0

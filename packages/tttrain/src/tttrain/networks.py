@@ -2,7 +2,7 @@
 
 import torch
 
-from ttmodels import SSTC, EarlyFusion, FlowNet, RGBNet, StrokeModel
+from ttmodels import I3D, SSTC, EarlyFusion, FlowNet, RGBNet, StrokeModel
 from tttrain.config import TrainConfig
 
 
@@ -27,4 +27,12 @@ def build(config: TrainConfig, num_classes: int) -> StrokeModel:
             return RGBNet(num_classes=num_classes, clip_shape=shape)
         if config.model == "flow":
             return FlowNet(num_classes=num_classes, clip_shape=shape)
-        return EarlyFusion(num_classes=num_classes, clip_shape=shape)
+        if config.model == "early":
+            return EarlyFusion(num_classes=num_classes, clip_shape=shape)
+        return I3D(
+            num_classes=num_classes,
+            in_channels=3 if config.model == "i3d_rgb" else 2,
+            first_pool=config.first_pool,
+            clip_shape=shape,
+            dropout=config.dropout,
+        )

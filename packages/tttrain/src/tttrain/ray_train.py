@@ -31,8 +31,9 @@ from tttrain.collective import sum_over_workers
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
 from tttrain.loop import TrainingError
+from tttrain.resident import ResidentSource, place
 from tttrain.run import Run, available_cores
-from tttrain.samples import Request, ResidentSource, Source, Window
+from tttrain.samples import Request, Source, Window
 from tttrain.training import Trainer, Worker, set_up
 
 RETRIES = 2
@@ -135,7 +136,7 @@ def _work(config: Mapping[str, Any]) -> None:
         device=str(ray.train.torch.get_device()) if config["use_gpu"] else "cpu",
     )
     data = open_data(Path(info.data))
-    source = _source(data, info.resolved)
+    source = _source(data, info.resolved, worker.device)
     # A predecessor that was orphaned by a kill must not write beside us.
     own = run.lock("worker", wait=True) if worker.rank == 0 else contextlib.nullcontext()
     with own:
@@ -149,7 +150,7 @@ def _work(config: Mapping[str, Any]) -> None:
                 write_json(run.folder / _FAILURE, {"error": str(error)})
 
 
-def _source(data: TrainingData, config: TrainConfig) -> Source:
+def _source(data: TrainingData, config: TrainConfig, device: str) -> Source:
     assert config.clip_shape is not None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
@@ -161,7 +162,7 @@ def _source(data: TrainingData, config: TrainConfig) -> Source:
         return StreamSource(data.path, num_frames)
     clips = [clip.clip_id for name in ("train", "validation") for clip in data.clips[name]]
     rows = read_clips(data.path, clip_ids=clips).map(decoding.clip_row).iter_rows()
-    return ResidentSource(map(decoding.clip, rows), num_frames)
+    return ResidentSource(map(decoding.clip, rows), num_frames, place(device, data.resident_gib()))
 
 
 class StreamSource:

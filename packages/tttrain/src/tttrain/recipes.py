@@ -1,5 +1,6 @@
 """Named training runs: each function returns a complete configuration that can be printed."""
 
+import difflib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -34,6 +35,26 @@ def early() -> TrainConfig:
     return rgb().model_copy(update={"recipe": "early", "model": "early"})
 
 
+def i3d_rgb() -> TrainConfig:
+    """I3D on the picture, as the paper trains it: 64 frames, a rate that drops where it stalls."""
+    return TrainConfig(
+        recipe="i3d_rgb",
+        model="i3d_rgb",
+        clip_shape=(64, 120, 120),
+        learning_rate=0.1,
+        learning_rate_decay="plateau",
+        momentum=0.9,
+        momentum_milestones=(),
+        weight_decay=1e-7,
+        dropout=0.5,
+    )
+
+
+def i3d_flow() -> TrainConfig:
+    """I3D on the optical flow."""
+    return i3d_rgb().model_copy(update={"recipe": "i3d_flow", "model": "i3d_flow"})
+
+
 def demo() -> TrainConfig:
     """The siamese network on small clips in minutes; not the paper's training."""
     return TrainConfig(
@@ -55,21 +76,38 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "demo": demo,
     "early": early,
     "flow": flow,
+    "i3d_flow": i3d_flow,
+    "i3d_rgb": i3d_rgb,
     "rgb": rgb,
     "siamese": siamese,
     "siamese_no_augmentation": siamese_no_augmentation,
 }
+
+JOINED = {"late": ("rgb", "flow"), "i3d_two_stream": ("i3d_rgb", "i3d_flow")}
+"""Networks that are not trained but joined from two that are."""
 
 
 def get(name: str) -> TrainConfig:
     """The configuration of a recipe.
 
     Raises:
-        InputError: for a name that is no recipe, naming those there are.
+        InputError: for a name that is no recipe, naming the nearest and those there are.
     """
+    if name in JOINED:
+        raise InputError(f"recipe {name!r} {_joined(name)}")
     if name not in RECIPES:
-        raise InputError(f"recipe {name!r} is unknown; expected one of {', '.join(RECIPES)}")
+        near = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"recipe {name!r} is unknown; expected one of {', '.join(RECIPES)}{hint}")
     return RECIPES[name]()
+
+
+def _joined(name: str) -> str:
+    first, second = JOINED[name]
+    return (
+        f"joins the networks of {first} and {second}, trained apart: "
+        f"`tttrain compare --recipes {name}` trains both"
+    )
 
 
 def resolve(name: str | None, path: Path | None, overrides: Iterable[str]) -> TrainConfig:
@@ -89,9 +127,10 @@ def describe(name: str | None) -> str:
     """One recipe as JSON, or a line for each."""
     if name is not None:
         return get(name).model_dump_json(indent=2)
-    width = max(map(len, RECIPES))
+    width = max(map(len, (*RECIPES, *JOINED)))
     lines = []
     for recipe, make in RECIPES.items():
         first = (make.__doc__ or "").splitlines()[0]
         lines.append(f"{recipe:<{width}}  {first}")
+    lines += [f"{name:<{width}}  {_joined(name)}" for name in JOINED]
     return "\n".join(lines)

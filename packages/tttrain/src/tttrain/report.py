@@ -1,20 +1,24 @@
 """Writes the report of a tested run: one HTML file, offline, for teachers as for engineers."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ttdata.html import write_page
-from tttrain.charts import Series, interval_bar, line_chart
+from tttrain.calibration import LIMITS, Calibration
+from tttrain.charts import Series, interval_bar, line_chart, reliability_chart
 from tttrain.data import TrainingData
+from tttrain.films import FILM_FRAMES, film, stills
 from tttrain.paper import PAPER
 from tttrain.run import Run, RunInfo
-from tttrain.samples import central_request
 from tttrain.summary import percent
 
 MAX_CLIPS = 60
-"""Clips shown with pictures, misses first."""
+"""Clips shown with stills, misses first."""
+MAX_FILMS = 6
+"""Clips shown moving, of each kind of mistake."""
 
 _METHOD_NAMES = {
     "test": "Network, central window (Test)",
@@ -47,7 +51,7 @@ def write_report(run: Run, result: dict[str, Any], data: TrainingData) -> Path:
 
 def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, Any]:
     info = run.info()
-    cards = _cards(result, data)
+    num_frames = (info.resolved.clip_shape or data.clip_shape)[0]
     return {
         "name": run.folder.name,
         "info": info,
@@ -58,12 +62,12 @@ def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, 
         "rows": _rows(result, info),
         "curves": _curves(run.metrics()),
         "matrix": _matrix(result),
-        "per_class": [
-            (label, item)
-            for label, item in zip(result["classes"], result["per_class"], strict=True)
-            if item["n"]
-        ],
-        "cards": cards,
+        "per_class": _per_class(result),
+        "reliability": _reliability(result),
+        "at_limit": result["calibration"]["temperature"] in LIMITS,
+        "mistakes": _mistakes(result, data, num_frames),
+        "film_frames": FILM_FRAMES,
+        "cards": _cards(result, data),
         "recipe": json.dumps(info.resolved.model_dump(mode="json"), indent=2),
     }
 
@@ -136,35 +140,85 @@ def _matrix(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cards(result: dict[str, Any], data: TrainingData) -> list[dict[str, Any]]:
-    """Pictures, truth and scores of clips: misses first, the surest of them in front."""
-    classes, chosen = result["classes"], []
-    for item in result["clips"]:
-        right = item["answers"]["test"] == item["truth"]
-        chosen.append(((right, -max(item["scores"]), item["clip_id"]), right, item))
-    chosen.sort(key=lambda entry: entry[0])
-    cards = []
-    for _, right, item in chosen[:MAX_CLIPS]:
-        top = sorted(zip(classes, item["scores"], strict=True), key=lambda pair: -pair[1])[:3]
-        cards.append(
+    """Stills, truth and scores of clips: misses first, the surest of them in front."""
+    ordered = sorted(
+        result["clips"],
+        key=lambda item: (not _missed(item), -max(item["scores"]), item["clip_id"]),
+    )
+    clips = {clip.clip_id: clip for clip in data.clips[result["split"]]}
+    return [
+        _card(item, result) | {"pictures": stills(data, clips[item["clip_id"]])}
+        for item in ordered[:MAX_CLIPS]
+    ]
+
+
+def _mistakes(
+    result: dict[str, Any], data: TrainingData, num_frames: int
+) -> dict[str, list[dict[str, Any]]]:
+    """The surest wrong answers, and the clips whose truth seemed least likely, as films."""
+    classes = result["classes"]
+    clips = {clip.clip_id: clip for clip in data.clips[result["split"]]}
+    missed = [item for item in result["clips"] if _missed(item)]
+    orders = {
+        "Surest mistakes": lambda item: (-max(item["scores"]), item["clip_id"]),
+        "Farthest from the truth": lambda item: (
+            item["scores"][classes.index(item["truth"])],
+            item["clip_id"],
+        ),
+    }
+    return {
+        name: [
+            _card(item, result) | {"film": film(data, clips[item["clip_id"]], num_frames)}
+            for item in sorted(missed, key=order)[:MAX_FILMS]
+        ]
+        for name, order in orders.items()
+    }
+
+
+def _missed(item: dict[str, Any]) -> bool:
+    return bool(item["answers"]["test"] != item["truth"])
+
+
+def _card(item: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """Truth and the likeliest names of a clip, their scores made honest."""
+    calibration = Calibration(**result["calibration"])
+    scores = calibration.apply(np.array(item["scores"])).tolist()
+    pairs = sorted(zip(result["classes"], scores, strict=True), key=lambda pair: -pair[1])
+    return {
+        "clip_id": item["clip_id"],
+        "truth": item["truth"],
+        "right": not _missed(item),
+        "top": pairs[:3],
+    }
+
+
+def _per_class(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row per class that occurs: how often it is recognised, and what it is taken for instead."""
+    classes, rows = result["classes"], []
+    for index, item in enumerate(result["per_class"]):
+        if not item["n"]:
+            continue
+        others = [
+            (count, classes[column])
+            for column, count in enumerate(result["confusion"][index])
+            if column != index and count
+        ]
+        others.sort(key=lambda pair: -pair[0])
+        answered = sum(row[index] for row in result["confusion"])
+        rows.append(
             {
-                "clip_id": item["clip_id"],
-                "truth": item["truth"],
-                "right": right,
-                "top": top,
-                "pictures": _pictures(data, item["clip_id"], result["split"]),
+                **item,
+                "label": classes[index],
+                "answered": answered,
+                "precision": item["correct"] / answered if answered else None,
+                "taken_for": ", ".join(f"{name} ({count})" for count, name in others[:2]),
             }
         )
-    return cards
+    return rows
 
 
-def _pictures(data: TrainingData, clip_id: str, split: str) -> list[str]:
-    """Three frames of a clip's central window as data URLs."""
-    clip = next(clip for clip in data.clips[split] if clip.clip_id == clip_id)
-    row = data.read(clip_id)
-    frames = min(data.clip_shape[0], row["stored_end_frame"] - row["stored_start_frame"])
-    start = central_request(clip, data.clip_shape[0]).start_frame - row["stored_start_frame"]
-    last = len(row["rgb"]) - 1
-    places = [min(max(start + frames * part // 4, 0), last) for part in (1, 2, 3)]
+def _reliability(result: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        "data:image/jpeg;base64," + base64.b64encode(row["rgb"][place]).decode() for place in places
+        {"name": name, "chart": reliability_chart(item["bins"]), **item}
+        for name, item in result["reliability"].items()
     ]

@@ -22,6 +22,7 @@ from ttdata.errors import InputError
 from ttdata.files import write_json, write_text
 from ttdata.schema import SplitInfo
 from ttdata.tables import check_version
+from ttflow.schema import FlowConfig
 from tttrain.config import TrainConfig, _Frozen
 
 SCHEMA_VERSION = 1
@@ -40,6 +41,9 @@ class RunInfo(_Frozen):
     flow_scale_xy_px: tuple[float, float] = Field(description="flow that becomes 1, per axis")
     num_clips: dict[str, int] = Field(description="by split")
     split: SplitInfo | None = None
+    extraction: FlowConfig | None = Field(
+        default=None, description="how the shards were made; for `predict` on videos"
+    )
     seed: int
     versions: dict[str, str]
     git_revision: str | None = None
@@ -169,6 +173,17 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
         elif before != after:
             found.append(f"{name} {json.dumps(before)}, now {json.dumps(after)}")
     return found
+
+
+def stored_json(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """What a JSON file holds; None where there is none, or one without these values."""
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(values, dict) or any(values.get(key) != wanted[key] for key in wanted):
+        return None
+    return values
 
 
 def available_cores() -> int:

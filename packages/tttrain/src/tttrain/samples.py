@@ -6,7 +6,7 @@ batches, and a worker takes every n-th clip of each.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -38,11 +38,14 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A decoded window: rgb (T, S, S, 3) uint8 and flow (T, 2, S, S) int16 in 1/32 px."""
+    """A decoded window: rgb (T, S, S, 3) uint8 and flow (T, 2, S, S) int16 in 1/32 px.
+
+    NumPy arrays where they were just decoded, tensors where they are kept on a device.
+    """
 
     clip_id: str
-    rgb: np.ndarray
-    flow: np.ndarray
+    rgb: Any
+    flow: Any
 
 
 class Source(Protocol):
@@ -111,20 +114,6 @@ class StoredClip:
         flow = self.flow[positions]
         flow[real:] = 0
         return Window(self.clip_id, self.rgb[positions], flow)
-
-
-class ResidentSource:
-    """Windows from clips that are kept decoded in memory."""
-
-    def __init__(self, clips: Iterable[StoredClip], num_frames: int) -> None:
-        self._clips = {clip.clip_id: clip for clip in clips}
-        self._num_frames = num_frames
-
-    def windows(self, requests: Sequence[Request]) -> Iterator[Window]:
-        """The windows asked for, in that order."""
-        for item in requests:
-            clip = self._clips[item.clip_id]
-            yield clip.window(item.start_frame, self._num_frames)
 
 
 def resident_bytes(clips: Iterable[ClipInfo], side_px: int, window: int, margin: int) -> int:

@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from ttdata.errors import TTError
 from ttmodels import ModelCard
 from tttrain import checkpoint as checkpoints
 from tttrain.augment import Augment
+from tttrain.board import Board
 from tttrain.checkpoint import Checkpoint
 from tttrain.collective import sum_over_workers
+from tttrain.factors import distribute
+from tttrain.keys import generator
 from tttrain.loop import (
     Batch,
     Best,
+    Plateau,
     Score,
     copied,
     learning_rate_at,
@@ -33,6 +35,7 @@ from tttrain.loop import (
 )
 from tttrain.networks import build
 from tttrain.normalise import normalise_flow
+from tttrain.resident import tensor
 from tttrain.run import Run, RunInfo
 from tttrain.samples import (
     ClipInfo,
@@ -117,15 +120,10 @@ class Batches:
         self, windows: list[Window], clip_ids: list[str], epoch: int | None
     ) -> dict[str, torch.Tensor]:
         device = self._worker.device
-        rgb = torch.from_numpy(np.stack([window.rgb for window in windows])).to(device)
-        flow = torch.from_numpy(np.stack([window.flow for window in windows])).to(device)
-        rgb, flow = self._augment(rgb, flow, clip_ids, epoch)
-        return {
-            "rgb": rgb.contiguous(memory_format=torch.channels_last_3d),
-            "flow": normalise_flow(flow, self._scale).contiguous(
-                memory_format=torch.channels_last_3d
-            ),
-        }
+        stored_rgb = [tensor(window.rgb).to(device, non_blocking=True) for window in windows]
+        stored_flow = [tensor(window.flow).to(device, non_blocking=True) for window in windows]
+        rgb, flow = self._augment(stored_rgb, stored_flow, clip_ids, epoch)
+        return {"rgb": rgb, "flow": normalise_flow(flow, self._scale)}
 
     def _nothing(self) -> dict[str, torch.Tensor]:
         shape, device = self._config.clip_shape, self._worker.device
@@ -152,11 +150,12 @@ class Trainer:
         self.names = self.model.inputs
         self.optimizer = make_optimizer(self.model, self.config)
         self.best: Best | None = None
+        self.plateau = Plateau()
         self.result_hash = self.config.result_hash() + self.info.dataset_hash[:12]
         self.epochs_done = self._resume()
         self.wrapped: nn.Module = self.model
         if worker.num_workers > 1:
-            self.wrapped = DistributedDataParallel(self.model)
+            self.wrapped = distribute(self.model, self.config.batch_size)
         self._reported = time.monotonic()
         self.writer = checkpoints.Writer(run.checkpoint_path, self.config.checkpoint_minutes)
 
@@ -171,25 +170,41 @@ class Trainer:
             return 0
         self.model.load_state_dict(found.weights)
         self.optimizer.load_state_dict(found.optimizer)
-        self.best = found.best
+        self.best, self.plateau = found.best, found.plateau
         return found.epochs_done
 
     def train(self, report: Report) -> None:
         """Train the remaining epochs and write the model; `report` hears of some epochs."""
         if self.writes:
             self.run.keep_metrics(self.epochs_done)
-        for epoch in range(self.epochs_done, self.config.epochs):
-            entry = self.epoch(epoch)
-            self.epochs_done = epoch + 1
+            self.board = Board(self.run)
+        while not self.done:
+            entry = self.epoch(self.epochs_done)
+            self.epochs_done += 1
             if self.writes:
                 self.run.append_metrics(entry)
-                if self.writer.due() or self.epochs_done == self.config.epochs:
+                self.board.add(entry)
+                if self.writer.due() or self.done:
                     self.writer.submit(self.checkpoint())
             if self._report_due():
                 report(entry)
         if self.writes:
             self.writer.wait()
+            self.board.close()
             self.save_model()
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are done, or so many without new best weights that it was asked for.
+
+        Every worker knows the same epochs and answers the same.
+        """
+        patience = self.config.patience_epochs
+        if self.epochs_done >= self.config.epochs:
+            return True
+        if patience is None or self.best is None:
+            return False
+        return self.epochs_done - 1 - self.best.epoch >= patience
 
     def _report_due(self) -> bool:
         """Whether to report now: all workers or none, as the first worker's clock says.
@@ -198,7 +213,7 @@ class Trainer:
         """
         now = time.monotonic()
         wanted = self.writes and now - self._reported >= REPORT_SECONDS
-        due = self.epochs_done == self.config.epochs or sum_over_workers([float(wanted)])[0] > 0
+        due = self.done or sum_over_workers([float(wanted)])[0] > 0
         if due:
             self._reported = now
         return due
@@ -206,7 +221,11 @@ class Trainer:
     def epoch(self, epoch: int) -> dict[str, Any]:
         """Train and validate one epoch; returns its line of metrics.jsonl."""
         start = time.monotonic()
-        set_epoch(self.optimizer, self.config, epoch)
+        drops = self.plateau.drops
+        set_epoch(self.optimizer, self.config, epoch, drops)
+        # Dropout alone draws from the global generator.
+        rng = generator(self.config.seed, epoch, "dropout", str(self.worker.rank))
+        torch.manual_seed(int(rng.integers(2**63)))
         trained = train_epoch(
             self.wrapped,
             self.batches.training(self.clips["train"], epoch),
@@ -216,8 +235,11 @@ class Trainer:
             self.worker.num_workers,
         )
         middle = time.monotonic()
-        score = validate(self.model, self.batches.validation(self.clips["validation"]), self.names)
+        clips = self.batches.validation(self.clips["validation"])
+        score = validate(self.model, clips, self.names, self.config.precision)
         improved = self._keep_best(epoch, score)
+        if score.n:
+            self.plateau = self.plateau.after(score.loss, self.config)
         return {
             "epoch": epoch,
             "train_loss": trained.loss,
@@ -226,7 +248,7 @@ class Trainer:
             "validation_loss": score.loss,
             "validation_accuracy": score.accuracy,
             "validation_n": score.n,
-            "learning_rate": learning_rate_at(self.config, epoch),
+            "learning_rate": learning_rate_at(self.config, epoch, drops),
             "momentum": momentum_at(self.config, epoch),
             "best": improved,
             "seconds": round(time.monotonic() - start, 3),
@@ -249,6 +271,7 @@ class Trainer:
             weights=weights_of(self.model),
             optimizer=copied(self.optimizer.state_dict()),
             best=self.best,
+            plateau=self.plateau,
         )
 
     def save_model(self) -> None:
@@ -273,5 +296,7 @@ class Trainer:
 def set_up(config: Any) -> None:
     """Threads and determinism of this worker's process."""
     torch.set_num_threads(config.torch_threads or 1)
-    if not torch.cuda.is_available():
+    if torch.cuda.is_available():
+        torch.backends.cudnn.benchmark = True  # all batches but an epoch's last have one shape
+    else:
         torch.use_deterministic_algorithms(True)
