@@ -207,7 +207,7 @@ def _with_flow(
     )
     flows = estimator(first, second).cpu().numpy()
     for (frame, _), flow in zip(pairs, flows, strict=True):
-        masked = flow if frame.mask is None else np.where(frame.mask, flow, np.float32(0))
+        masked = flow if frame.mask is None else flow * frame.mask
         yield Motion(frame.index, frame.time_seconds, frame.rgb, frame.mask, masked)
 
 
