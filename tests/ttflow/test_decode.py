@@ -6,11 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 
 from ttdata.errors import VideoError
-from ttflow.decode import frames
+from ttflow.decode import EXACT, DecodedFrame, frames
 
 
 def test_frames_come_in_presentation_order(lib, number_video: Path) -> None:
@@ -32,6 +34,94 @@ def test_resizing_averages_areas(lib, tmp_path: Path) -> None:
     assert small.dtype == np.uint8
     assert abs(float(small.mean()) - 100) < 3
     assert float(small.std()) < 3
+
+
+def encode(path: Path, image: np.ndarray, pix_fmt: str) -> Path:
+    """A file of one frame, nearly lossless."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream.height, stream.width = image.shape[:2]
+        stream.pix_fmt = pix_fmt
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def texture(height: int, width: int) -> np.ndarray:
+    """(H, W, 3) coloured noise, coarse and fine."""
+    rng = np.random.default_rng(0)
+    fine = rng.integers(0, 255, (height, width, 3), dtype=np.uint8)
+    coarse = cv2.resize(rng.integers(0, 255, (9, 16, 3), dtype=np.uint8), (width, height))
+    return cv2.addWeighted(fine, 0.3, coarse, 0.7, 0)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])
+@pytest.mark.parametrize("size_hw", [(1080, 1920), (480, 852), (234, 418), (182, 322)])
+def test_reducing_in_the_conversion_is_averaging_the_picture(
+    tmp_path: Path, size_hw: tuple[int, int], pix_fmt: str
+) -> None:
+    """As OpenCV's averages of the whole RGB picture, up to rounding and their clipped colours."""
+    path = encode(tmp_path / "v.mp4", texture(*size_hw), pix_fmt)
+    whole, small = next(frames(path))[2], next(frames(path, (180, 320)))[2]
+    assert whole.shape == (*size_hw, 3)
+    wanted = cv2.resize(whole.astype(np.float32), (320, 180), interpolation=cv2.INTER_AREA)
+    difference = small - wanted
+    assert np.sqrt((difference**2).mean()) < 1.0
+    assert np.abs(difference.mean((0, 1))).max() < 0.3
+
+
+@pytest.mark.parametrize(
+    ("planar", "device"), [("yuv420p", "nv12"), ("yuv420p10le", "p010le"), ("yuv444p", "nv24")]
+)
+@pytest.mark.parametrize("size", [None, (180, 320)])
+def test_layouts_of_devices_give_the_same_pixels(
+    planar: str, device: str, size: tuple[int, int] | None
+) -> None:
+    frame = av.VideoFrame.from_ndarray(texture(360, 640), format="rgb24").reformat(format=planar)
+    images = [
+        DecodedFrame(0, 0.0, raw, None, VideoReformatter()).image(size)
+        for raw in (frame, frame.reformat(format=device))
+    ]
+    np.testing.assert_array_equal(*images)
+
+
+def test_without_a_device_auto_is_software(number_video: Path) -> None:
+    plain, auto = (list(frames(number_video, (90, 160), hwaccel=h)) for h in ("none", "auto"))
+    assert [frame[:2] for frame in plain] == [frame[:2] for frame in auto]
+    for (_, _, one), (_, _, other) in zip(plain, auto, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_device_that_does_not_open_is_passed_over(
+    number_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, opened = [], av.open
+
+    def refuse(*args, hwaccel=None, **kwargs):
+        if hwaccel is not None:
+            tried.append(hwaccel)
+            raise av.FFmpegError(1, "no such device")
+        return opened(*args, **kwargs)
+
+    monkeypatch.setattr("ttflow.decode.hwdevices_available", lambda: ["cuda", "vaapi", "opencl"])
+    monkeypatch.setattr(av, "open", refuse)
+    assert len(list(frames(number_video, (90, 160), hwaccel="auto"))) == 150
+    assert len(tried) == 2
+    assert len(list(frames(number_video, (90, 160)))) == 150
+    assert len(tried) == 2
+
+
+def test_codecs_that_leave_bits_open_stay_in_software(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "v.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(texture(64, 64), format="rgb24")))
+        container.mux(stream.encode())
+    monkeypatch.setattr("ttflow.decode.hwdevices_available", lambda: pytest.fail("a device"))
+    assert len(list(frames(path, hwaccel="auto"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -132,7 +222,8 @@ def test_display_rotation(lib, angle: int) -> None:
     """Files named by their clockwise angle; the letters they show were found upright by eye."""
     path = lib.real_videos() / "decord" / f"video_{angle}.mov"
     with av.open(str(path)) as container:
-        coded = next(container.decode(video=0)).to_ndarray(format="rgb24")
+        frame = next(container.decode(video=0))
+    coded = frame.to_ndarray(format="rgb24", interpolation=EXACT)
     assert coded.shape == (320, 568, 3)
     shown = next(frames(path))[2]
     assert shown.shape == ((320, 568, 3) if angle == 180 else (568, 320, 3))

@@ -8,9 +8,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttflow.roi import Track, centers, fill, frame_centers, smooth
+from ttflow.roi import (
+    Track,
+    _counts,
+    _counts_on_cpu,
+    centers,
+    fill,
+    frame_centers,
+    smooth,
+)
 
 torch.set_num_threads(1)
+
+WAYS = (_counts_on_cpu, _counts)  # the second is for GPUs
 
 
 # --- the transcription: plain loops, no torch, no vectors ----------------------------------------
@@ -142,6 +152,19 @@ def test_ten_thousand_small_frames(seed: int) -> None:
         taps = int(rng.choice([41, 41, 1, 7]))
         check(flow, mask, crop_hw, float(rng.random()), threshold_px, region, taps)
         done += frames
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_both_ways_of_counting_agree_exactly(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    flow, mask, _, _ = random_case(rng, int(rng.integers(1, 9)))
+    flow[:, :, 0, 0] = np.finfo(np.float32).max  # the sum of both overflows
+    allowed = None if mask is None else torch.from_numpy(mask)
+    threshold_px = float(rng.choice([0.0, 1.5]))
+    one, other = (way(torch.from_numpy(flow), allowed, threshold_px) for way in WAYS)
+    for found, expected in zip(one, other, strict=True):
+        assert found.dtype == expected.dtype
+        assert torch.equal(found, expected)
 
 
 def test_twenty_working_frames() -> None:

@@ -80,7 +80,7 @@ class Assembler:
     def push(self, frame: StoredFrame, points: Points) -> None:
         """Add the next stored frame of the video with its centres."""
         encoded: dict[Region | None, EncodedFrame] = {}
-        thumb = cv2.resize(frame.rgb, BACKGROUND_HW[::-1], interpolation=cv2.INTER_AREA)
+        thumb: NDArray[np.uint8] | None = None
         while self._waiting and self._waiting[0].stored[0] <= frame.index:
             self._open.append(self._waiting.popleft())
         for clip in self._open:
@@ -89,7 +89,9 @@ class Assembler:
                 encoded[region] = encode_frame(frame, *points[region], self._config)
             clip.frames.append(encoded[region])
             if clip.spec.start_frame <= frame.index < clip.spec.end_frame:
-                clip.thumbs.append(np.asarray(thumb, np.uint8))
+                if thumb is None:
+                    thumb = _thumb(frame.rgb)
+                clip.thumbs.append(thumb)
             if frame.index == clip.stored[1] - 1:
                 self._sink.write(_row(clip))
         self._open = [clip for clip in self._open if frame.index < clip.stored[1] - 1]
@@ -113,6 +115,10 @@ def encode_frame(
         rgb=encode_rgb(cut_rgb(frame.rgb, left, top, config.patch_side), config.jpeg_quality),
         flow=encode_flow(flow),
     )
+
+
+def _thumb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(image, BACKGROUND_HW[::-1], interpolation=cv2.INTER_AREA))
 
 
 def _row(clip: _OpenClip) -> dict[str, Any]:

@@ -41,8 +41,8 @@ class Foreground:
         marks = self._model.apply(image)
         if index < self._warmup_frames:
             return None
-        mask = (marks == _FOREGROUND).astype(np.uint8)
-        return np.asarray(cv2.dilate(mask, _DILATION)).astype(np.bool_)
+        found = (marks == _FOREGROUND).view(np.uint8)
+        return np.asarray(cv2.dilate(found, _DILATION)).view(np.bool_)
 
 
 def _model(config: FlowConfig) -> Any:

@@ -63,7 +63,8 @@ def digest(value: Any) -> str:
 
 def config_hash(config: FlowConfig) -> str:
     """Hash of every number that changes a stored pixel."""
-    return digest([SCHEMA_VERSION, config.model_dump(mode="json")])[:16]
+    values = config.model_dump(mode="json", exclude={"hwaccel"})  # another way to the same pixels
+    return digest([SCHEMA_VERSION, values])[:16]
 
 
 def fingerprint(location: Path | str) -> tuple[int, str]:

@@ -4,6 +4,7 @@ Legend: S side of the patch in pixels, H x W the working frame.
 """
 
 import math
+import threading
 
 import cv2
 import numpy as np
@@ -84,8 +85,13 @@ def center_crop(patch: NDArray[np.generic], crop_hw: tuple[int, int]) -> NDArray
 
 def quantize_flow(flow: NDArray[np.float32]) -> StoredFlow:
     """Flow in pixels as int16 in units of 1/32 px; saturates at 1023.97 px, non-finite is 0."""
-    scaled = np.rint(np.where(np.isfinite(flow), flow, 0) * np.float32(FLOW_UNIT))
-    return np.clip(scaled, -_LIMIT, _LIMIT).astype(np.int16)
+    finite = np.isfinite(flow)
+    if not finite.all():
+        flow = np.where(finite, flow, np.float32(0))
+    scaled = flow * np.float32(FLOW_UNIT)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -_LIMIT, _LIMIT, out=scaled)
+    return scaled.astype(np.int16)
 
 
 def dequantize_flow(stored: StoredFlow) -> NDArray[np.float32]:
@@ -117,9 +123,17 @@ def decode_rgb(blob: bytes) -> Image:
 
 def encode_flow(patch: StoredFlow) -> bytes:
     """A (2, S, S) int16 patch as zstd of its little-endian bytes."""
-    return bytes(
-        zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(patch.astype("<i2").tobytes())
-    )
+    return bytes(_ZSTD.compressor.compress(np.ascontiguousarray(patch, "<i2").data))
+
+
+class _Zstd(threading.local):
+    """One compressor a thread, which must not share it: making one costs as much as a patch."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
+
+
+_ZSTD = _Zstd()
 
 
 def decode_flow(blob: bytes, side_px: int) -> StoredFlow:

@@ -118,7 +118,7 @@ def _pass(
     on_frame: Callable[[int], None] | None,
 ) -> VideoFacts:
     counter = _Counter(on_frame)
-    working = working_frames(counter.count(decoded(path)), config, plan.runs)
+    working = working_frames(counter.count(decoded(path, config.hwaccel)), config, plan.runs)
     run = _Run(clips, plan, config, sink)
     last_frames = {end - 1 for _, end in plan.runs}
     flow_frames = 0
@@ -180,13 +180,17 @@ def working_frames(
 def motions(
     frames: Iterator[WorkingFrame], runs: Sequence[Interval], estimator: Estimator
 ) -> Iterator[Motion]:
-    """Frames of the runs with their flow: pairs (t, t + 1), in batches the estimator likes."""
+    """Frames of the runs with their flow: pairs (t, t + 1), in order.
+
+    Batches are as large as the estimator likes, also across runs, so that a GPU is kept busy where
+    runs are short. No more than a batch of frames waits.
+    """
     pending: list[tuple[WorkingFrame, WorkingFrame]] = []
     previous: WorkingFrame | None = None
     for frame in frames:
         if previous is not None and inside(previous.index, runs):
             pending.append((previous, frame))
-            if len(pending) >= estimator.batch_size or not inside(frame.index, runs):
+            if len(pending) >= estimator.batch_size:
                 yield from _with_flow(pending, estimator)
                 pending = []
         previous = frame
@@ -209,7 +213,7 @@ def _with_flow(
     )
     flows = estimator(first, second).cpu().numpy()
     for (frame, _), flow in zip(pairs, flows, strict=True):
-        masked = flow if frame.mask is None else np.where(frame.mask, flow, np.float32(0))
+        masked = flow if frame.mask is None else flow * frame.mask
         yield Motion(frame.index, frame.time_seconds, frame.rgb, frame.mask, masked)
 
 

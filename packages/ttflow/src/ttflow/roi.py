@@ -4,8 +4,7 @@ Points are (x, y) in pixels of the working frame, x to the right, y down. Result
 the device of the input.
 """
 
-from collections import deque
-
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
@@ -66,16 +65,12 @@ def frame_centers(
     """
     height, width = flow.shape[2], flow.shape[3]
     _check_crop(crop_hw, (height, width))
-    speed = flow.abs().sum(1)
-    moving = torch.isfinite(speed) & (speed > threshold_px)
-    if mask is not None:
-        moving = moving & mask
+    allowed = mask
     if region is not None:
-        moving = moving & region_mask(region, (height, width)).to(flow.device)
-    # argmax returns the first of equal maxima, in row-major order.
-    fastest = torch.where(moving, speed, -1).flatten(1).argmax(1)
-    columns = moving.sum(1, dtype=torch.float64)
-    rows = moving.sum(2, dtype=torch.float64)
+        part = region_mask(region, (height, width)).to(flow.device)
+        allowed = part if mask is None else mask & part
+    counted = _counts_on_cpu if flow.device.type == "cpu" else _counts
+    fastest, columns, rows = counted(flow, allowed, threshold_px)
     count = rows.sum(1)
     xs = torch.arange(width, dtype=torch.float64, device=flow.device)
     ys = torch.arange(height, dtype=torch.float64, device=flow.device)
@@ -86,6 +81,45 @@ def frame_centers(
     has_motion = count > 0
     found = alpha * inside[0] + (1 - alpha) * inside[1]
     return torch.where(has_motion[:, None], found, 0.0), has_motion
+
+
+def _counts(
+    flow: Tensor, allowed: Tensor | None, threshold_px: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the moving pixels: row-major index (T,) of the fastest, numbers (T, W) and (T, H).
+
+    Of equally fast pixels the first; the numbers are per column and per row, in float64.
+    """
+    speed = flow[:, 0].abs() + flow[:, 1].abs()
+    moving = (speed > threshold_px) & (speed < torch.inf)  # false where it is not finite
+    if allowed is not None:
+        moving = moving & allowed
+    fastest = torch.where(moving, speed, -1).flatten(1).argmax(1)
+    return fastest, moving.sum(1, dtype=torch.float64), moving.sum(2, dtype=torch.float64)
+
+
+def _counts_on_cpu(
+    flow: Tensor, allowed: Tensor | None, threshold_px: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `_counts` gives, in a third of its time: NumPy's passes over single frames are short."""
+    across, down = flow.detach().numpy().swapaxes(0, 1)
+    with np.errstate(all="ignore"):
+        speed = np.abs(across)
+        speed += np.abs(down)
+        moving = (speed > threshold_px) & (speed < np.inf)
+    if allowed is not None:
+        moving &= allowed.numpy()
+    np.copyto(speed, -1, where=~moving)
+    fastest = speed.reshape(len(speed), -1).argmax(1)
+    # Numbers far below 2^24 are exact in float32, and its products are faster than sums of bits.
+    ones = moving.astype(np.float32)
+    columns = (np.ones((1, ones.shape[1]), np.float32) @ ones)[:, 0]
+    rows = ones @ np.ones(ones.shape[2], np.float32)
+    return (
+        torch.from_numpy(fastest),
+        torch.from_numpy(columns).double(),
+        torch.from_numpy(rows).double(),
+    )
 
 
 def _check_crop(crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> None:
@@ -145,15 +179,19 @@ def smooth(
     half = taps // 2
     values = centers.to(torch.float64)
     index = torch.arange(-half, len(values) + half, device=values.device).clamp(0, len(values) - 1)
-    windows = values[index].unfold(0, taps, 1)
-    return _blend(windows, taps, sigma_frames)
+    return _blend(values[index], _weights(taps, sigma_frames).to(values.device))
 
 
-def _blend(windows: Tensor, taps: int, sigma_frames: float) -> Tensor:
-    """Weighted means of windows (time, 2, taps) along their last axis."""
-    offsets = torch.arange(taps, dtype=torch.float64, device=windows.device) - taps // 2
+def _weights(taps: int, sigma_frames: float) -> Tensor:
+    """(taps,) float64, their sum 1."""
+    offsets = torch.arange(taps, dtype=torch.float64) - taps // 2
     weights = torch.exp(-0.5 * (offsets / sigma_frames) ** 2)
-    return (windows * (weights / weights.sum())).sum(-1)
+    return weights / weights.sum()
+
+
+def _blend(values: Tensor, weights: Tensor) -> Tensor:
+    """(time - taps + 1, 2) weighted means of the stretches of (time, 2) values."""
+    return (values.unfold(0, len(weights), 1) * weights).sum(-1)
 
 
 class Track:
@@ -171,48 +209,41 @@ class Track:
     ) -> None:
         self._frame_hw = frame_hw
         self._taps = taps
-        self._sigma_frames = sigma_frames
+        self._weights = _weights(taps, sigma_frames)
         self._last: Tensor | None = None
         self._waiting = 0
-        self._window: deque[Tensor] = deque(maxlen=taps)
+        self._recent = torch.empty(0, 2, dtype=torch.float64)
 
     def push(self, center: Float64[Tensor, " 2"] | None) -> list[Tensor]:
         """Add the next frame's centre, None without motion; returns those now certain, in order."""
         if center is None:
             self._waiting += 1
             return []
-        known = [center] if self._last is None else [self._last, center]
-        found = torch.zeros(self._waiting + len(known), 2, dtype=torch.float64)
-        moving = torch.zeros(len(found), dtype=torch.bool)
-        found[-1], moving[-1] = center, True
-        if self._last is not None:
-            found[0], moving[0] = self._last, True
-        filled = fill(found, moving, self._frame_hw)[len(known) - 1 :]
+        filled = self._filled(center) if self._waiting else center[None]
         self._last, self._waiting = center, 0
         return self._advance(filled)
 
     def finish(self) -> list[Tensor]:
         """The run is over: returns the centres still due, in order."""
-        due: list[Tensor] = []
-        if self._waiting:
-            lead = 0 if self._last is None else 1
-            found = torch.zeros(self._waiting + lead, 2, dtype=torch.float64)
-            moving = torch.zeros(len(found), dtype=torch.bool)
-            if self._last is not None:
-                found[0], moving[0] = self._last, True
-            due += self._advance(fill(found, moving, self._frame_hw)[lead:])
-            self._waiting = 0
-        if self._window:
-            due += self._advance([self._window[-1]] * (self._taps // 2))
+        due = self._advance(self._filled(None)) if self._waiting else []
+        if len(self._recent):
+            due += self._advance(self._recent[-1:].expand(self._taps // 2, 2))
         return due
 
-    def _advance(self, values: "Tensor | list[Tensor]") -> list[Tensor]:
-        smoothed = []
-        for value in values:
-            if not self._window:
-                self._window.extend([value] * (self._taps // 2))
-            self._window.append(value)
-            if len(self._window) == self._taps:
-                windows = torch.stack(list(self._window), 1)[None]
-                smoothed.append(_blend(windows, self._taps, self._sigma_frames)[0])
-        return smoothed
+    def _filled(self, center: Tensor | None) -> Tensor:
+        """The centres of the frames that wait, and `center` where there is one."""
+        ends = [self._last is not None, center is not None]
+        found = torch.zeros(self._waiting + sum(ends), 2, dtype=torch.float64)
+        moving = torch.zeros(len(found), dtype=torch.bool)
+        if self._last is not None:
+            found[0], moving[0] = self._last, True
+        if center is not None:
+            found[-1], moving[-1] = center, True
+        return fill(found, moving, self._frame_hw)[int(ends[0]) :]
+
+    def _advance(self, values: Tensor) -> list[Tensor]:
+        if not len(self._recent):  # the run begins: its first centre repeats
+            values = torch.cat([values[:1].expand(self._taps // 2, 2), values])
+        known = torch.cat([self._recent, values])
+        self._recent = known[max(0, len(known) - self._taps + 1) :]
+        return list(_blend(known, self._weights)) if len(known) >= self._taps else []

@@ -53,6 +53,9 @@ class FlowConfig(_Frozen):
     smooth_taps: int = Field(default=41, ge=1, description="odd: an even kernel shifts the track")
     smooth_sigma_frames: float = Field(default=40 / 9, gt=0)
     jpeg_quality: int = Field(default=95, ge=1, le=100)
+    hwaccel: Literal["none", "auto"] = Field(
+        default="none", description="auto: decode on a device that gives the same pixels"
+    )
 
     @field_validator("estimator")
     @classmethod
