@@ -232,13 +232,32 @@ def markdown(
     peaks: list[tuple[str, float, float]],
 ) -> str:
     """The result file."""
+    errors = ", ".join(f"{error:.2f}" for _, error in facts.values())
     lines = [
         f"# Extraction on {platform.machine()}, one core, {time.strftime('%Y-%m-%d')}",
         "",
         f"Python {platform.python_version()}, PyAV {av.__version__}, OpenCV {cv2.__version__}; "
         "`python benchmarks/bench_extract.py`.",
         "A rendered hall of 1920 x 1080 at 120 fps, H.264, 480 frames; DIS fast, KNN; one core.",
+        "Resizing during conversion differs from OpenCV's area interpolation of the exact full RGB",
+        f"picture by {errors} levels rms.",
+    ]
+    if times:
+        lines += ["", *time_table(times, facts)]
+    if peaks:
+        lines += ["", f"Memory; a worker's video has {STROKES_PER_MINUTE} strokes a minute:", ""]
+        lines += ["| version | minutes of video | peak MB |", "|---|---|---|"]
+        lines += [f"| {name} | {length:.2g} | {peak:.0f} |" for name, length, peak in peaks]
+    return "\n".join(lines) + "\n"
+
+
+def time_table(
+    times: dict[str, dict[str, float]], facts: dict[str, tuple[float, float]]
+) -> list[str]:
+    """A column per video, a row per version."""
+    lines = [
         "Milliseconds per frame, and in brackets the multiple of decoding and resizing alone.",
+        "Extraction includes patches, JPEG, zstd and Parquet; the usual loop stores nothing.",
         "",
         "| version | " + " | ".join(f"{n}, {facts[n][0]:.0f} Mbit/s" for n in times) + " |",
         "|---" * (1 + len(times)) + "|",
@@ -249,18 +268,7 @@ def markdown(
             for found in times.values()
         ]
         lines.append(f"| {version} | " + " | ".join(cells) + " |")
-    errors = ", ".join(f"{facts[name][1]:.2f}" for name in times)
-    lines += [
-        "",
-        "Extraction includes patches, JPEG, zstd and Parquet; the usual loop stores nothing.",
-        "Resizing during conversion differs from OpenCV's area interpolation of the exact full RGB",
-        f"picture by {errors} levels rms.",
-    ]
-    if peaks:
-        lines += ["", "| version | minutes of video | peak MB |", "|---|---|---|"]
-        lines += [f"| {name} | {length:.2g} | {peak:.0f} |" for name, length, peak in peaks]
-        lines += ["", f"A worker's video has {STROKES_PER_MINUTE} strokes a minute."]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def measure(work: Path, repeats: int, minutes: list[float], names: list[str]) -> str:
@@ -270,10 +278,11 @@ def measure(work: Path, repeats: int, minutes: list[float], names: list[str]) ->
         path = make_video(work, name)
         megabits = path.stat().st_size * 8 / (FRAMES / 120) / 1e6
         facts[name] = megabits, resize_error(path)
-        times[name] = times_ms(path, repeats) if repeats else {}
-        sys.stderr.write(f"{name}: {facts[name]} {times[name]}\n")
+        if repeats:
+            times[name] = times_ms(path, repeats)
+            sys.stderr.write(f"{name}: {facts[name]} {times[name]}\n")
     peaks = memory(work, make_video(work, names[-1]), minutes) if minutes else []
-    return markdown(times if repeats else {}, facts, peaks)
+    return markdown(times, facts, peaks)
 
 
 def main() -> None:

@@ -171,6 +171,18 @@ def test_no_video_stream(tmp_path: Path) -> None:
         list(frames(tmp_path / "sound.wav"))
 
 
+def test_unknown_codec(tmp_path: Path) -> None:
+    path = tmp_path / "v.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        container.mux(stream.encode())
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"ZZZ1"))
+    with pytest.raises(VideoError, match=r"v\.avi: its video is in a codec"):
+        list(frames(path, hwaccel="auto"))
+
+
 def test_opens_but_yields_no_frame(lib, tmp_path: Path, square_video: Path) -> None:
     data = square_video.read_bytes()
     # Header and index are kept, every byte of the pictures is gone.

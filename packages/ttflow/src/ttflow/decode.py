@@ -48,7 +48,8 @@ def frames(
         size: (height, width) to resize to by area interpolation; None gives the displayed size,
             with pixels made square where the file states another aspect.
         hwaccel: "auto" decodes on a device where there is one that can, else in software. Only
-            codecs whose standard fixes every bit are given to it, so the pixels are the same.
+            codecs whose standard fixes every bit are given to it, so the pixels of an undamaged
+            file are the same.
 
     Yields:
         index from 0, presentation time (strictly increasing: a missing or backward timestamp is
@@ -77,16 +78,15 @@ class DecodedFrame:
 
     def image(self, size: tuple[int, int] | None = None) -> Image:
         """(H, W, 3) uint8 RGB, rotated as displayed and resized by area; see `frames`."""
-        # FFmpeg's angle is counterclockwise, as is rot90's.
+        height, width = self.raw.height, self.raw.width
         turns = round(self.raw.rotation / 90) % 4
-        coded = (size[1], size[0]) if size and turns % 2 else size
-        if coded and coded[0] <= self.raw.height and coded[1] <= self.raw.width:
-            image = self._rgb(coded)
+        if size is None:
+            stored = height, max(1, round(width * (self.pixel_aspect or 1)))
         else:
-            image = self._rgb((self.raw.height, self.raw.width))
-            if size is None and self.pixel_aspect:
-                coded = (image.shape[0], round(image.shape[1] * self.pixel_aspect))
-            image = image if coded is None else _resized(image, coded)
+            stored = (size[1], size[0]) if turns % 2 else size
+        reduces = stored[0] <= height and stored[1] <= width
+        image = self._rgb(stored) if reduces else _resized(self._rgb((height, width)), stored)
+        # FFmpeg's angle is counterclockwise, as is rot90's.
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
     def _rgb(self, size_hw: tuple[int, int]) -> Image:
@@ -108,6 +108,8 @@ def decoded(path: Path | str, hwaccel: Hwaccel = "none") -> Iterator[DecodedFram
         stream = container.streams.best("video")
         if stream is None:
             raise VideoError(f"{path}: holds no video stream")
+        if stream.codec_context is None:
+            raise VideoError(f"{path}: its video is in a codec that this FFmpeg does not know")
         stream.codec_context.thread_count = 1
         stream.thread_type = "NONE"
         step_seconds = 1.0 / float(stream.average_rate or _FALLBACK_FPS)
@@ -127,7 +129,8 @@ def decoded(path: Path | str, hwaccel: Hwaccel = "none") -> Iterator[DecodedFram
 def _open(path: Path | str, hwaccel: Hwaccel) -> Any:
     container = _opened(path, None)
     stream = container.streams.best("video")
-    if hwaccel == "none" or stream is None or stream.codec.canonical_name not in _EXACT_CODECS:
+    context = None if stream is None else stream.codec_context
+    if hwaccel == "none" or context is None or context.codec.canonical_name not in _EXACT_CODECS:
         return container
     for device in _DEVICES:
         if device in hwdevices_available():
@@ -169,7 +172,4 @@ def _reason(error: Exception) -> str:
 
 
 def _resized(image: Image, size_hw: tuple[int, int]) -> Image:
-    if image.shape[:2] == size_hw:
-        return image
-    shape = (max(1, size_hw[1]), max(1, size_hw[0]))
-    return np.asarray(cv2.resize(image, shape, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(image, size_hw[::-1], interpolation=cv2.INTER_AREA), np.uint8)
