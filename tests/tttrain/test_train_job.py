@@ -12,12 +12,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
 
 from tttrain.evaluation import evaluate
 from tttrain.run import Run
+
+psutil = pytest.importorskip("psutil")
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -92,7 +94,7 @@ def kill_a_worker(run: Run, seconds: float) -> str:
     return "nobody"
 
 
-def holds(process: psutil.Process, run: Run) -> bool:
+def holds(process: Any, run: Run) -> bool:
     """Whether it is this run's: it has the folder's lock open."""
     with contextlib.suppress(psutil.Error):
         return any(item.path == str(run.folder / ".worker.lock") for item in process.open_files())
