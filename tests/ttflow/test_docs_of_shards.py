@@ -81,3 +81,13 @@ def test_the_readme_names_every_module() -> None:
     text = README.read_text(encoding="utf-8")
     modules = {path.name for path in (ROOT / "packages/ttflow/src/ttflow").glob("[a-z]*.py")}
     assert {name for name in modules if f"  {name} " not in text} == set()
+
+
+@pytest.mark.parametrize("name", ["how_extraction_works.md", "running_on_a_cluster.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    page = ROOT / "docs" / name
+    if not page.is_file():
+        pytest.skip("the docs are not beside these tests")
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert links
+    assert not [link for link in links if "://" not in link and not (page.parent / link).exists()]

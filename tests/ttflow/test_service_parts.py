@@ -149,6 +149,11 @@ def test_failures_are_named_at_once(lib, tmp_path: Path, caplog) -> None:
     assert "1/1 videos, 2 clips" in caplog.text
 
 
+def test_shares_of_a_gpu_fit_into_it() -> None:
+    assert Workers().gpu_share == 0.125
+    assert all(n * Workers(videos_per_gpu=n).gpu_share <= 1 for n in range(1, 101))
+
+
 # --- what the disk says --------------------------------------------------------------------------
 
 

@@ -30,7 +30,9 @@ def extract(
     estimator: Annotated[str | None, typer.Option(help="Optical flow method.")] = None,
     device: Annotated[Device, typer.Option(help="Where the flow is computed.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Videos at once.")] = None,
-    videos_per_gpu: Annotated[int, typer.Option(min=1, help="Videos that share a GPU.")] = 8,
+    videos_per_gpu: Annotated[
+        int, typer.Option(min=1, max=100, help="Videos that share a GPU.")
+    ] = 8,
     config: Annotated[Path | None, typer.Option(help="JSON file of settings.")] = None,
     sets: Sets = None,
 ) -> None:

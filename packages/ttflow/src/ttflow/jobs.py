@@ -43,9 +43,14 @@ class Workers(BaseModel):
     """Videos at once; null: one per core. A cluster that runs already decides by its own cores."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU if there is one and the estimator can use it."""
-    videos_per_gpu: int = Field(default=8, ge=1)
+    videos_per_gpu: int = Field(default=8, ge=1, le=100)
     """Tasks that decode for one GPU. An estimate: a core decodes and masks 1080p at some 100 frames
     a second, a GPU computes the flow of a thousand."""
+
+    @property
+    def gpu_share(self) -> float:
+        """Of a GPU, for each video: Ray counts in steps of 1/10000, so rounded down."""
+        return (10_000 // self.videos_per_gpu) / 10_000
 
 
 class Progress(BaseModel):

@@ -77,7 +77,7 @@ def _events(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcom
     options: dict[str, Any] = {"num_cpus": 1, "max_retries": _MAX_RETRIES}
     if on_gpu:
         # Without max_calls Ray starts a process per video, which loads torch and CUDA anew.
-        options |= {"num_gpus": 1 / workers.videos_per_gpu, "max_calls": 0}
+        options |= {"num_gpus": workers.gpu_share, "max_calls": 0}
     items = [{"job": job.model_dump_json()} for job in jobs]
     videos = ray.data.from_items(items, override_num_blocks=len(items))
     with warnings.catch_warnings():
@@ -98,11 +98,11 @@ def _run_row(row: dict[str, Any], device: str) -> Iterator[dict[str, Any]]:
 
 
 def _on_gpu(estimator: str, workers: Workers) -> bool:
-    """Whether tasks use a GPU: looked for first, as a task that asks for none waits for ever."""
+    """Whether tasks use a GPU: looked for first, as a task waits for ever for one there is not."""
     if workers.device == "cpu" or not uses_gpu(estimator):
         return False
     if ray.cluster_resources().get("GPU", 0) > 0:
-        look = ray.remote(num_gpus=1 / workers.videos_per_gpu)(_torch_sees_gpu)
+        look = ray.remote(num_gpus=workers.gpu_share)(_torch_sees_gpu)
         if ray.get(look.remote()):
             return True
     if workers.device == "cuda":
