@@ -102,3 +102,9 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve training, six validation and six test clips of three classes."""
     path = tmp_path_factory.mktemp("squares") / "shards with space"
     return make_shards(path, {"train": 4, "validation": 2, "test": 2})
+
+
+@pytest.fixture(scope="session")
+def few_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three clips of each split, for networks that take their time."""
+    return make_shards(tmp_path_factory.mktemp("few"), {"train": 1, "validation": 1, "test": 1})

@@ -97,11 +97,11 @@ def test_late_alone_trains_what_it_needs(shards: Path, tmp_path: Path, trained: 
 
 
 def test_two_stream_i3d_adds_the_logits_of_its_parts(
-    shards: Path, tmp_path: Path, trained: list[str]
+    few_shards: Path, tmp_path: Path, trained: list[str]
 ) -> None:
     out = tmp_path / "table"
-    settings = ["epochs=1", "batch_size=6", "torch_threads=1"]
-    table = compare(shards, out, ["i3d_two_stream"], like="demo", overrides=settings)
+    settings = ["epochs=1", "batch_size=3", "torch_threads=1"]
+    table = compare(few_shards, out, ["i3d_two_stream"], like="demo", overrides=settings)
     assert trained == ["i3d_rgb", "i3d_flow"]
     (row,) = table["rows"]
     assert row["paper"] == (0.431, None, None)

@@ -119,7 +119,7 @@ def test_interrupted_run_goes_on_as_if_never_stopped(
 
 @pytest.mark.parametrize(("model", "rate", "epochs"), [("i3d_flow", 0.02, 2), ("flow", 1e-12, 4)])
 def test_dropout_and_dropped_rates_go_on_as_if_never_stopped(
-    shards: Path,
+    few_shards: Path,
     tmp_path: Path,
     no_cluster: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -129,9 +129,9 @@ def test_dropout_and_dropped_rates_go_on_as_if_never_stopped(
 ) -> None:
     """I3D draws dropout; the other does not move, so that its rate drops every epoch."""
     values = {"model": model, "learning_rate_decay": "plateau", "plateau_epochs": 1}
-    values |= {"learning_rate": rate, "batch_size": 6, "gradient_clip": None, "epochs": epochs}
+    values |= {"learning_rate": rate, "batch_size": 3, "gradient_clip": None, "epochs": epochs}
     config = CONFIG.model_copy(update=values)
-    whole = fitting.fit(config, shards, tmp_path / "whole")
+    whole = fitting.fit(config, few_shards, tmp_path / "whole")
     if model == "flow":
         rates = [entry["learning_rate"] for entry in whole.metrics()]
         assert rates == pytest.approx([1e-12, 1e-12, 1e-13, 1e-14])
@@ -145,8 +145,8 @@ def test_dropout_and_dropped_rates_go_on_as_if_never_stopped(
 
     monkeypatch.setattr(Run, "append_metrics", stop)
     with pytest.raises(KeyboardInterrupt):
-        fitting.fit(config, shards, tmp_path / "stopped")
-    assert losses(fitting.fit(config, shards, tmp_path / "stopped")) == losses(whole)
+        fitting.fit(config, few_shards, tmp_path / "stopped")
+    assert losses(fitting.fit(config, few_shards, tmp_path / "stopped")) == losses(whole)
 
 
 def test_stops_when_nothing_improves(shards: Path, tmp_path: Path, no_cluster: None) -> None:
