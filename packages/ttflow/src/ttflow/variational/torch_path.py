@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ttflow.variational.equations import GRAY, REFERENCE, assemble, features, smooth
+from ttflow.variational.equations import GRAY, REFERENCE, System, assemble, features, smooth
 from ttflow.variational.gain import DARK, members, spread
 from ttflow.variational.pyramid import Flow, Image, pyramid, resize, resize_flow, warp
 from ttflow.variational.settings import RobustSettings
@@ -36,8 +36,16 @@ def reference(first: Image, second: Image) -> Flow:
     return flow
 
 
+Relax = Callable[[System, int, float], Flow]
+"""Solves a system: `red_black`, or `fused.red_black` on a GPU."""
+
+
 def robust(
-    first: Image, second: Image, settings: RobustSettings, initial_flow: Flow | None = None
+    first: Image,
+    second: Image,
+    settings: RobustSettings,
+    initial_flow: Flow | None = None,
+    relax: Relax = red_black,
 ) -> Flow:
     """The default mode; see `BeyondPixels` for what it does differently.
 
@@ -46,19 +54,24 @@ def robust(
         second: (B, 3, H, W) in [0, 1].
         settings: iterations and gain compensation.
         initial_flow: (B, 2, H, W) px, a nearby flow to start from, for instance of the last pair.
+        relax: the solver.
     """
     one, two = pyramid(first), pyramid(second)
-    gain = measure_gain(one, two, settings, initial_flow)
+    gain = measure_gain(one, two, settings, initial_flow, relax)
     two = [level * field(gain, level, first) for level in two]
     if initial_flow is None:
-        return _solve(one, two, None, len(one) - 1, 0, settings.outer_iterations, settings)
+        return _solve(one, two, None, len(one) - 1, 0, settings.outer_iterations, settings, relax)
     top = min(settings.warm_level, len(one) - 1)
     start = _shrink(initial_flow, one[top])
-    return _solve(one, two, start, top, 0, settings.warm_outer_iterations, settings)
+    return _solve(one, two, start, top, 0, settings.warm_outer_iterations, settings, relax)
 
 
 def measure_gain(
-    first: list[Image], second: list[Image], settings: RobustSettings, flow: Flow | None
+    first: list[Image],
+    second: list[Image],
+    settings: RobustSettings,
+    flow: Flow | None,
+    relax: Relax = red_black,
 ) -> Tensor:
     """(B, rows, columns): what the second image has to be multiplied by, at the knots of `field`.
 
@@ -81,6 +94,7 @@ def measure_gain(
                 level,
                 settings.gain_outer_iterations,
                 settings,
+                relax,
             )
         else:
             aligned = _shrink(flow, first[level])
@@ -149,6 +163,7 @@ def _solve(
     bottom: int,
     outer: int,
     settings: RobustSettings,
+    relax: Relax,
 ) -> Flow:
     for level in range(top, bottom - 1, -1):
         one, two = features(first[level]), features(second[level])
@@ -156,7 +171,7 @@ def _solve(
         one_smooth = smooth(one, settings.energy)
         for iteration in range(outer):
             system = assemble(one_smooth, warp(one, two, flow), flow, settings.energy)
-            flow = flow + red_black(system, settings.sweeps_at(level), settings.omega)
+            flow = flow + relax(system, settings.sweeps_at(level), settings.omega)
             flow = median(flow, settings.median_after(iteration, outer))
     assert flow is not None
     return flow
@@ -174,5 +189,5 @@ def _shrink(flow: Flow, level: Image) -> Flow:
     """A full-size flow at the size of a level, in pixels of that level."""
     height, width = level.shape[-2:]
     ratio_yx = (height / flow.shape[-2], width / flow.shape[-1])
-    scale = flow.new_tensor((ratio_yx[1], ratio_yx[0])).view(1, 2, 1, 1)
-    return resize(flow, (height, width), ratio_yx) * scale
+    shrunk = resize(flow, (height, width), ratio_yx)
+    return torch.stack((shrunk[:, 0] * ratio_yx[1], shrunk[:, 1] * ratio_yx[0]), dim=1)
