@@ -53,10 +53,10 @@ class Bar(NamedTuple):
 
     def line(self) -> str:
         """A row of the table."""
-        sign, passed = ("<=", self.value <= self.limit)
-        if self.at_least:
-            sign, passed = (">=", self.value >= self.limit)
-        return f"| {self.what} | {self.value:.3g} | {sign} {self.limit:g} | {('short', 'pass')[passed]} |"
+        passed = self.value >= self.limit if self.at_least else self.value <= self.limit
+        sign = ">=" if self.at_least else "<="
+        verdict = "pass" if passed else "short"
+        return f"| {self.what} | {self.value:.3g} | {sign} {self.limit:g} | {verdict} |"
 
 
 def estimators() -> dict[str, Estimator]:
