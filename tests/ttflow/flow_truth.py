@@ -10,7 +10,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-PARTS = (  # offset from the hip, half axes, speed: all in px of a 320 x 180 frame
+from ttdata.synth.config import SynthConfig
+from ttdata.synth.plan import plan_video
+from ttdata.synth.render import render
+
+PARTS = (  # offset from the hip, half axes, speed: all in px
     ((-6, 30), (5, 20), 0.5),
     ((0, 0), (11, 20), 0.8),
     ((0, -27), (7, 8), 0.8),
@@ -31,22 +35,27 @@ class Pair(NamedTuple):
         return np.abs(self.flow).sum(0) > 0
 
 
-def player(seed: int, size_hw: tuple[int, int] = (180, 320)) -> Pair:
-    """Limbs of cloth that turn and travel over a textured hall; the camera adds noise."""
+def rendered_hall(seed: int) -> np.ndarray:
+    """An empty hall of ttdata's synthetic videos; its lamps dark enough to become 10 % brighter."""
+    config = SynthConfig(num_videos=1, num_players=1, width=320, height=180, seconds=2, seed=seed)
+    return 0.85 * next(iter(render(plan_video(config, 0)))).rgb.astype(float)
+
+
+def player(seed: int, hall: np.ndarray | None = None) -> Pair:
+    """Limbs of cloth that turn and travel over a hall; the camera adds noise."""
     rng = np.random.default_rng(seed)
-    height, width = size_hw
-    scale = height / 180
-    hall = _cloth(rng, size_hw, 12 * scale)
+    size_hw = height, width = 180, 320
+    hall = _cloth(rng, size_hw, 12) if hall is None else hall
     images, flow = [hall.copy(), hall.copy()], np.zeros((2, *size_hw))
     x, y = width * rng.uniform(0.35, 0.6), height * rng.uniform(0.5, 0.6)
     heading = rng.uniform(0, 2 * np.pi)
     for offset, axes, speed in PARTS:
         direction = heading + rng.normal(0, 0.4)
-        travel = scale * speed * rng.uniform(0.5, 1.2)
+        travel = speed * rng.uniform(0.5, 1.2)
         motion = travel * np.array((np.cos(direction), np.sin(direction)))
         limb = (
-            np.array((x, y)) + scale * np.array(offset),
-            scale * np.array(axes),
+            np.array((x, y)) + np.array(offset),
+            np.array(axes),
             rng.uniform(-0.5, 0.5),
             motion,
             rng.normal(0, 0.03),

@@ -138,17 +138,18 @@ def _measure_gain(
     flow: Planes | None,
 ) -> Planes:
     """(rows, columns); see `torch_path.measure_gain`."""
+    aligning = settings.while_aligning()
     top, levels = len(first) - 1, [min(level, len(first) - 1) for level in settings.gain_levels]
     still = np.zeros((2, *first[levels[0]].shape[1:]), np.float32)
     image = first[0]
-    gain = _ratios(first[levels[0]], second[levels[0]], still, image, (1, 1))
-    gain = np.broadcast_to(gain, settings.gain_blocks)
+    whole = _ratios(first[levels[0]], second[levels[0]], still, image, (1, 1))
+    whole = gain = np.broadcast_to(whole, settings.gain_blocks)
     for level in levels if flow is None else levels[-1:]:
         if flow is None:
             corrected = [_features(plane * _field(gain, plane, image)) for plane in second[level:]]
             padded = second[:level] + corrected
             aligned = _solve(
-                features, padded, None, top, level, settings.gain_outer_iterations, settings
+                features, padded, None, top, level, aligning.outer_iterations, aligning
             )
         else:
             aligned = _shrink(flow, first[level])
@@ -156,7 +157,8 @@ def _measure_gain(
             dimmed = second[level] * _field(gain, second[level], image)
             ratios = _ratios(first[level], dimmed, aligned, image, settings.gain_blocks)
             gain = (gain * ratios).clip(1 / settings.gain_limit, settings.gain_limit)
-    return gain
+    deviation = np.sort(np.abs(gain - whole), axis=None)[(gain.size - 1) // 2]
+    return whole if deviation < settings.gain_threshold else gain
 
 
 def _field(gain: Planes, level: Planes, image: Planes) -> Planes:
@@ -185,7 +187,8 @@ def _ratios(
     below = np.take_along_axis(weight, order, 1).astype(float).cumsum(axis=1)
     middle = (below < below[:, -1:] / 2).sum(axis=1)
     median = ratio[np.arange(len(ratio)), order[np.arange(len(ratio)), middle]]
-    return np.where(below[:, -1] > 0, median, np.float32(1)).reshape(blocks)
+    known: Planes = np.where(below[:, -1] > 0, median, np.float32(1)).reshape(blocks)
+    return known
 
 
 def _shrink(flow: Planes, level: Planes) -> Planes:

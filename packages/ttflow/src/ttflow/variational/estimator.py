@@ -98,11 +98,12 @@ class BeyondPixels:
         return self._replayed(self._graphs, first.to(self.device), second.to(self.device))
 
     def _batch(self, first: Tensor, second: Tensor, start: Tensor | None = None) -> Tensor:
-        relax = torch_path.red_black
-        if self.engine == "triton":
-            from ttflow.variational.fused import red_black as relax
         images = self._image(first), self._image(second)
-        return torch_path.robust(*images, self.settings, start, relax)
+        if self.engine != "triton":
+            return torch_path.robust(*images, self.settings, start)
+        from ttflow.variational import fused
+
+        return torch_path.robust(*images, self.settings, start, fused.red_black)
 
     def _replayed(self, graphs: dict[tuple[int, ...], Graph], *images: Tensor) -> Tensor:
         shape = tuple(images[0].shape)

@@ -16,7 +16,7 @@ DARK = 1e-6
 
 def places(size: int, level_size: int) -> NDArray[np.float64]:
     """Where the pixels of a level lie in the image, along one axis, px."""
-    return np.arange(1, level_size + 1) * (size / level_size) - 1
+    return np.arange(1, level_size + 1, dtype=np.float64) * (size / level_size) - 1
 
 
 @lru_cache(maxsize=256)

@@ -18,7 +18,7 @@ class Graph:
     def __init__(self, function: Callable[..., Tensor], *examples: Tensor) -> None:
         """Record the function on copies of the examples, whose shapes later inputs have."""
         self._inputs = [example.clone() for example in examples]
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(_WARM_UPS):

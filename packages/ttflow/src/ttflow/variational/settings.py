@@ -1,13 +1,15 @@
 """Numbers of the robust mode, shared by its PyTorch and its numba path."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ttflow.variational.equations import Energy
 from ttflow.variational.solvers import BLOCK_OMEGA
 
 ROBUST_ENERGY = Energy(
-    alpha=0.009, epsilon=1e-7, gray_weight=2.0, smoothing=(0.01, 0.04, 0.9, 0.04, 0.01)
+    alpha=0.01, epsilon=3e-8, gray_weight=1.5, smoothing=(0.01, 0.04, 0.9, 0.04, 0.01)
 )
+
+GAIN_ENERGY = Energy(alpha=0.02, smoothing=ROBUST_ENERGY.smoothing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +18,7 @@ class RobustSettings:
 
     energy: Energy = ROBUST_ENERGY
     """Nearer to total variation and sharper than the reference's; gray has half the noise of the
-    colour differences and counts twice."""
+    colour differences and counts more."""
     outer_iterations: int = 5
     """Linearisations per level."""
     sweeps: int = 8
@@ -29,6 +31,9 @@ class RobustSettings:
     """Side of the median after each linearisation, px."""
     last_median: int = 5
     """Side of the median after the last linearisation of a level, px."""
+    gain_energy: Energy = GAIN_ENERGY
+    """Of the flows along which the gain is measured: stiffer, since a flow that explains flicker as
+    motion hides it. Stiffer still, it misses motion that is large and piecewise."""
     gain_levels: tuple[int, ...] = (5, 4)
     """Levels down to which a first flow is computed, one after the other, each to align the pair
     for a better measurement of its gain (0.24 and 0.32 of the size)."""
@@ -41,10 +46,17 @@ class RobustSettings:
     """Rows and columns of blocks, each with one gain."""
     gain_limit: float = 1.25
     """A gain beyond this, or below its inverse, is occlusion and not flicker: it is clipped."""
+    gain_threshold: float = 0.004
+    """Below this median deviation of the blocks' gains from the whole image's, the image has one
+    gain: that has less noise."""
     warm_level: int = 1
     """Coarsest level of a warm start."""
     warm_outer_iterations: int = 2
     """Linearisations per level of a warm start."""
+
+    def while_aligning(self) -> "RobustSettings":
+        """The settings of the flows along which the gain is measured."""
+        return replace(self, energy=self.gain_energy, outer_iterations=self.gain_outer_iterations)
 
     def sweeps_at(self, level: int) -> int:
         """Sweeps per linearisation at a level."""

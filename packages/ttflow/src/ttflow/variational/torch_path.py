@@ -79,10 +79,11 @@ def measure_gain(
     and measured block by block, and again with these gains at a finer level; a nearby flow saves
     the aligning.
     """
+    aligning = settings.while_aligning()
     top, levels = len(first) - 1, [min(level, len(first) - 1) for level in settings.gain_levels]
     still = torch.zeros_like(first[levels[0]][:, :2])
-    gain = _ratios(first[levels[0]], second[levels[0]], still, first[0], (1, 1))
-    gain = gain.expand(-1, *settings.gain_blocks)
+    whole = _ratios(first[levels[0]], second[levels[0]], still, first[0], (1, 1))
+    whole = gain = whole.expand(-1, *settings.gain_blocks)
     for level in levels if flow is None else levels[-1:]:
         corrected = [image * field(gain, image, first[0]) for image in second[level:]]
         if flow is None:
@@ -92,8 +93,8 @@ def measure_gain(
                 None,
                 top,
                 level,
-                settings.gain_outer_iterations,
-                settings,
+                aligning.outer_iterations,
+                aligning,
                 relax,
             )
         else:
@@ -104,7 +105,8 @@ def measure_gain(
                 first[level], corrected_level, aligned, first[0], settings.gain_blocks
             )
             gain = gain.clamp(1 / settings.gain_limit, settings.gain_limit)
-    return gain
+    deviation = (gain - whole).abs().flatten(1).median(dim=1).values
+    return torch.where((deviation < settings.gain_threshold)[:, None, None], whole, gain)
 
 
 def field(gain: Tensor, level: Image, image: Image) -> Tensor:
@@ -133,7 +135,7 @@ def _ratios(
     below = weight.gather(-1, order).double().cumsum(-1)
     middle = (below < below[..., -1:] / 2).sum(-1, keepdim=True)
     median = ratio.gather(-1, middle)[..., 0]
-    return torch.where(below[..., -1] > 0, median, 1.0).unflatten(1, blocks)
+    return torch.where(below[..., -1] > 0, median, 1.0).view(-1, *blocks)
 
 
 @lru_cache(maxsize=512)
@@ -143,8 +145,8 @@ def _on(device: torch.device, table: Callable[..., NDArray[Any]], *arguments: An
 
 
 def _gray(image: Image) -> Image:
-    red, green, blue = image.split(1, dim=1)
-    return GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue
+    red, green, blue = image.unbind(1)
+    return (GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue)[:, None]
 
 
 def median(flow: Flow, side: int) -> Flow:
