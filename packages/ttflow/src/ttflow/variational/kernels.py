@@ -159,28 +159,29 @@ def pack(
     i11 i12 i22 is the inverse of a pixel's 2 x 2 block times omega. packed comes filled with zeros.
     """
     height, width = right.shape
+    nothing, left = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    ridge = alpha * f32(DIAGONAL)
     for i in range(height):
-        for j in range(width):
-            colour = (i + j) & 1
-            k = j >> 1
-            wl = right[i, j - 1] if j > 0 else f32(0)
-            wu = down[i - 1, j] if i > 0 else f32(0)
-            wr = right[i, j]
-            wd = down[i, j]
-            d = wl + wr + wu + wd + alpha * f32(DIAGONAL)
-            a11 = system[0, i, j] + d
-            a12 = system[1, i, j]
-            a22 = system[2, i, j] + d
-            s = omega / (a11 * a22 - a12 * a12)
-            packed[colour, i, 0, k] = a22 * s
-            packed[colour, i, 1, k] = -a12 * s
-            packed[colour, i, 2, k] = a11 * s
-            packed[colour, i, 3, k] = system[3, i, j]
-            packed[colour, i, 4, k] = system[4, i, j]
-            packed[colour, i, 5, k] = wl
-            packed[colour, i, 6, k] = wr
-            packed[colour, i, 7, k] = wu
-            packed[colour, i, 8, k] = wd
+        wr, wd, wu = right[i], down[i], down[i - 1] if i > 0 else nothing
+        left[1:] = wr[:-1]
+        a11, a12, a22, b1, b2 = system[0, i], system[1, i], system[2, i], system[3, i], system[4, i]
+        for colour in range(2):
+            first = (i + colour) & 1
+            c = packed[colour, i]
+            for k in range((width - first + 1) // 2):
+                j = 2 * k + first
+                d = left[j] + wr[j] + wu[j] + wd[j] + ridge
+                p, q = a11[j] + d, a22[j] + d
+                s = omega / (p * q - a12[j] * a12[j])
+                c[0, k] = q * s
+                c[1, k] = -a12[j] * s
+                c[2, k] = p * s
+                c[3, k] = b1[j]
+                c[4, k] = b2[j]
+                c[5, k] = left[j]
+                c[6, k] = wr[j]
+                c[7, k] = wu[j]
+                c[8, k] = wd[j]
 
 
 @_jit
