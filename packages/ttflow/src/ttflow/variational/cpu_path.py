@@ -186,9 +186,9 @@ def _ratios(
     order = ratio.argsort(axis=1)
     below = np.take_along_axis(weight, order, 1).astype(float).cumsum(axis=1)
     middle = (below < below[:, -1:] / 2).sum(axis=1)
-    median = ratio[np.arange(len(ratio)), order[np.arange(len(ratio)), middle]]
-    known: Planes = np.where(below[:, -1] > 0, median, np.float32(1)).reshape(blocks)
-    return known
+    median: Planes = ratio[np.arange(len(ratio)), order[np.arange(len(ratio)), middle]]
+    median[below[:, -1] == 0] = 1
+    return median.reshape(blocks)
 
 
 def _shrink(flow: Planes, level: Planes) -> Planes:
