@@ -169,8 +169,7 @@ def _field(gain: Planes, level: Planes, image: Planes) -> Planes:
             image.shape[1:], level.shape[1:], gain.shape, strict=True
         )
     )
-    field: Planes = rows @ gain @ columns.T
-    return field
+    return np.asarray(rows @ gain @ columns.T, np.float32)
 
 
 def _ratios(
