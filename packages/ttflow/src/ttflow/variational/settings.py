@@ -6,7 +6,7 @@ from ttflow.variational.equations import Energy
 from ttflow.variational.solvers import BLOCK_OMEGA
 
 ROBUST_ENERGY = Energy(
-    alpha=0.01, epsilon=3e-8, gray_weight=1.5, smoothing=(0.01, 0.04, 0.9, 0.04, 0.01)
+    alpha=0.01, epsilon=1e-7, gray_weight=1.5, smoothing=(0.01, 0.04, 0.9, 0.04, 0.01)
 )
 
 GAIN_ENERGY = Energy(alpha=0.02, smoothing=ROBUST_ENERGY.smoothing)
@@ -51,7 +51,7 @@ class RobustSettings:
     gain: that has less noise."""
     warm_level: int = 1
     """Coarsest level of a warm start."""
-    warm_outer_iterations: int = 2
+    warm_outer_iterations: int = 3
     """Linearisations per level of a warm start."""
 
     def while_aligning(self) -> "RobustSettings":
