@@ -22,13 +22,17 @@ FLO_MAGIC = 202021.25
 
 
 class Pair(NamedTuple):
-    """Two (H, W, 3) uint8 RGB frames, the flow (2, H, W) px between them, and where it counts."""
+    """Two (H, W, 3) uint8 RGB frames, the flow (2, H, W) px between them, and where it counts.
+
+    `before` is the frame before the first, where there is one.
+    """
 
     set_name: str
     first: NDArray[np.uint8]
     second: NDArray[np.uint8]
     flow: NDArray[np.float32]
     known: NDArray[np.bool_]
+    before: NDArray[np.uint8] | None = None
 
 
 class Limb(NamedTuple):
@@ -54,18 +58,19 @@ def player_pairs(count: int, seed: int = 0) -> Iterator[Pair]:
 
 
 def _player_pair(hall: NDArray[np.float32], rng: np.random.Generator) -> Pair:
-    images, flow = [hall.copy(), hall.copy()], np.zeros((2, HEIGHT, WIDTH), np.float32)
+    images = [hall.copy(), hall.copy(), hall.copy()]
+    flow = np.zeros((2, HEIGHT, WIDTH), np.float32)
     for limb in _limbs(rng):
         texture = _texture(rng)
-        for time, image in enumerate(images):
+        for time, image in zip((0, 1, -1), images, strict=True):
             alpha, color = _draw(limb, texture, time)
             image += alpha[..., None] * (color - image)
             if time == 0:
                 inside = alpha > 0.5
                 flow[:, inside] = _motion(limb)[:, inside]
     noisy = [image + rng.normal(0, 1.5, image.shape) for image in images]
-    first, second = (image.round().clip(0, 255).astype(np.uint8) for image in noisy)
-    return Pair("player", first, second, flow, np.ones((HEIGHT, WIDTH), bool))
+    first, second, before = (image.round().clip(0, 255).astype(np.uint8) for image in noisy)
+    return Pair("player", first, second, flow, np.ones((HEIGHT, WIDTH), bool), before)
 
 
 def _limbs(rng: np.random.Generator) -> list[Limb]:
@@ -126,8 +131,8 @@ def _motion(limb: Limb) -> NDArray[np.float32]:
 
 
 def flicker(frame: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
-    """A frame 10 % brighter ("global"), or up to 10 % brighter and darker from place to place."""
-    gain: float | NDArray[np.float64] = 1.1
+    """A frame 10 % "brighter" or "darker", or up to 10 % both from place to place ("local")."""
+    gain: float | NDArray[np.float64] = 0.9 if kind == "darker" else 1.1
     if kind == "local":
         x, y = _grid()
         gain = 1 + 0.1 * np.sin(2 * np.pi * x / WIDTH) * np.cos(np.pi * y / HEIGHT)

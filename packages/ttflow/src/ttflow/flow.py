@@ -4,6 +4,7 @@ An estimator maps two batches of uint8 RGB frames (B, 3, H, W) to float32 (B, 2,
 displacement from the first to the second, in pixels; channel 0 is x (right), 1 is y (down).
 """
 
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import cv2
@@ -12,6 +13,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from ttdata.errors import InputError
 from ttflow.names import canonical_name
 
 Frames = UInt8[Tensor, "batch 3 height width"]
@@ -36,17 +38,25 @@ _DIS_PRESETS = {
 }
 
 
-def create(name: str, device: str = "cpu") -> Estimator:
+def create(name: str, device: str = "cpu", *, weights: str | Path | None = None) -> Estimator:
     """The estimator of this name.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `names.NAMES`.
         device: where it computes, if it can choose; OpenCV's always use the CPU.
+        weights: file of weights, for `raft` only; else the variable TTFLOW_RAFT_WEIGHTS names it.
 
     Raises:
-        InputError: if the name is unknown; lists the known ones.
+        InputError: if the name is unknown (lists the known ones), if weights are given to an
+            estimator without any, or if what `raft` needs is missing.
     """
     name = canonical_name(name)
+    if name == "raft":
+        from ttflow.raft import Raft, load
+
+        return Raft(load(weights), device)
+    if weights is not None:
+        raise InputError(f"estimator {name!r} has no weights, but was given {weights}")
     if name in _DIS_PRESETS:
         return Dis(name)
     if name == "farneback":

@@ -3,13 +3,14 @@
 from ttdata.errors import InputError
 
 _ALIASES = {"auto": "beyond-pixels", "dis": "dis-medium"}
+_ON_GPU = ("beyond-pixels", "raft")
 
-NAMES = (*_ALIASES, "dis-ultrafast", "dis-fast", "dis-medium", "farneback", "beyond-pixels")
+NAMES = (*_ALIASES, "dis-ultrafast", "dis-fast", "dis-medium", "farneback", *_ON_GPU)
 """What `flow.create` knows."""
 
 
 def canonical_name(name: str) -> str:
-    """The full name of an estimator: `dis` is `dis-medium`, `auto` the most exact one.
+    """The full name of an estimator: `dis` is `dis-medium`, `auto` is `beyond-pixels`.
 
     Raises:
         InputError: if the name is unknown; lists the known ones.
@@ -21,4 +22,4 @@ def canonical_name(name: str) -> str:
 
 def uses_gpu(name: str) -> bool:
     """Whether an estimator can run on a GPU; those of OpenCV run on the CPU only."""
-    return canonical_name(name) == "beyond-pixels"
+    return canonical_name(name) in _ON_GPU

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ttflow.variational.equations import ALPHA, DIAGONAL, EPSILON
+from ttflow.variational.equations import DIAGONAL, EPSILON
 
 Planes = NDArray[np.float32]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,7 +20,7 @@ f32 = np.float32
 
 
 def _jit(function: F) -> F:
-    # No flag that assumes finite numbers: the gain is measured on images with NaN outside.
+    # No flag that assumes finite numbers: a start from elsewhere may hold others.
     flags = {"contract", "arcp", "reassoc", "nsz"}
     compiled = njit(nogil=True, cache=True, fastmath=flags, error_model="numpy")(function)
     return cast(F, compiled)
@@ -70,27 +70,47 @@ def warp(first: Planes, second: Planes, flow: Planes, out: Planes) -> None:
 
 
 @_jit
-def data_term(dx: Planes, dy: Planes, dt: Planes, scale: np.float32, out: Planes) -> None:
-    """Add one channel's share of a11 a12 a22 b1 b2 to out (5, H, W)."""
-    height, width = dx.shape
+def data_term(first: Planes, second: Planes, share: np.float32, mixed: Planes, out: Planes) -> None:
+    """Add one channel's share of a11 a12 a22 b1 b2 to out (5, H, W).
+
+    first and second are the smoothed features (H, W), the second one warped; mixed (H + 4, W + 4)
+    is working space, so that the derivatives of a row need no case for the borders.
+    """
+    height, width = first.shape
     for i in range(height):
-        rx, ry, rt = dx[i], dy[i], dt[i]
+        line, one, two = mixed[i + 2], first[i], second[i]
+        for j in range(width):
+            line[j + 2] = f32(0.4) * one[j] + f32(0.6) * two[j]
+        line[0] = line[1] = line[2]
+        line[width + 2] = line[width + 3] = line[width + 1]
+    for ring in range(2):
+        mixed[ring, :] = mixed[2, :]
+        mixed[height + 2 + ring, :] = mixed[height + 1, :]
+    near, far = f32(8 / 12), f32(1 / 12)
+    scale = f32(0.5) * share
+    for i in range(height):
+        one, two, line = first[i], second[i], mixed[i + 2]
+        above2, above, below, below2 = mixed[i], mixed[i + 1], mixed[i + 3], mixed[i + 4]
         o0, o1, o2, o3, o4 = out[0, i], out[1, i], out[2, i], out[3, i], out[4, i]
         for j in range(width):
-            t = rt[j]
+            dx = near * (line[j + 3] - line[j + 1]) - far * (line[j + 4] - line[j])
+            dy = near * (below[j + 2] - above[j + 2]) - far * (below2[j + 2] - above2[j + 2])
+            t = two[j] - one[j]
             psi = scale / np.sqrt(t * t + f32(EPSILON))
-            px = psi * rx[j]
-            py = psi * ry[j]
-            o0[j] += px * rx[j]
-            o1[j] += px * ry[j]
-            o2[j] += py * ry[j]
+            px = psi * dx
+            py = psi * dy
+            o0[j] += px * dx
+            o1[j] += px * dy
+            o2[j] += py * dy
             o3[j] -= px * t
             o4[j] -= py * t
 
 
 @_jit
-def edge_weights(flow: Planes, right: Planes, down: Planes) -> None:
-    """ALPHA phi' of each edge into right and down, zero where no edge is."""
+def edge_weights(
+    flow: Planes, alpha: np.float32, epsilon: np.float32, right: Planes, down: Planes
+) -> None:
+    """Write alpha phi' of each edge into right and down, zero where no edge is."""
     height, width = right.shape
     for i in range(height):
         u, v = flow[0, i], flow[1, i]
@@ -100,8 +120,8 @@ def edge_weights(flow: Planes, right: Planes, down: Planes) -> None:
             beside = min(j + 1, width - 1)
             ux, vx = u[beside] - u[j], v[beside] - v[j]
             uy, vy = u_below[j] - u[j], v_below[j] - v[j]
-            square = ux * ux + vx * vx + uy * uy + vy * vy + f32(EPSILON)
-            weight = f32(0.5 * ALPHA) / np.sqrt(square)
+            square = ux * ux + vx * vx + uy * uy + vy * vy + epsilon
+            weight = f32(0.5) * alpha / np.sqrt(square)
             right[i, j] = weight
             down[i, j] = weight
         right[i, width - 1] = f32(0)
@@ -126,34 +146,42 @@ def add_divergence(flow: Planes, right: Planes, down: Planes, out: Planes) -> No
 
 
 @_jit
-def pack(system: Planes, right: Planes, down: Planes, omega: np.float32, packed: Planes) -> None:
+def pack(
+    system: Planes,
+    right: Planes,
+    down: Planes,
+    alpha: np.float32,
+    omega: np.float32,
+    packed: Planes,
+) -> None:
     """The checkerboard (2 colours, H, 9, K): i11 i12 i22 b1 b2 left right up down.
 
     i11 i12 i22 is the inverse of a pixel's 2 x 2 block times omega. packed comes filled with zeros.
     """
     height, width = right.shape
+    nothing, left = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    ridge = alpha * f32(DIAGONAL)
     for i in range(height):
-        for j in range(width):
-            colour = (i + j) & 1
-            k = j >> 1
-            wl = right[i, j - 1] if j > 0 else f32(0)
-            wu = down[i - 1, j] if i > 0 else f32(0)
-            wr = right[i, j]
-            wd = down[i, j]
-            d = wl + wr + wu + wd + f32(ALPHA * DIAGONAL)
-            a11 = system[0, i, j] + d
-            a12 = system[1, i, j]
-            a22 = system[2, i, j] + d
-            s = omega / (a11 * a22 - a12 * a12)
-            packed[colour, i, 0, k] = a22 * s
-            packed[colour, i, 1, k] = -a12 * s
-            packed[colour, i, 2, k] = a11 * s
-            packed[colour, i, 3, k] = system[3, i, j]
-            packed[colour, i, 4, k] = system[4, i, j]
-            packed[colour, i, 5, k] = wl
-            packed[colour, i, 6, k] = wr
-            packed[colour, i, 7, k] = wu
-            packed[colour, i, 8, k] = wd
+        wr, wd, wu = right[i], down[i], down[i - 1] if i > 0 else nothing
+        left[1:] = wr[:-1]
+        a11, a12, a22, b1, b2 = system[0, i], system[1, i], system[2, i], system[3, i], system[4, i]
+        for colour in range(2):
+            first = (i + colour) & 1
+            c = packed[colour, i]
+            for k in range((width - first + 1) // 2):
+                j = 2 * k + first
+                d = left[j] + wr[j] + wu[j] + wd[j] + ridge
+                p, q = a11[j] + d, a22[j] + d
+                s = omega / (p * q - a12[j] * a12[j])
+                c[0, k] = q * s
+                c[1, k] = -a12[j] * s
+                c[2, k] = p * s
+                c[3, k] = b1[j]
+                c[4, k] = b2[j]
+                c[5, k] = left[j]
+                c[6, k] = wr[j]
+                c[7, k] = wu[j]
+                c[8, k] = wd[j]
 
 
 @_jit

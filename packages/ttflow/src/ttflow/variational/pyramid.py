@@ -54,10 +54,11 @@ def resize(image: Image, size_hw: tuple[int, int], ratio_yx: tuple[float, float]
     """Bilinear samples at (j + 1) / ratio - 1 in both axes, clamped into the image."""
     for axis, size, ratio in ((-2, size_hw[0], ratio_yx[0]), (-1, size_hw[1], ratio_yx[1])):
         last = image.shape[axis] - 1
-        position = (torch.arange(1, size + 1, dtype=torch.float64) / ratio - 1).clamp_(0, last)
+        steps = torch.arange(1, size + 1, dtype=torch.float64, device=image.device)
+        position = (steps / ratio - 1).clamp_(0, last)
         low = position.floor()
         weight = (position - low).to(image)
-        low = low.long().to(image.device)
+        low = low.long()
         shape = (-1, 1) if axis == -2 else (-1,)
         first = image.index_select(axis, low)
         second = image.index_select(axis, (low + 1).clamp_(max=last))
