@@ -290,6 +290,8 @@ def local_ray() -> Iterator[None]:
 
 
 @pytest.mark.ray
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
 def test_a_gpu_is_looked_for_before_it_is_waited_for(lib, local_ray, tmp_path: Path) -> None:
     from ttflow.ray_pipeline import run_jobs
 
