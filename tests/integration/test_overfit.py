@@ -63,18 +63,18 @@ def batch(data: TrainingData, clips: list[ClipInfo], labels: list[int]) -> Batch
     return Batch(ids, inputs, torch.tensor(labels), len(ids))
 
 
-def learn(name: str, chosen: Batch, epochs: int) -> tuple[Any, float]:
-    """Train on one batch until it is known, at most so long; the network and the share known."""
+def learn(name: str, chosen: Batch, enough: float = 1.0) -> tuple[Any, float]:
+    """Train on one batch until so much of it is known, or 80 steps; the network, and how much."""
     config = TrainConfig(
         model=name, clip_shape=SHAPE, learning_rate=0.01, momentum=0.9, weight_decay=0.0
     ).model_copy(update={"momentum_milestones": (), "gradient_clip": 1.0})
     network = build(config, len(CLASSES))
     optimizer = make_optimizer(network, config)
     known = 0.0
-    for _ in range(epochs):
+    for _ in range(80):
         train_epoch(network, [chosen], optimizer, config, network.inputs)
         known = validate(network, [chosen], network.inputs).accuracy
-        if known == 1:
+        if known >= enough:
             break
     return network, known
 
@@ -93,7 +93,7 @@ def test_eight_clips_are_learned_by_heart(data: TrainingData, name: str) -> None
     clips = data.clips["train"][::2][:8]
     labels = [clip.class_index for clip in clips]
     assert set(labels) == {0, 1, 2}
-    _, known = learn(name, batch(data, clips, labels), 80)
+    _, known = learn(name, batch(data, clips, labels))
     assert known == 1
 
 
@@ -101,8 +101,8 @@ def test_shuffled_names_teach_nothing(data: TrainingData) -> None:
     train, validation = data.clips["train"], data.clips["validation"]
     labels = [clip.class_index for clip in train]
     random.Random(0).shuffle(labels)
-    network, known = learn("flow", batch(data, train, labels), 80)
-    assert known > 0.8
+    network, known = learn("flow", batch(data, train, labels), enough=0.8)
+    assert known >= 0.8
     truth = batch(data, validation, [clip.class_index for clip in validation])
     found = validate(network, [truth], network.inputs)
     assert found.n == 15
