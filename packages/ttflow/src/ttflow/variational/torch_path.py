@@ -154,7 +154,7 @@ def median(flow: Flow, side: int) -> Flow:
     height, width = flow.shape[-2:]
     padded = F.pad(flow, (side // 2,) * 4, mode="replicate")
     shifted = [padded[..., i : i + height, j : j + width] for i in range(side) for j in range(side)]
-    return torch.stack(shifted).median(dim=0).values
+    return torch.stack(shifted, dim=-1).median(dim=-1).values
 
 
 def _solve(
