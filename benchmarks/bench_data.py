@@ -3,7 +3,7 @@
     python benchmarks/bench_data.py [--only stream,memory,step]
 
 Clips are band-limited noise at the stored size of the paper's settings (side 184, 120 frames),
-about 15 kB of JPEG and 11 kB of flow a frame as real ones have. Prints JSON lines.
+about 68 kB a frame, twice what real ones have: decoding costs more here. Prints JSON lines.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Decodes stored rows, in tasks or in this process; light to import, as every task does so.
 
-Between processes, arrays travel as plain bytes: clips differ in length, which the array columns
-of a Ray Dataset do not like.
+Between processes, windows travel as arrays of one shape, whole clips as plain bytes: they differ in
+length, which the array columns of a Ray Dataset do not like.
 """
 
 from collections.abc import Mapping
@@ -27,14 +27,14 @@ def decode_clip(row: Mapping[str, Any]) -> StoredClip:
 
 
 def window_row(row: dict[str, Any], starts: Mapping[str, int], num_frames: int) -> dict[str, Any]:
-    """`decode_request` for a task: the window whose start belongs to the row's clip, as bytes."""
+    """`decode_request` for a task: the window whose start belongs to the row's clip."""
     found = decode_request(row, starts[row["clip_id"]], num_frames)
-    return {"clip_id": found.clip_id, **_blobs(found.rgb, found.flow)}
+    return {"clip_id": found.clip_id, "rgb": found.rgb, "flow": found.flow}
 
 
 def window(row: Mapping[str, Any]) -> Window:
     """The inverse of `window_row`."""
-    return Window(row["clip_id"], *_arrays(row))
+    return Window(row["clip_id"], row["rgb"], row["flow"])
 
 
 def clip_row(row: dict[str, Any]) -> dict[str, Any]:

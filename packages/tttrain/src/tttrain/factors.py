@@ -10,10 +10,12 @@ instead of 108 million.
 Legend: B clips of a worker, W workers.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.autograd import Variable
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
@@ -35,17 +37,23 @@ def factor_numbers(in_features: int, out_features: int, clips: int, num_workers:
 class FactorLinear(nn.Linear):
     """A linear layer whose weight gradient is the mean over workers, made from gathered factors.
 
+    The factors travel while the layers below compute their gradients; `weight.grad` is there when
+    `backward()` returns (and only then: hooks of the weight and `torch.autograd.grad` see nothing).
+
     Attributes:
+        clips: most rows of a worker's part of a batch; all workers send so many, the rest zeros,
+            which add nothing to the product.
         sent_bytes: what this worker has sent for it so far, to W - 1 others.
     """
 
+    clips = 1
     sent_bytes = 0
 
     @classmethod
-    def of(cls, layer: nn.Linear) -> "FactorLinear":
+    def of(cls, layer: nn.Linear, clips: int) -> "FactorLinear":
         """The same layer, with the same parameters, in the other kind."""
         made = cls(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
-        made.weight, made.bias = layer.weight, layer.bias
+        made.weight, made.bias, made.clips = layer.weight, layer.bias, clips
         return made
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,6 +62,27 @@ class FactorLinear(nn.Linear):
             return super().forward(x)
         product: Tensor = _Product.apply(x, self.weight, self)  # type: ignore[no-untyped-call]
         return product if self.bias is None else product + self.bias.to(product.dtype)
+
+    def send(self, x: Tensor, dy: Tensor) -> Callable[[], None]:
+        """Start to gather the factors; what is returned waits for them and adds the gradient."""
+        workers = distributed.get_world_size()
+        rows = torch.cat([x, dy], dim=1)
+        if len(rows) > self.clips:
+            raise ValueError(f"a worker has {len(rows)} clips, expected at most {self.clips}")
+        rows = functional.pad(rows, (0, 0, 0, self.clips - len(rows))).contiguous()
+        found = [torch.empty_like(rows) for _ in range(workers)]
+        work = distributed.all_gather(found, rows, async_op=True)
+        self.sent_bytes += (workers - 1) * rows.numel() * rows.element_size()
+
+        def finish() -> None:
+            work.wait()
+            gathered = torch.cat(found)
+            all_x, all_dy = gathered[:, : x.shape[1]], gathered[:, x.shape[1] :]
+            gradient = ((all_dy / workers).T @ all_x).to(self.weight.dtype)
+            before = self.weight.grad
+            self.weight.grad = gradient if before is None else before + gradient
+
+        return finish
 
 
 class _Product(torch.autograd.Function):
@@ -67,31 +96,13 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor, None]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
         # Under autocast dy is the narrower type; the products are taken in it, as autocast does.
+        finish = ctx.layer.send(x.to(dy.dtype), dy)
+        Variable._execution_engine.queue_callback(finish)
         dx = (dy @ weight.to(dy.dtype)).to(x.dtype) if ctx.needs_input_grad[0] else None
-        rows = torch.cat([x.to(dy.dtype), dy], dim=1)
-        gathered = _gather_rows(rows, ctx.layer)
-        all_x, all_dy = gathered[:, : x.shape[1]], gathered[:, x.shape[1] :]
-        mean = (all_dy / distributed.get_world_size()).T @ all_x
-        return dx, mean.to(weight.dtype), None
-
-
-def _gather_rows(rows: Tensor, layer: FactorLinear) -> Tensor:
-    """The rows of all workers, in the order of ranks."""
-    workers = distributed.get_world_size()
-    sizes = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(workers)]
-    own = torch.tensor([len(rows)], device=rows.device)
-    distributed.all_gather(sizes, own)
-    counts = [int(size) for size in sizes]
-    # Parts of a short batch differ by one row: all send the longest, zeros for what is missing.
-    padded = functional.pad(rows, (0, 0, 0, max(counts) - len(rows))).contiguous()
-    found = [torch.empty_like(padded) for _ in range(workers)]
-    distributed.all_gather(found, padded)
-    for tensor in (own, padded):
-        layer.sent_bytes += (workers - 1) * tensor.numel() * tensor.element_size()
-    return torch.cat([part[:count] for part, count in zip(found, counts, strict=True)])
+        return dx, None, None
 
 
 def use_factors(model: nn.Module, batch_size: int, num_workers: int) -> list[str]:
@@ -115,7 +126,7 @@ def use_factors(model: nn.Module, batch_size: int, num_workers: int) -> list[str
             continue
         if factor_numbers(*sizes, clips, num_workers) < reduce_numbers(*sizes, num_workers):
             parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, FactorLinear.of(layer))
+            setattr(model.get_submodule(parent), child, FactorLinear.of(layer, clips))
             names.append(f"{name}.weight")
     return names
 
