@@ -42,6 +42,7 @@ class Ranges(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def served(tmp_path: Path, square_video: Path) -> Iterator[str]:
     """The URL of a video on a web server."""
+    pytest.importorskip("aiohttp", reason="fsspec opens http:// with aiohttp, an extra of its own")
     shutil.copy(square_video, tmp_path / "square.mp4")
     handler = functools.partial(Ranges, directory=str(tmp_path))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
