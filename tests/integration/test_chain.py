@@ -41,9 +41,21 @@ def folder(run, readme_commands, tmp_path_factory) -> Path:
     run("ttdata", "curate", at / "source", "--out", at / "dataset", "--set", "window_frames=16")
     run("ttdata", "split", at / "dataset", "--group", "player", "--shares", "0.5,0.2,0.3")
     run("ttflow", "extract", at / "dataset", "--out", at / "shards", *SIZES)
+    bring_a_match(at)
     for command in readme_commands:
         run(*command, *(SHORTER if command[1] in ("fit", "compare") else ()), cwd=at)
     return at
+
+
+def bring_a_match(at: Path) -> None:
+    """A video and a file that says where its strokes are, as the README names them."""
+    shutil.copy(at / "source" / "videos" / "video_0000.mp4", at / "match.mp4")
+    strokes = pl.read_csv(at / "source" / "truth.csv").filter(video_id="video_0000").head(3)
+    actions = [
+        f'<action begin="{row["start_frame"]}" end="{row["end_frame"]}" move="Unknown"/>'
+        for row in strokes.to_dicts()
+    ]
+    (at / "match.xml").write_text(f"<video>{''.join(actions)}</video>\n")
 
 
 def fit_command(at: Path) -> tuple[object, ...]:
@@ -119,7 +131,8 @@ def test_run_is_complete(folder: Path) -> None:
 
 
 def test_the_readme_goes_through_all_commands(readme_commands, folder: Path) -> None:
-    assert [line[1] for line in readme_commands] == ["fit", "evaluate", "predict", "compare"]
+    names = [line[1] for line in readme_commands]
+    assert names == ["fit", "evaluate", "predict", "predict", "compare"]
     table = json.loads((folder / "table" / "table.json").read_text())
     rows = {row["name"]: row for row in table["rows"]}
     assert list(rows) == ["rgb", "flow", "late"]
@@ -128,6 +141,7 @@ def test_the_readme_goes_through_all_commands(readme_commands, folder: Path) -> 
     named = pl.read_csv(folder / "strokes.csv")
     clips = pl.read_parquet(folder / "shards" / "clips.parquet")
     assert named.height == clips.height
+    assert len(json.loads((folder / "strokes.json").read_text())["strokes"]) == 3
     assert set(named["label"]) <= {*STROKES.split(","), "Negative"} | set(clips["label"])
 
 

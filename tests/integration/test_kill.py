@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1500)]
 SIZES = (
     *("--set", "frame_height=90", "--set", "frame_width=160", "--set", "patch_side=48"),
     *("--set", "crop_height=32", "--set", "crop_width=32", "--set", "window_frames=16"),
+    *("--set", "estimator=dis-medium"),
 )
 
 
