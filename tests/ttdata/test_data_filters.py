@@ -113,6 +113,13 @@ def test_whole_files_take_the_videos_length(make_marks, make_videos) -> None:
         assert judged["reasons"].to_list() == [[], ["unknown_video"]]
 
 
+@pytest.mark.parametrize("end", [76861433640456457.0, 1e300, math.inf, math.nan])
+def test_seconds_beyond_every_frame_are_no_number(make_videos, end: float) -> None:
+    marks = pl.DataFrame({"video_id": ["a"], "annotator_id": ["x"], "label": [HIT]})
+    marks = marks.with_columns(start_seconds=1.0, end_seconds=end)
+    assert reasons(marks, make_videos("a")) == [["empty_interval"]]
+
+
 def test_seconds_in_place_of_frames(make_videos) -> None:
     marks = pl.DataFrame(
         {

@@ -81,7 +81,8 @@ def _intervals(frame: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
     no_number = pl.lit(False)
     for bound in ("start", "end"):
         value = pl.coalesce(f"{bound}_frame", f"{bound}_seconds")
-        no_number = no_number | value.is_null() | (value < 0)
+        beyond = pl.col("fps").is_not_null() & frames(bound).is_null()  # no integer is so large
+        no_number = no_number | value.is_null() | (value < 0) | beyond
     reversed_seconds = pl.col("start_frame").is_null() & (
         pl.col("end_seconds") <= pl.col("start_seconds")
     )
