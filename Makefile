@@ -5,6 +5,8 @@ BIN := .venv/bin
 PACKAGES := ttdata ttflow ttmodels tttrain
 SOURCES := packages tests benchmarks examples tools
 DEMO := demo
+# Without cached bytecode every process compiles torch and Ray anew: half of its start.
+unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread; the tests of a file share what it sets up.
 PARALLEL := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 

@@ -4,6 +4,7 @@ python tools/test_isolated.py ttdata ttmodels ...
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,9 @@ PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 
 def run(*command: str | Path, cwd: Path = ROOT) -> None:
     """Run a command, or stop with its exit code."""
-    result = subprocess.run([str(part) for part in command], cwd=cwd, check=False)
+    # Bytecode is cached: without, every process compiles torch and Ray anew.
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    result = subprocess.run([str(part) for part in command], cwd=cwd, env=env, check=False)
     if result.returncode:
         sys.exit(f"failed with exit code {result.returncode}: {' '.join(map(str, command))}")
 

@@ -134,7 +134,7 @@ def ray_head() -> Iterator[SimpleNamespace]:
     # Both sides must agree on this; an earlier `ray.init()` may have left a token behind.
     env = environment() | {"RAY_AUTH_MODE": "disabled"}
     env.pop("RAY_ADDRESS", None)
-    command = ["ray", "start", "--head", "--block", "--disable-usage-stats", "--num-cpus=2"]
+    command = ["ray", "start", "--head", "--block", "--disable-usage-stats", "--num-cpus=3"]
     command += [
         "--node-ip-address=127.0.0.1",
         f"--temp-dir={folder}",

@@ -1,7 +1,9 @@
 """`kill -9` of any process, then the same command again: the result of an uninterrupted run.
 
-Usually a worker is killed once and the command once: Ray takes minutes to notice the loss of some
-of its own servers. TT_KILLS=n kills any process of the tree n times.
+Usually training is killed once: extraction is killed in `test_service`, a worker of a submitted job
+below, and Ray takes minutes to notice the loss of some of its own servers.
+TT_KILLS=n kills any process of extraction and of training n times each, and two training workers or
+their command n times over one run.
 """
 
 import contextlib
@@ -51,7 +53,7 @@ def interruptions(
     """When to kill, and whom."""
     chooser = random.Random(seed)
     if not KILLS:
-        return [(0.75 * duration, processes.worker), (0.6 * duration, lambda root: root)]
+        return [(0.75 * duration, lambda root: root)]
     moments = [chooser.uniform(0.1, 0.95) * duration for _ in range(KILLS)]
     return [(at, lambda root: chooser.choice(processes.tree(root))) for at in moments]
 
@@ -97,6 +99,7 @@ def pixels(shards: Path) -> dict[str, dict[str, object]]:
     return rows
 
 
+@pytest.mark.skipif(not KILLS, reason="TT_KILLS is not set; test_service kills an extraction")
 def test_extract(run, scripts, processes, dataset: Path, tmp_path: Path) -> None:
     start = time.monotonic()
     run("ttflow", "extract", dataset, "--out", tmp_path / "whole", *SIZES)
@@ -110,12 +113,16 @@ def test_extract(run, scripts, processes, dataset: Path, tmp_path: Path) -> None
     run("ttflow", "verify", tmp_path / "killed")
 
 
-def test_fit(run, scripts, processes, dataset: Path, tmp_path: Path) -> None:
-    run("ttflow", "extract", dataset, "--out", tmp_path / "shards", *SIZES)
+@pytest.fixture(scope="module")
+def shards(run, dataset: Path) -> Path:
+    run("ttflow", "extract", dataset, "--out", dataset.parent / "shards", *SIZES)
+    return dataset.parent / "shards"
 
+
+def test_fit(run, scripts, processes, shards: Path, tmp_path: Path) -> None:
     def command(name: str) -> tuple[object, ...]:
         return (
-            *("tttrain", "fit", "--data", tmp_path / "shards", "--out", tmp_path / name),
+            *("tttrain", "fit", "--data", shards, "--out", tmp_path / name),
             *("--recipe", "demo", "--set", "epochs=12", "--set", "checkpoint_minutes=0"),
         )
 
@@ -131,6 +138,119 @@ def test_fit(run, scripts, processes, dataset: Path, tmp_path: Path) -> None:
     ]
     assert weights[0].keys() == weights[1].keys()
     assert all((weights[0][key] == weights[1][key]).all() for key in weights[0])
+
+
+def test_a_submitted_job_outlives_its_worker(run, ray_head, shards: Path, tmp_path: Path) -> None:
+    out, address = tmp_path / "run", ("--address", ray_head.address)
+    (tmp_path / "project").mkdir()
+    settings = ("epochs=40", "checkpoint_minutes=0", "device=cpu", "data_path=resident")
+    fit = ["python", "-m", "tttrain", "fit", "--data", str(shards), "--out", str(out)]
+    fit += ["--recipe", "demo", *(part for item in settings for part in ("--set", item))]
+    job = subprocess.Popen(
+        ["ray", "job", "submit", *address, "--working-dir", ".", "--", *fit],
+        cwd=tmp_path / "project",
+        env=ray_head.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    killed = kill_the_trainer(out, job)
+    text, _ = job.communicate(timeout=300)
+    assert job.returncode == 0, text
+    assert killed, f"no worker was met:\n{text}"
+    assert json.loads((out / "run.json").read_text())["state"] == "finished"
+    assert [epoch["epoch"] for epoch in losses(out)] == list(range(40))
+    clips = pq.read_table(shards / "clips.parquet", columns=["split"])["split"].to_pylist()
+    result = json.loads(run("tttrain", "evaluate", out, "--data", shards, "--json").stdout)
+    assert result["methods"]["test"]["n"] == clips.count("test") > 0
+
+
+def kill_the_trainer(out: Path, job: subprocess.Popen[str]) -> bool:
+    """Kill the worker that holds a run, once its first checkpoint is written."""
+    while job.poll() is None:
+        if (out / "checkpoint.pt").is_file():
+            for process in psutil.process_iter(["cmdline"]):
+                if "TrainWorker" in "".join((process.info["cmdline"] or [])[:1]) and holds(
+                    process, out / ".worker.lock"
+                ):
+                    os.kill(process.pid, signal.SIGKILL)
+                    return True
+        time.sleep(0.1)
+    return False
+
+
+def holds(process: psutil.Process, lock: Path) -> bool:
+    """Whether a process has this file open."""
+    with contextlib.suppress(psutil.Error):
+        return any(item.path == str(lock) for item in process.open_files())
+    return False
+
+
+@pytest.mark.skipif(not KILLS, reason="TT_KILLS is not set")
+@pytest.mark.timeout(3600)
+def test_one_run_killed_all_the_time(run, scripts, processes, shards: Path, tmp_path: Path) -> None:
+    """Two workers; one of them or the command dies every so often, and the same command goes on."""
+    settings = ("num_workers=2", f"epochs={8 * KILLS}", "checkpoint_minutes=0")
+
+    def command(name: str) -> list[str]:
+        paths = ("--data", str(shards), "--out", str(tmp_path / name))
+        sets = (part for item in settings for part in ("--set", item))
+        return ["tttrain", "fit", *paths, "--recipe", "demo", *sets]
+
+    start = time.monotonic()
+    run(*command("whole"))
+    whole = losses(tmp_path / "whole")
+    epochs = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
+    training = sum(json.loads(line)["seconds"] for line in epochs)
+    startup = time.monotonic() - start - training
+    killed = Killer(command("killed"), scripts, processes).kill(KILLS, startup, training / KILLS)
+    run(*command("killed"))
+    assert len(killed) == KILLS, f"the run ended after {killed}"
+    assert losses(tmp_path / "killed") == whole, f"killed: {killed}"
+    print("killed:", killed)
+
+
+class Killer:
+    """Keeps a command going and kills its workers, or itself."""
+
+    def __init__(self, command: list[str], env: dict[str, str], processes: SimpleNamespace) -> None:
+        self._command, self._env, self._processes = command, env, processes
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._command,
+            env=self._env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def kill(self, times: int, startup: float, between: float) -> list[str]:
+        """Names of the processes killed, fewer than `times` if the command was done before."""
+        chooser, names = random.Random(3), []
+        while len(names) < times:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(chooser.uniform(0.2 * startup, startup + 1.5 * between))
+                if code == 0:
+                    return names
+                # Ray replaces lost workers twice; the third loss ends the command.
+                self._process = self._started()
+                continue
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                root = psutil.Process(self._process.pid)
+                workers = self._processes.workers(root, "TrainWorker")
+                victim = chooser.choice([root, *workers])
+                name = "command" if victim == root else "worker"
+                os.kill(victim.pid, signal.SIGKILL)
+                names.append(name)
+            if names[-1:] == ["command"]:
+                self._process.wait()
+                self._process = self._started()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        return names
 
 
 def losses(run_folder: Path) -> list[dict[str, object]]:

@@ -90,6 +90,20 @@ def test_again_trains_nothing(
         compare(shards, tmp_path / "table", ["rgb"], like="demo", overrides=["epochs=4"])
 
 
+def test_settings_of_one_row(shards: Path, tmp_path: Path, trained: list[str]) -> None:
+    def epochs_of(*settings: str) -> dict[str, int]:
+        table = compare(shards, tmp_path / "t", ["rgb", "flow"], like="demo", overrides=settings)
+        return {row["name"]: row["epochs"] for row in table["rows"]}
+
+    assert epochs_of(*FAST, "flow:epochs=1") == {"rgb": 3, "flow": 1}
+    with pytest.raises(InputError, match=r"row 'late', expected one of siamese, .*, i3d_flow$"):
+        epochs_of(*FAST, "late:epochs=1")
+    with pytest.raises(InputError, match=r"--set early:...: this row is not asked for; rows: rgb,"):
+        epochs_of(*FAST, "early:epochs=1")
+    with pytest.raises(InputError, match="unknown key 'epoch'; did you mean 'epochs'"):
+        epochs_of(*FAST, "flow:epoch=1")
+
+
 def test_late_alone_trains_what_it_needs(shards: Path, tmp_path: Path, trained: list[str]) -> None:
     table = compare(shards, tmp_path / "table", ["late"], like="demo", overrides=FAST)
     assert trained == ["rgb", "flow"]

@@ -1,7 +1,6 @@
-"""On a real local cluster: from shards to a model, once more, and with two workers."""
+"""On real local clusters: from shards to a model, once more, and with two workers."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,26 +34,6 @@ CONFIG = TrainConfig(
     device="cpu",
 )
 TIMING = {"seconds", "clips_per_second"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    """One cluster for this module: starting one takes seconds."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    ray.init(
-        address="local",
-        num_cpus=3,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=128 * 2**20,
-    )
-    yield
-    ray.shutdown()
 
 
 def losses(run: Run) -> list[dict[str, Any]]:

@@ -54,7 +54,7 @@ def compare(
         out: the folder of the comparison.
         rows: some of ROWS.
         like: a recipe whose training all rows take; each keeps its network and its augmentation.
-        overrides: `key=value` settings of all rows.
+        overrides: `key=value` settings of all rows, `row:key=value` of one.
 
     Returns:
         The content of `table.json`.
@@ -67,10 +67,14 @@ def compare(
     unknown = [name for name in rows if name not in ROWS]
     if unknown or not rows:
         raise InputError(f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ROWS)}")
-    settings = list(overrides)
+    settings = split_settings(overrides)
     asked = [name for name in ROWS if name in rows]
     streams = [stream for name in asked for stream in recipes.JOINED.get(name, ())]
     order = [name for name in ROWS if name in (*asked, *streams)]
+    if idle := sorted(settings.keys() - {"", *order}):
+        raise InputError(
+            f"--set {idle[0]}:...: this row is not asked for; rows: {', '.join(order)}"
+        )
     shards = open_data(data.absolute())
     results: dict[str, dict[str, Any]] = {}
     for number, name in enumerate(order, 1):
@@ -80,11 +84,32 @@ def compare(
             parts = {stream: results[stream] for stream in recipes.JOINED[name]}
             results[name] = _joined(folder, parts, shards)
         else:
-            results[name] = _row(row_config(name, like, settings), folder, data)
+            own = [*settings[""], *settings.get(name, ())]
+            results[name] = _row(row_config(name, like, own), folder, data)
     table = _table({name: results[name] for name in asked}, shards)
     write_json(out / "table.json", table)
     write_pages(out, table)
     return table
+
+
+def split_settings(overrides: Iterable[str]) -> dict[str, list[str]]:
+    """Settings by the row they are for; those under "" are for all.
+
+    Raises:
+        InputError: for a row that is not trained.
+
+    >>> split_settings(["epochs=9", "rgb:epochs=4"])
+    {'': ['epochs=9'], 'rgb': ['epochs=4']}
+    """
+    found: dict[str, list[str]] = {"": []}
+    for item in overrides:
+        key, equals, value = item.partition("=")
+        row, colon, inner = key.rpartition(":")
+        if colon and row not in recipes.RECIPES:
+            trained = ", ".join(name for name in ROWS if name not in recipes.JOINED)
+            raise InputError(f"--set {item}: row {row!r}, expected one of {trained}")
+        found.setdefault(row, []).append(f"{inner}{equals}{value}")
+    return found
 
 
 def row_config(name: str, like: str | None, overrides: Iterable[str]) -> TrainConfig:

@@ -117,6 +117,8 @@ def _cluster(num_workers: int) -> Iterator[bool]:
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE_BYTES,
         }
+        # It watches for nodes about to be taken away: a process of its own, for nothing here.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     ray.init(**options)
     try:
         yield embedded

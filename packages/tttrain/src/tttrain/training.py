@@ -299,4 +299,5 @@ def set_up(config: Any) -> None:
     if torch.cuda.is_available():
         torch.backends.cudnn.benchmark = True  # all batches but an epoch's last have one shape
     else:
-        torch.use_deterministic_algorithms(True)
+        # The same switch as use_deterministic_algorithms, which also imports a compiler: 2 s.
+        torch.set_deterministic_debug_mode("error")
