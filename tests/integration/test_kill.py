@@ -190,7 +190,8 @@ def holds(process: psutil.Process, lock: Path) -> bool:
 @pytest.mark.timeout(3600)
 def test_one_run_killed_all_the_time(run, scripts, processes, shards: Path, tmp_path: Path) -> None:
     """Two workers; one of them or the command dies every so often, and the same command goes on."""
-    settings = ("num_workers=2", f"epochs={8 * KILLS}", "checkpoint_minutes=0")
+    quick = ("clip_shape=[8,32,32]", f"epochs={3 * KILLS}")
+    settings = ("num_workers=2", "checkpoint_minutes=0", *quick)
 
     def command(name: str) -> list[str]:
         paths = ("--data", str(shards), "--out", str(tmp_path / name))
@@ -198,13 +199,13 @@ def test_one_run_killed_all_the_time(run, scripts, processes, shards: Path, tmp_
         return ["tttrain", "fit", *paths, "--recipe", "demo", *sets]
 
     start = time.monotonic()
-    run(*command("whole"))
+    run(*command("whole"), timeout=1800)
     whole = losses(tmp_path / "whole")
     epochs = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
     training = sum(json.loads(line)["seconds"] for line in epochs)
     startup = time.monotonic() - start - training
     killed = Killer(command("killed"), scripts, processes).kill(KILLS, startup, training / KILLS)
-    run(*command("killed"))
+    run(*command("killed"), timeout=1800)
     assert len(killed) == KILLS, f"the run ended after {killed}"
     assert losses(tmp_path / "killed") == whole, f"killed: {killed}"
     print("killed:", killed)

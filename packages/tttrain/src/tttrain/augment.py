@@ -40,6 +40,8 @@ class Draw:
 
 IDENTITY = Draw()
 
+_CPU_FRAMES = 4
+
 
 def draw(config: AugmentConfig, crop_hw: tuple[int, int], rng: np.random.Generator) -> Draw:
     """A draw within the configured bounds, uniform on each of them.
@@ -120,32 +122,38 @@ def transform(
     for index, item in enumerate(draws):
         if item == IDENTITY:
             square = _centre(side, crop_hw)
-            pictures[index] = rgb[index][:, *square].permute(3, 0, 1, 2)
-            vectors[index] = flow[index][:, :, *square].transpose(0, 1)
+            torch.div(rgb[index][:, *square].permute(3, 0, 1, 2), 255, out=pictures[index])
+            torch.div(flow[index][:, :, *square].transpose(0, 1), unit, out=vectors[index])
         else:
-            _move(rgb[index], flow[index], item, pictures[index], vectors[index])
-    return pictures.div_(255), vectors.div_(unit)
+            _move(rgb[index], flow[index], item, pictures[index], vectors[index], unit)
+    return pictures, vectors
 
 
-def _move(rgb: Tensor, flow: Tensor, item: Draw, pictures: Tensor, vectors: Tensor) -> None:
+def _move(
+    rgb: Tensor, flow: Tensor, item: Draw, pictures: Tensor, vectors: Tensor, unit: float
+) -> None:
     """Look up one clip's crop, (3, T, H, W) and (2, T, H, W), from its patches."""
     frames, side = rgb.shape[:2]
-    crop_hw = (pictures.shape[2], pictures.shape[3])
-    source = _source(item, side, crop_hw)
+    source = _source(item, side, (pictures.shape[2], pictures.shape[3]))
     rows, columns = _reach(source[..., 1], side), _reach(source[..., 0], side)
-    planes = torch.empty(
-        (frames, 5, rows.stop - rows.start, columns.stop - columns.start), device=rgb.device
-    )
-    planes[:, :3] = rgb[:, rows, columns].permute(0, 3, 1, 2)
-    planes[:, 3:] = flow[:, :, rows, columns]
+    # On a CPU few frames at a time, which stay in its cache.
+    step = frames if rgb.is_cuda else min(frames, _CPU_FRAMES)
+    area = (rows.stop - rows.start, columns.stop - columns.start)
+    planes = torch.empty((step, 5, *area), device=rgb.device)
     # Frame by frame, as the planes of one frame stay in the cache: ten times as fast as to take
     # all frames for channels of one picture.
-    grid = _grid(source, rows, columns).to(rgb.device).expand(frames, -1, -1, -1)
-    sampled = grid_sample(planes, grid, "bilinear", "zeros", align_corners=True).transpose(0, 1)
-    pictures.copy_(sampled[:3])
-    (xx, xy), (yx, yy) = item.matrix().tolist()
-    torch.add(sampled[3] * xx, sampled[4], alpha=xy, out=vectors[0])
-    torch.add(sampled[3] * yx, sampled[4], alpha=yy, out=vectors[1])
+    grid = _grid(source, rows, columns).to(rgb.device).expand(step, -1, -1, -1)
+    (xx, xy), (yx, yy) = (item.matrix() / unit).tolist()
+    for start in range(0, frames, step):
+        span = slice(start, min(start + step, frames))
+        part = planes[: span.stop - start]
+        part[:, :3] = rgb[span, rows, columns].permute(0, 3, 1, 2)
+        part[:, 3:] = flow[span, :, rows, columns]
+        looked = grid_sample(part, grid[: len(part)], "bilinear", "zeros", align_corners=True)
+        x, y = looked[:, 3], looked[:, 4]
+        torch.div(looked[:, :3].transpose(0, 1), 255, out=pictures[:, span])
+        torch.add(x * xx, y, alpha=xy, out=vectors[0, span])
+        torch.add(x * yx, y, alpha=yy, out=vectors[1, span])
 
 
 def check_crop(side_px: int, crop_hw: tuple[int, int]) -> None:

@@ -65,7 +65,10 @@ def compare(
     settings: Settings = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
-    """Train and test the rows of table II; rows that are there already are kept."""
+    """Train and test the rows of table II; rows that are there already are kept.
+
+    --set KEY=VALUE holds for all rows, --set ROW:KEY=VALUE for one.
+    """
     from tttrain.comparison import ROWS
     from tttrain.comparison import compare as run_rows
     from tttrain.comparison_page import lines
