@@ -212,7 +212,7 @@ def memory(shards: Path) -> None:
     data = open_data(shards)
     source = stream_source(shards, SMALL.window_frames)
     wanted = requests(data.clips["train"], SMALL.window_frames)
-    sum(1 for _ in source.windows(wanted[:8]))
+    sum(1 for _ in source.windows(wanted[:64]))
     peak, done = [tree_bytes()], threading.Event()
 
     def watch() -> None:

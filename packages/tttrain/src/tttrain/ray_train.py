@@ -60,33 +60,36 @@ def launch(run: Run, config: TrainConfig) -> None:
     (run.folder / _FAILURE).unlink(missing_ok=True)
     scratch = run.folder / "ray"
     shutil.rmtree(scratch, ignore_errors=True)
-    with _cluster(config.num_workers) as embedded:
-        use_gpu = _use_gpu(config)
-        here = embedded and config.num_workers == 1
-        resources = {"CPU": 1, **({"GPU": 1} if use_gpu else {})}
-        trainer = TorchTrainer(
-            _work,
-            train_loop_config={"run": str(run.folder), "use_gpu": use_gpu},
-            scaling_config=ScalingConfig(
-                num_workers=0 if here else config.num_workers,
-                use_gpu=use_gpu,
-                resources_per_worker=resources,
-            ),
-            run_config=RunConfig(
-                name=f"{config.result_hash()}-{uuid.uuid4().hex[:8]}",
-                storage_path=str(scratch),
-                failure_config=FailureConfig(max_failures=RETRIES),
-            ),
-        )
-        try:
-            trainer.fit()
-        except TTError:
-            raise
-        except Exception as error:  # what went wrong in a worker, in this process or another
-            raise TTError(f"{run.folder}: training failed: {_reason(error)}") from error
+    try:
+        with _cluster(config.num_workers) as embedded:
+            _fit(run, config, scratch, here=embedded and config.num_workers == 1)
+    except TTError:
+        raise
+    except Exception as error:  # Ray's start, or what went wrong in a worker, here or elsewhere
+        raise TTError(f"{run.folder}: training failed: {_reason(error)}") from error
     if (run.folder / _FAILURE).is_file():
         raise TTError(json.loads((run.folder / _FAILURE).read_text(encoding="utf-8"))["error"])
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
+    """Train on the cluster that is connected, in this process (`here`) or in workers."""
+    use_gpu = _use_gpu(config)
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={"run": str(run.folder), "use_gpu": use_gpu},
+        scaling_config=ScalingConfig(
+            num_workers=0 if here else config.num_workers,
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": 1, **({"GPU": 1} if use_gpu else {})},
+        ),
+        run_config=RunConfig(
+            name=f"{config.result_hash()}-{uuid.uuid4().hex[:8]}",
+            storage_path=str(scratch),
+            failure_config=FailureConfig(max_failures=RETRIES),
+        ),
+    )
+    trainer.fit()
 
 
 def _use_gpu(config: TrainConfig) -> bool:
