@@ -198,24 +198,25 @@ def test_one_run_killed_all_the_time(run, scripts, processes, shards: Path, tmp_
         sets = (part for item in settings for part in ("--set", item))
         return ["tttrain", "fit", *paths, "--recipe", "demo", *sets]
 
-    start = time.monotonic()
     run(*command("whole"), timeout=1800)
-    whole = losses(tmp_path / "whole")
-    epochs = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
-    training = sum(json.loads(line)["seconds"] for line in epochs)
-    startup = time.monotonic() - start - training
-    killed = Killer(command("killed"), scripts, processes).kill(KILLS, startup, training / KILLS)
+    chooser = random.Random(3)
+    moments = [3 * kill + chooser.randrange(3) + chooser.random() for kill in range(KILLS)]
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    killed = Killer(command("killed"), scripts, processes, metrics).kill(moments, chooser)
     run(*command("killed"), timeout=1800)
-    assert len(killed) == KILLS, f"the run ended after {killed}"
-    assert losses(tmp_path / "killed") == whole, f"killed: {killed}"
     print("killed:", killed)
+    assert len(killed) == KILLS
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole"), f"killed: {killed}"
 
 
 class Killer:
     """Keeps a command going and kills its workers, or itself."""
 
-    def __init__(self, command: list[str], env: dict[str, str], processes: SimpleNamespace) -> None:
+    def __init__(
+        self, command: list[str], env: dict[str, str], processes: SimpleNamespace, metrics: Path
+    ) -> None:
         self._command, self._env, self._processes = command, env, processes
+        self._metrics = metrics
         self._process = self._started()
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -227,31 +228,45 @@ class Killer:
             start_new_session=True,
         )
 
-    def kill(self, times: int, startup: float, between: float) -> list[str]:
-        """Names of the processes killed, fewer than `times` if the command was done before."""
-        chooser, names = random.Random(3), []
-        while len(names) < times:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = self._process.wait(chooser.uniform(0.2 * startup, startup + 1.5 * between))
-                if code == 0:
-                    return names
-                # Ray replaces lost workers twice; the third loss ends the command.
-                self._process = self._started()
-                continue
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                root = psutil.Process(self._process.pid)
-                workers = self._processes.workers(root, "TrainWorker")
-                victim = chooser.choice([root, *workers])
-                name = "command" if victim == root else "worker"
-                os.kill(victim.pid, signal.SIGKILL)
-                names.append(name)
-            if names[-1:] == ["command"]:
-                self._process.wait()
-                self._process = self._started()
+    def kill(self, moments: Sequence[float], chooser: random.Random) -> list[str]:
+        """Kill once at each moment, in epochs of the run; tells whom."""
+        names = []
+        for moment in moments:
+            name = None
+            while name is None:
+                self._wait_for(int(moment))
+                time.sleep(moment % 1)
+                name = self._kill_one(chooser)
+            names.append(name)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         return names
+
+    def _wait_for(self, epochs: int) -> None:
+        """Until so many epochs are written, with the command started again where it gave up."""
+        while not self._metrics.is_file() or self._metrics.read_bytes().count(b"\n") < epochs:
+            code = self._process.poll()
+            assert code != 0, f"the run ended before epoch {epochs}"
+            if code is not None:  # Ray replaces lost workers twice; the third loss ends the command
+                self._process = self._started()
+            time.sleep(0.05)
+
+    def _kill_one(self, chooser: random.Random) -> str | None:
+        """Kill a worker or the command; None if it was gone already."""
+        if self._process.poll() is not None:
+            self._process = self._started()
+            return None
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            root = psutil.Process(self._process.pid)
+            victim = chooser.choice([root, *self._processes.workers(root, "TrainWorker")])
+            os.kill(victim.pid, signal.SIGKILL)
+            if victim != root:
+                return "worker"
+            self._process.wait()
+            self._process = self._started()
+            return "command"
+        return None
 
 
 def losses(run_folder: Path) -> list[dict[str, object]]:
