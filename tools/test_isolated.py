@@ -4,7 +4,6 @@ python tools/test_isolated.py ttdata ttmodels ...
 """
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -20,9 +19,7 @@ PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 
 def run(*command: str | Path, cwd: Path = ROOT) -> None:
     """Run a command, or stop with its exit code."""
-    # Bytecode is cached: without, every process compiles torch and Ray anew.
-    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    result = subprocess.run([str(part) for part in command], cwd=cwd, env=env, check=False)
+    result = subprocess.run([str(part) for part in command], cwd=cwd, check=False)
     if result.returncode:
         sys.exit(f"failed with exit code {result.returncode}: {' '.join(map(str, command))}")
 

@@ -99,15 +99,10 @@ def ray_workers(root: psutil.Process, task: str = "") -> list[psutil.Process]:
     return [item for item, name in found if "Agent" not in name]
 
 
-def youngest_worker(root: psutil.Process) -> psutil.Process:
-    """The youngest process that computes, or the command itself before there is one."""
-    return (ray_workers(root) or [root])[-1]
-
-
 @pytest.fixture(scope="session")
 def processes() -> SimpleNamespace:
     """What runs below a command."""
-    return SimpleNamespace(tree=process_tree, workers=ray_workers, worker=youngest_worker)
+    return SimpleNamespace(tree=process_tree, workers=ray_workers)
 
 
 def free_ports(count: int) -> list[int]:
