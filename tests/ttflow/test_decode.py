@@ -1,7 +1,6 @@
 """Decoding: count, order, rotation, timestamps, and one clear error for what is broken."""
 
 import json
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -148,7 +147,7 @@ def test_pixels_are_made_square(lib, tmp_path: Path) -> None:
     assert next(frames(path, (30, 40)))[2].shape == (30, 40, 3)
 
 
-@pytest.mark.parametrize("content", [b"", b"no video at all", os.urandom(4096)])
+@pytest.mark.parametrize("content", [b"", b"no video at all", bytes(range(256)) * 16])
 def test_what_is_no_video(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.mp4").write_bytes(content)
     with pytest.raises(VideoError, match=r"x\.mp4: cannot be opened"):

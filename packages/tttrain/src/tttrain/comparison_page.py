@@ -80,12 +80,16 @@ def _network_line(row: dict[str, Any]) -> str:
     found = row["mcnemar"]
     versus = "–"
     if found is not None:
-        versus = f"{found['only_it_right']} / {found['only_this_right']}, p = {found['p']:.3f}"
+        versus = f"{found['only_it_right']} / {found['only_this_right']}, p {_p_value(found['p'])}"
     return (
         f"| {NAMES[row['name']]} | {percent(test['accuracy'])} | {percent(low)} to {percent(high)} "
         f"| {percent(vote['accuracy'])} | {percent(avg['accuracy'])} | {test['n']} | {paper} "
         f"| {row['parameters']:,} | {row['epochs']} | {row['training_seconds']:.0f} | {versus} |"
     )
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def lines(table: dict[str, Any]) -> list[str]:

@@ -11,64 +11,92 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttflow.variational import kernels
-from ttflow.variational.equations import DERIVATIVE, GRAY
+from ttflow.variational.equations import GRAY
 from ttflow.variational.gain import DARK, members, spread
 from ttflow.variational.pyramid import RATIO, level_sizes
 from ttflow.variational.settings import RobustSettings
 
 Planes = NDArray[np.float32]
 
-_IDENTITY = np.ones(1, np.float32)
-_DERIVATIVE = np.array(DERIVATIVE, np.float32)
 _GRAY = np.array(GRAY, np.float32)
 
 
+class Scratch:
+    """Working arrays, kept from pair to pair: pages of fresh memory are a sixth of a pair's time.
+
+    One for each thread, with the arrays of one size of images. What an array holds is undefined
+    until it is written.
+    """
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._image_shape: tuple[int, ...] = ()
+        self._arrays: dict[tuple[str, tuple[int, ...]], Planes] = {}
+
+    def start(self, image_shape: tuple[int, ...]) -> None:
+        """Drop the arrays of images of another shape."""
+        if image_shape != self._image_shape:
+            self._image_shape, self._arrays = image_shape, {}
+
+    def __call__(self, name: str, *shape: int) -> Planes:
+        """The array of this name and shape, the same one each time."""
+        if (name, shape) not in self._arrays:
+            self._arrays[name, shape] = np.empty(shape, np.float32)
+        return self._arrays[name, shape]
+
+
 def robust(
-    first: Planes, second: Planes, settings: RobustSettings, initial_flow: Planes | None = None
+    first: Planes,
+    second: Planes,
+    settings: RobustSettings,
+    initial_flow: Planes | None = None,
+    scratch: Scratch | None = None,
 ) -> Planes:
     """Flow (2, H, W) px of one pair of images (3, H, W) in [0, 1]."""
-    one, two = _pyramid(first), _pyramid(second)
-    features = [_features(level) for level in one]
-    gain = _measure_gain(one, two, features, settings, initial_flow)
+    scratch = scratch or Scratch()
+    scratch.start(first.shape)
+    one, two = _pyramid("one", first, scratch), _pyramid("two", second, scratch)
+    features = [
+        _features("first", level, np.ones(level.shape[1:], np.float32), scratch) for level in one
+    ]
+    gain = _measure_gain(one, two, features, settings, initial_flow, scratch)
     if initial_flow is None:
         top, outer, start = len(one) - 1, settings.outer_iterations, None
     else:
         top, outer = min(settings.warm_level, len(one) - 1), settings.warm_outer_iterations
         start = _shrink(initial_flow, one[top])
-    corrected = [_features(level * _field(gain, level, first)) for level in two[: top + 1]]
-    return _solve(features, corrected, start, top, 0, outer, settings)
+    corrected = [
+        _features("second", level, _field(gain, level, first), scratch) for level in two[: top + 1]
+    ]
+    return _solve(features, corrected, start, top, 0, outer, settings, scratch)
 
 
-def _filter(plane: Planes, x: Planes, y: Planes) -> Planes:
-    result: Planes = cv2.sepFilter2D(plane, cv2.CV_32F, x, y, borderType=cv2.BORDER_REPLICATE)
-    return result
-
-
-def _resize(planes: Planes, size_hw: Sequence[int], ratio_yx: tuple[float, float]) -> Planes:
-    out = np.empty((len(planes), *size_hw), np.float32)
+def _resize(
+    planes: Planes, size_hw: Sequence[int], ratio_yx: tuple[float, float], out: Planes | None = None
+) -> Planes:
+    out = np.empty((len(planes), *size_hw), np.float32) if out is None else out
     kernels.resize(planes, *ratio_yx, out)
     return out
 
 
-def _pyramid(image: Planes) -> list[Planes]:
+def _pyramid(name: str, image: Planes, scratch: Scratch) -> list[Planes]:
     levels = [image]
     for source, sigma, ratio, size_hw in level_sizes(image.shape[1], image.shape[2]):
         radius = int(3 * sigma)
         taps = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
         taps = (taps / math.fsum(taps)).astype(np.float32)
-        blurred = np.stack([_filter(plane, taps, taps) for plane in levels[source]])
-        levels.append(_resize(blurred, size_hw, (ratio, ratio)))
+        blurred = scratch("blurred", *levels[source].shape)
+        for plane, out in zip(levels[source], blurred, strict=True):
+            cv2.sepFilter2D(plane, cv2.CV_32F, taps, taps, out, borderType=cv2.BORDER_REPLICATE)
+        level = scratch(name, len(image), *size_hw)
+        levels.append(_resize(blurred, size_hw, (ratio, ratio), level))
     return levels
 
 
-def _features(image: Planes) -> Planes:
-    red, green, blue = image
-    gray = _GRAY[0] * red + _GRAY[1] * green + _GRAY[2] * blue
-    horizontal, vertical = (
-        _filter(gray, _DERIVATIVE, _IDENTITY),
-        _filter(gray, _IDENTITY, _DERIVATIVE),
-    )
-    return np.stack((gray, horizontal, vertical, green - red, green - blue))
+def _features(name: str, image: Planes, gain: Planes, scratch: Scratch) -> Planes:
+    out = scratch(name, 5, *gain.shape)
+    kernels.features(image, gain, out)
+    return out
 
 
 def _solve(
@@ -79,55 +107,46 @@ def _solve(
     bottom: int,
     outer: int,
     settings: RobustSettings,
+    scratch: Scratch,
 ) -> Planes:
+    energy = settings.energy
+    taps = np.array(energy.smoothing, np.float32)
+    shares = np.array(energy.channel_weights(), np.float32)
+    numbers = np.array((energy.alpha, energy.epsilon, settings.omega), np.float32)
     for level in range(top, bottom - 1, -1):
-        size_hw = first[level].shape[1:]
-        if flow is None:
-            flow = np.zeros((2, *size_hw), np.float32)
-        elif flow.shape[1:] != size_hw:
-            ratio_yx = (size_hw[0] / flow.shape[1], size_hw[1] / flow.shape[2])
-            flow = _resize(flow, size_hw, ratio_yx) / np.float32(RATIO)
-        taps = np.array(settings.energy.smoothing, np.float32)
-        smooth = np.stack([_filter(plane, taps, taps) for plane in first[level]])
+        one, two = first[level], _padded(second[level], scratch)
+        flow = _start(flow, one.shape[1:])
+        moved, work = scratch("moved", *flow.shape), kernels.workspace(one.shape, scratch)
+        sweeps, smooth = settings.sweeps_at(level), scratch("smooth", *one.shape)
+        for plane, out in zip(one, smooth, strict=True):
+            kernels.smooth(plane, taps, work[1][0], out)
         for iteration in range(outer):
-            flow = _update(first[level], smooth, second[level], flow, settings, level)
+            kernels.linearise(one, smooth, two, flow, taps, shares, numbers, sweeps, *work, moved)
             side = settings.median_after(iteration, outer)
-            flow = np.stack([cv2.medianBlur(plane, side) for plane in flow])
+            for plane, out in zip(moved, flow, strict=True):
+                cv2.medianBlur(plane, side, out)
     assert flow is not None
     return flow
 
 
-def _update(
-    first: Planes,
-    first_smooth: Planes,
-    second: Planes,
-    flow: Planes,
-    settings: RobustSettings,
-    level: int,
-) -> Planes:
-    """One linearisation: warp, assemble, relax."""
-    height, width = flow.shape[1:]
-    energy = settings.energy
-    taps = np.array(energy.smoothing, np.float32)
-    alpha, omega = np.float32(energy.alpha), np.float32(settings.omega)
-    warped = np.empty_like(second)
-    kernels.warp(first, second, flow, warped)
-    system = np.zeros((5, height, width), np.float32)
-    mixed = np.empty((height + 4, width + 4), np.float32)
-    for plane, smooth, share in zip(warped, first_smooth, energy.channel_weights(), strict=True):
-        kernels.data_term(smooth, _filter(plane, taps, taps), np.float32(share), mixed, system)
-    right, down = np.empty((2, height, width), np.float32)
-    kernels.edge_weights(flow, alpha, np.float32(energy.epsilon), right, down)
-    for component, side in zip(flow, system[3:], strict=True):
-        kernels.add_divergence(component, right, down, side)
-    half = (width + 1) // 2
-    packed = np.zeros((2, height, 9, half), np.float32)
-    kernels.pack(system, right, down, alpha, omega, packed)
-    update = np.zeros((2, 2, height + 2, half + 2), np.float32)
-    kernels.sweep(packed, update, settings.sweeps_at(level), omega)
-    moved = flow.copy()
-    kernels.add_update(update, moved)
-    return moved
+def _start(flow: Planes | None, size_hw: tuple[int, ...]) -> Planes:
+    """Zero, or the flow of another level at this one's size."""
+    if flow is None:
+        return np.zeros((2, *size_hw), np.float32)
+    if flow.shape[1:] == size_hw:
+        return flow
+    ratio_yx = (size_hw[0] / flow.shape[1], size_hw[1] / flow.shape[2])
+    return _resize(flow, size_hw, ratio_yx) / np.float32(RATIO)
+
+
+def _padded(planes: Planes, scratch: Scratch) -> Planes:
+    """(C, H, W) -> (C, H + 1, W + 1), the last row and column repeated."""
+    channels, height, width = planes.shape
+    out = scratch("padded", channels, height + 1, width + 1)
+    out[:, :height, :width] = planes
+    out[:, height, :width] = planes[:, -1]
+    out[:, :, width] = out[:, :, width - 1]
+    return out
 
 
 def _measure_gain(
@@ -136,26 +155,28 @@ def _measure_gain(
     features: list[Planes],
     settings: RobustSettings,
     flow: Planes | None,
+    scratch: Scratch,
 ) -> Planes:
     """(rows, columns); see `torch_path.measure_gain`."""
     aligning = settings.while_aligning()
     top, levels = len(first) - 1, [min(level, len(first) - 1) for level in settings.gain_levels]
     still = np.zeros((2, *first[levels[0]].shape[1:]), np.float32)
     image = first[0]
-    whole = _ratios(first[levels[0]], second[levels[0]], still, image, (1, 1))
+    whole = _ratios(first[levels[0]], second[levels[0]], still, image, (1, 1), scratch)
     whole = gain = np.broadcast_to(whole, settings.gain_blocks)
     for level in levels if flow is None else levels[-1:]:
         if flow is None:
-            corrected = [_features(plane * _field(gain, plane, image)) for plane in second[level:]]
-            padded = second[:level] + corrected
-            aligned = _solve(
-                features, padded, None, top, level, aligning.outer_iterations, aligning
-            )
+            corrected = second[:level] + [
+                _features("second", plane, _field(gain, plane, image), scratch)
+                for plane in second[level:]
+            ]
+            outer = aligning.outer_iterations
+            aligned = _solve(features, corrected, None, top, level, outer, aligning, scratch)
         else:
             aligned = _shrink(flow, first[level])
         for _ in range(settings.gain_measurements):
             dimmed = second[level] * _field(gain, second[level], image)
-            ratios = _ratios(first[level], dimmed, aligned, image, settings.gain_blocks)
+            ratios = _ratios(first[level], dimmed, aligned, image, settings.gain_blocks, scratch)
             gain = (gain * ratios).clip(1 / settings.gain_limit, settings.gain_limit)
     deviation = np.sort(np.abs(gain - whole), axis=None)[(gain.size - 1) // 2]
     return whole if deviation < settings.gain_threshold else gain
@@ -173,12 +194,17 @@ def _field(gain: Planes, level: Planes, image: Planes) -> Planes:
 
 
 def _ratios(
-    first: Planes, second: Planes, flow: Planes, image: Planes, blocks: tuple[int, int]
+    first: Planes,
+    second: Planes,
+    flow: Planes,
+    image: Planes,
+    blocks: tuple[int, int],
+    scratch: Scratch,
 ) -> Planes:
     """(rows, columns): gain of each block; see `torch_path._ratios`."""
     one, two = (np.tensordot(_GRAY, level, 1)[None] for level in (first, second))
     seen = np.empty_like(one)
-    kernels.warp(np.zeros_like(one), two, flow, seen)
+    kernels.warp(np.zeros_like(one), _padded(two, scratch), flow, seen)
     pixels = members(image.shape[1:], first.shape[1:], blocks)
     weight = seen.ravel()[pixels] * (pixels >= 0)
     ratio = one.ravel()[pixels] / np.maximum(seen.ravel()[pixels], np.float32(DARK))

@@ -33,8 +33,8 @@ class Energy:
     """Under the square root of the smoothness term's robust penalty, px^2."""
     gray_weight: float = 1.0
     """Weight of the gray value in the data term; the other four channels have 1."""
-    smoothing: tuple[float, ...] = (0.02, 0.11, 0.74, 0.11, 0.02)
-    """Low-pass filter that both feature images pass before they are compared."""
+    smoothing: tuple[float, float, float, float, float] = (0.02, 0.11, 0.74, 0.11, 0.02)
+    """Symmetric low-pass filter that both feature images pass before they are compared."""
 
     def channel_weights(self) -> tuple[float, ...]:
         """Shares of the five feature channels in the data term; their sum is 1."""

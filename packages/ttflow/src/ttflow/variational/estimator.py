@@ -3,7 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,8 +21,10 @@ _GRAPHS_KEPT = 4
 class BeyondPixels:
     """Coarse-to-fine variational optical flow, the method of the paper (section IV-B).
 
-    `mode="reference"` is the published algorithm, to the sweep order of its solver. The default,
-    `mode="robust"`, is a sixth of the work, more exact, and does not take lamp flicker for motion.
+    `mode="reference"` is the published algorithm, to the sweep order of its solver, in float64: on
+    large motion its iterations magnify the rounding of float32 to hundredths of a pixel. The
+    default, `mode="robust"`, is a sixth of the work, more exact, and does not take lamp flicker for
+    motion.
     Differs from the reference: a sharper energy (`RobustSettings.energy`), a median after each
     linearisation, 2 x 2 block red-black relaxation with fewer and stronger sweeps, and the second
     image is multiplied by the local gain between the images, measured along first flows at a
@@ -69,6 +71,7 @@ class BeyondPixels:
         self.settings = settings or RobustSettings()
         self.threads = threads
         self.engine = _default_engine(mode, kind) if engine == "auto" else engine
+        self._scratch: list[Any] = []
         self._graphs: dict[tuple[int, ...], Graph] | None = {} if graphs else None
 
     @torch.no_grad()
@@ -89,7 +92,8 @@ class BeyondPixels:
         if self.mode == "reference":
             if initial_flow is not None:
                 raise ValueError("mode 'reference' takes no initial_flow")
-            return torch_path.reference(self._image(first), self._image(second))
+            images = (self._image(image, torch.float64) for image in (first, second))
+            return torch_path.reference(*images).float()
         if self.engine == "numba":
             return self._pairs(first, second, initial_flow)
         start = None if initial_flow is None else initial_flow.to(self.device, torch.float32)
@@ -113,8 +117,8 @@ class BeyondPixels:
             graphs[shape] = Graph(self._batch, *images)
         return graphs[shape](*images)
 
-    def _image(self, image: Tensor) -> Tensor:
-        return image.to(self.device).expand(-1, 3, -1, -1).to(torch.float32) / 255
+    def _image(self, image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        return image.to(self.device).expand(-1, 3, -1, -1).to(dtype) / 255
 
     def _pairs(self, first: Tensor, second: Tensor, initial_flow: Tensor | None) -> Tensor:
         from ttflow.variational import cpu_path
@@ -125,7 +129,12 @@ class BeyondPixels:
 
         def compute(index: int) -> None:
             one, two = (np.ascontiguousarray(image[index]) for image in images)
-            flow[index] = cpu_path.robust(one, two, self.settings, starts[index])
+            try:
+                scratch = self._scratch.pop()
+            except IndexError:
+                scratch = cpu_path.Scratch()
+            flow[index] = cpu_path.robust(one, two, self.settings, starts[index], scratch)
+            self._scratch.append(scratch)
 
         # Denormals in the solver's tails are slow. Flushing them is a flag of the thread, so it is
         # set in threads of our own and the caller's arithmetic stays as it was.

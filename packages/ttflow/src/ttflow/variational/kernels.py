@@ -12,9 +12,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ttflow.variational.equations import DIAGONAL, EPSILON
+from ttflow.variational.equations import DIAGONAL, EPSILON, GRAY
 
 Planes = NDArray[np.float32]
+Workspace = tuple[Planes, Planes, Planes, Planes, Planes, Planes]
 F = TypeVar("F", bound=Callable[..., Any])
 f32 = np.float32
 
@@ -27,20 +28,17 @@ def _jit(function: F) -> F:
 
 
 @_jit
-def warp(first: Planes, second: Planes, flow: Planes, out: Planes) -> None:
-    """The second (C, H, W) seen from the first along the flow (2, H, W), into out.
+def warp(first: Planes, padded: Planes, flow: Planes, out: Planes) -> None:
+    """The second image seen from the first (C, H, W) along the flow (2, H, W), into out.
 
-    Where the target lies outside, the first. Positions are computed a row at a time, so that the
-    loops over channels only gather and blend.
+    padded is the second, (C, H + 1, W + 1), its last row and column repeated. Where the target lies
+    outside, the first. Positions are computed a row at a time, so that the loops over channels only
+    gather and blend.
     """
     channels, height, width = first.shape
-    index = np.empty(width, np.int32)
-    step_x = np.empty(width, np.int32)
-    step_y = np.empty(width, np.int32)
-    wx = np.empty(width, np.float32)
-    wy = np.empty(width, np.float32)
-    keep = np.empty(width, np.float32)
-    flat = second.reshape(channels, height * width)
+    pitch = width + 1
+    index = np.empty(width, np.int64)
+    wx, wy, keep = np.empty((3, width), np.float32)
     for i in range(height):
         for j in range(width):
             x = f32(j) + flow[0, i, j]
@@ -53,20 +51,70 @@ def warp(first: Planes, second: Planes, flow: Planes, out: Planes) -> None:
             y0 = np.int32(y)
             wx[j] = x - f32(x0)
             wy[j] = y - f32(y0)
-            index[j] = y0 * np.int32(width) + x0
-            step_x[j] = np.int32(1) if x0 < width - 1 else np.int32(0)
-            step_y[j] = np.int32(width) if y0 < height - 1 else np.int32(0)
+            index[j] = np.int64(y0 * np.int32(pitch) + x0)
         for c in range(channels):
-            source = flat[c]
+            source = padded[c].reshape(-1)
+            right, below, across = source[1:], source[pitch:], source[pitch + 1 :]
+            here, line = first[c, i], out[c, i]
             for j in range(width):
-                at = np.uint32(index[j])
-                right = np.uint32(at + np.uint32(step_x[j]))
-                below = np.uint32(at + np.uint32(step_y[j]))
-                across = np.uint32(below + np.uint32(step_x[j]))
-                top = source[at] + wx[j] * (source[right] - source[at])
-                low = source[below] + wx[j] * (source[across] - source[below])
+                at = np.uint64(index[j])
+                top = source[at] + wx[j] * (right[at] - source[at])
+                low = below[at] + wx[j] * (across[at] - below[at])
                 value = top + wy[j] * (low - top)
-                out[c, i, j] = value if keep[j] > f32(0) else first[c, i, j]
+                line[j] = value if keep[j] > f32(0) else here[j]
+
+
+@_jit
+def features(image: Planes, gain: Planes, out: Planes) -> None:
+    """Gray, its x and y derivatives, G - R and G - B of gain (H, W) times image (3, H, W)."""
+    _, height, width = image.shape
+    near, far = f32(8 / 12), f32(1 / 12)
+    line = np.empty(width + 4, np.float32)
+    for i in range(height):
+        red, green, blue, g = image[0, i], image[1, i], image[2, i], gain[i]
+        for j in range(width):
+            r, m, b = g[j] * red[j], g[j] * green[j], g[j] * blue[j]
+            out[0, i, j] = f32(GRAY[0]) * r + f32(GRAY[1]) * m + f32(GRAY[2]) * b
+            out[3, i, j] = m - r
+            out[4, i, j] = m - b
+    for i in range(height):
+        gray = out[0]
+        line[:2] = gray[i, 0]
+        line[width + 2 :] = gray[i, width - 1]
+        for j in range(width):
+            line[j + 2] = gray[i, j]
+        above2, above = gray[max(i - 2, 0)], gray[max(i - 1, 0)]
+        below, below2 = gray[min(i + 1, height - 1)], gray[min(i + 2, height - 1)]
+        across, down = out[1, i], out[2, i]
+        for j in range(width):
+            across[j] = near * (line[j + 3] - line[j + 1]) - far * (line[j + 4] - line[j])
+            down[j] = near * (below[j] - above[j]) - far * (below2[j] - above2[j])
+
+
+@_jit
+def smooth(plane: Planes, taps: Planes, rows: Planes, out: Planes) -> None:
+    """Correlate (H, W) with five symmetric taps along both axes, borders replicated, into out.
+
+    rows (H, W) is working space.
+    """
+    height, width = plane.shape
+    t0, t1, t2 = taps[2], taps[1], taps[0]
+    line = np.empty(width + 4, np.float32)
+    for i in range(height):
+        source, total = plane[i], rows[i]
+        line[:2] = source[0]
+        line[width + 2 :] = source[width - 1]
+        for j in range(width):
+            line[j + 2] = source[j]
+        for j in range(width):
+            total[j] = t0 * line[j + 2] + t1 * (line[j + 1] + line[j + 3])
+            total[j] += t2 * (line[j] + line[j + 4])
+    for i in range(height):
+        above2, above = rows[max(i - 2, 0)], rows[max(i - 1, 0)]
+        below, below2 = rows[min(i + 1, height - 1)], rows[min(i + 2, height - 1)]
+        source, total = rows[i], out[i]
+        for j in range(width):
+            total[j] = t0 * source[j] + t1 * (above[j] + below[j]) + t2 * (above2[j] + below2[j])
 
 
 @_jit
@@ -117,11 +165,13 @@ def edge_weights(
         below = min(i + 1, height - 1)
         u_below, v_below = flow[0, below], flow[1, below]
         for j in range(width):
-            beside = min(j + 1, width - 1)
-            ux, vx = u[beside] - u[j], v[beside] - v[j]
             uy, vy = u_below[j] - u[j], v_below[j] - v[j]
-            square = ux * ux + vx * vx + uy * uy + vy * vy + epsilon
-            weight = f32(0.5) * alpha / np.sqrt(square)
+            right[i, j] = uy * uy + vy * vy + epsilon
+        for j in range(width - 1):
+            ux, vx = u[j + 1] - u[j], v[j + 1] - v[j]
+            right[i, j] += ux * ux + vx * vx
+        for j in range(width):
+            weight = f32(0.5) * alpha / np.sqrt(right[i, j])
             right[i, j] = weight
             down[i, j] = weight
         right[i, width - 1] = f32(0)
@@ -156,32 +206,40 @@ def pack(
 ) -> None:
     """The checkerboard (2 colours, H, 9, K): i11 i12 i22 b1 b2 left right up down.
 
-    i11 i12 i22 is the inverse of a pixel's 2 x 2 block times omega. packed comes filled with zeros.
+    i11 i12 i22 is the inverse of a pixel's 2 x 2 block times omega. A row is computed in its own
+    order and then taken apart two pixels at a time, as words of 64 bits (little-endian): LLVM
+    vectorises that, and no loop over every other float.
     """
     height, width = right.shape
+    half = packed.shape[3]
     nothing, left = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    row = np.zeros((9, 2 * half), np.float32)
     ridge = alpha * f32(DIAGONAL)
     for i in range(height):
         wr, wd, wu = right[i], down[i], down[i - 1] if i > 0 else nothing
-        left[1:] = wr[:-1]
-        a11, a12, a22, b1, b2 = system[0, i], system[1, i], system[2, i], system[3, i], system[4, i]
-        for colour in range(2):
-            first = (i + colour) & 1
-            c = packed[colour, i]
-            for k in range((width - first + 1) // 2):
-                j = 2 * k + first
-                d = left[j] + wr[j] + wu[j] + wd[j] + ridge
-                p, q = a11[j] + d, a22[j] + d
-                s = omega / (p * q - a12[j] * a12[j])
-                c[0, k] = q * s
-                c[1, k] = -a12[j] * s
-                c[2, k] = p * s
-                c[3, k] = b1[j]
-                c[4, k] = b2[j]
-                c[5, k] = left[j]
-                c[6, k] = wr[j]
-                c[7, k] = wu[j]
-                c[8, k] = wd[j]
+        for j in range(1, width):
+            left[j] = wr[j - 1]
+        a11, a12, a22 = system[0, i], system[1, i], system[2, i]
+        i11, i12, i22 = row[0], row[1], row[2]
+        for j in range(width):
+            d = left[j] + wr[j] + wu[j] + wd[j] + ridge
+            p, q = a11[j] + d, a22[j] + d
+            s = omega / (p * q - a12[j] * a12[j])
+            i11[j] = q * s
+            i12[j] = -a12[j] * s
+            i22[j] = p * s
+        for n, line in ((3, system[3, i]), (4, system[4, i]), (5, left), (6, wr), (7, wu), (8, wd)):
+            for j in range(width):
+                row[n, j] = line[j]
+        colour = i & 1
+        for n in range(9):
+            two = row[n].view(np.uint64)
+            even = packed[colour, i, n].view(np.uint32)
+            odd = packed[1 - colour, i, n].view(np.uint32)
+            for k in range(half):
+                even[k] = np.uint32(two[k])
+            for k in range(half):
+                odd[k] = np.uint32(two[k] >> np.uint64(32))
 
 
 @_jit
@@ -247,6 +305,61 @@ def add_update(update: Planes, flow: Planes) -> None:
             colour = (i + j) & 1
             flow[0, i, j] += update[colour, 0, i + 1, (j >> 1) + 1]
             flow[1, i, j] += update[colour, 1, i + 1, (j >> 1) + 1]
+
+
+@_jit
+def linearise(
+    first: Planes,
+    first_smooth: Planes,
+    padded: Planes,
+    flow: Planes,
+    taps: Planes,
+    shares: Planes,
+    numbers: Planes,
+    sweeps: int,
+    features: Planes,
+    planes: Planes,
+    mixed: Planes,
+    system: Planes,
+    packed: Planes,
+    update: Planes,
+    out: Planes,
+) -> None:
+    """One linearisation at the flow (2, H, W), from the warp to the new flow in out.
+
+    A single call, so that threads over pairs seldom meet at the interpreter's lock. numbers are
+    alpha, epsilon, omega; from features to update it is working space of `workspace`.
+    """
+    alpha, epsilon, omega = numbers[0], numbers[1], numbers[2]
+    rows, smoothed = planes[0], planes[1]
+    warp(first, padded, flow, features)
+    system[:] = f32(0)
+    for c in range(len(first)):
+        smooth(features[c], taps, rows, smoothed)
+        data_term(first_smooth[c], smoothed, shares[c], mixed, system)
+    right, down = planes[0], planes[1]
+    edge_weights(flow, alpha, epsilon, right, down)
+    add_divergence(flow[0], right, down, system[3])
+    add_divergence(flow[1], right, down, system[4])
+    pack(system, right, down, alpha, omega, packed)
+    update[:] = f32(0)
+    sweep(packed, update, sweeps, omega)
+    out[:] = flow
+    add_update(update, out)
+
+
+def workspace(shape: tuple[int, ...], scratch: Callable[..., Planes]) -> Workspace:
+    """What `linearise` works in at features of a shape (C, H, W)."""
+    channels, height, width = shape
+    half = (width + 1) // 2
+    return (
+        scratch("features", channels, height, width),
+        scratch("planes", 2, height, width),
+        scratch("mixed", height + 4, width + 4),
+        scratch("system", 5, height, width),
+        scratch("packed", 2, height, 9, half),
+        scratch("update", 2, 2, height + 2, half + 2),
+    )
 
 
 @_jit
