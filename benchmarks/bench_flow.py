@@ -176,7 +176,9 @@ def time_bars(pair: Pair, base: float, single: float, repeats: int) -> list[Bar]
     return [
         Bar("4 robust in DIS medium, batch 1 (stretch 5)", single / base, 8),
         Bar("4 robust in DIS medium, batch 4 (stretch 5)", batch / base, 8),
-        Bar("4 two threads: pairs/s over one thread's", float(np.median(gains)), 1.6, at_least=True),
+        Bar(
+            "4 two threads: pairs/s over one thread's", float(np.median(gains)), 1.6, at_least=True
+        ),
         Bar("4 first call, nothing compiled yet: s", cold, 30),
         Bar("4 first call, compiled code on disk: s", cached, 2),
     ]

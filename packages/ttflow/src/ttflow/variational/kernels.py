@@ -3,6 +3,8 @@
 Planes are float32 (H, W). The checkerboard is packed row-wise: entry k of row i holds the pixel
 (i, 2 k + p), p = (i + colour) % 2, so that a sweep reads and writes contiguous memory and
 vectorises; a ring of zeros stands for the neighbours that do not exist.
+
+One file: numba's cache of a function does not see that one it calls has changed in another file.
 """
 
 from collections.abc import Callable
