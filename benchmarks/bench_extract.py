@@ -92,7 +92,7 @@ def extract(path: Path, clips: tuple[ClipSpec, ...], config: FlowConfig, num_fra
             Job(
                 shards=shards,
                 video_id="v",
-                path=path,
+                path=str(path),
                 key="k",
                 source=(0, ""),
                 promised_frames=num_frames,

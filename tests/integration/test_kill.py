@@ -2,7 +2,8 @@
 
 Usually training is killed once: extraction is killed in `test_service`, a worker of a submitted job
 below, and Ray takes minutes to notice the loss of some of its own servers.
-TT_KILLS=n kills any process of extraction and of training n times each.
+TT_KILLS=n kills any process of extraction and of training n times each, and two training workers or
+their command n times over one run.
 """
 
 import contextlib
@@ -183,6 +184,89 @@ def holds(process: psutil.Process, lock: Path) -> bool:
     with contextlib.suppress(psutil.Error):
         return any(item.path == str(lock) for item in process.open_files())
     return False
+
+
+@pytest.mark.skipif(not KILLS, reason="TT_KILLS is not set")
+@pytest.mark.timeout(3600)
+def test_one_run_killed_all_the_time(run, scripts, processes, shards: Path, tmp_path: Path) -> None:
+    """Two workers; one of them or the command dies every so often, and the same command goes on."""
+    quick = ("clip_shape=[8,32,32]", f"epochs={3 * KILLS}")
+    settings = ("num_workers=2", "checkpoint_minutes=0", *quick)
+
+    def command(name: str) -> list[str]:
+        paths = ("--data", str(shards), "--out", str(tmp_path / name))
+        sets = (part for item in settings for part in ("--set", item))
+        return ["tttrain", "fit", *paths, "--recipe", "demo", *sets]
+
+    run(*command("whole"), timeout=1800)
+    chooser = random.Random(3)
+    moments = [3 * kill + chooser.randrange(3) + chooser.random() for kill in range(KILLS)]
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    killed = Killer(command("killed"), scripts, processes, metrics).kill(moments, chooser)
+    run(*command("killed"), timeout=1800)
+    print("killed:", killed)
+    assert len(killed) == KILLS
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole"), f"killed: {killed}"
+
+
+class Killer:
+    """Keeps a command going and kills its workers, or itself."""
+
+    def __init__(
+        self, command: list[str], env: dict[str, str], processes: SimpleNamespace, metrics: Path
+    ) -> None:
+        self._command, self._env, self._processes = command, env, processes
+        self._metrics = metrics
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._command,
+            env=self._env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def kill(self, moments: Sequence[float], chooser: random.Random) -> list[str]:
+        """Kill once at each moment, in epochs of the run; tells whom."""
+        names = []
+        for moment in moments:
+            name = None
+            while name is None:
+                self._wait_for(int(moment))
+                time.sleep(moment % 1)
+                name = self._kill_one(chooser)
+            names.append(name)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        return names
+
+    def _wait_for(self, epochs: int) -> None:
+        """Until so many epochs are written, with the command started again where it gave up."""
+        while not self._metrics.is_file() or self._metrics.read_bytes().count(b"\n") < epochs:
+            code = self._process.poll()
+            assert code != 0, f"the run ended before epoch {epochs}"
+            if code is not None:  # Ray replaces lost workers twice; the third loss ends the command
+                self._process = self._started()
+            time.sleep(0.05)
+
+    def _kill_one(self, chooser: random.Random) -> str | None:
+        """Kill a worker or the command; None if it was gone already."""
+        if self._process.poll() is not None:
+            self._process = self._started()
+            return None
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            root = psutil.Process(self._process.pid)
+            victim = chooser.choice([root, *self._processes.workers(root, "TrainWorker")])
+            os.kill(victim.pid, signal.SIGKILL)
+            if victim != root:
+                return "worker"
+            self._process.wait()
+            self._process = self._started()
+            return "command"
+        return None
 
 
 def losses(run_folder: Path) -> list[dict[str, object]]:
