@@ -281,7 +281,7 @@ def measure(work: Path, repeats: int, minutes: list[float], names: list[str]) ->
         if repeats:
             times[name] = times_ms(path, repeats)
             sys.stderr.write(f"{name}: {facts[name]} {times[name]}\n")
-    peaks = memory(work, make_video(work, names[-1]), minutes) if minutes else []
+    peaks = memory(work, make_video(work, names[0]), minutes) if minutes else []
     return markdown(times, facts, peaks)
 
 
