@@ -144,6 +144,25 @@ def times(candidates: dict[str, Estimator], pair: Pair, repeats: int) -> dict[st
     return {name: float(np.median(values)) for name, values in found.items()}
 
 
+def difference_bars(
+    what: str,
+    flows: list[np.ndarray],
+    others: list[np.ndarray],
+    pairs: list[Pair],
+    *,
+    limits: tuple[float, float],
+) -> list[Bar]:
+    """Mean and 99th percentile of the difference of two flows, for each set of pairs."""
+    bars = []
+    for name in dict.fromkeys(pair.set_name for pair in pairs):
+        chosen = [index for index, pair in enumerate(pairs) if pair.set_name == name]
+        difference = np.abs([flows[index] - others[index] for index in chosen])
+        percentile = np.percentile(difference, 99)
+        bars.append(Bar(f"{what}, {name}: mean px", difference.mean(), limits[0]))
+        bars.append(Bar(f"{what}, {name}: 99th percentile px", percentile, limits[1]))
+    return bars
+
+
 def accuracy_bars(
     flows: dict[str, list[np.ndarray]], oracle: list[np.ndarray], pairs: list[Pair]
 ) -> list[Bar]:
@@ -151,13 +170,10 @@ def accuracy_bars(
     robust, reference, expected = (
         mean_errors(f, pairs) for f in (flows[ROBUST], flows[REFERENCE], oracle)
     )
-    bars = []
+    bars = difference_bars(
+        "1 reference to oracle", flows[REFERENCE], oracle, pairs, limits=(1e-3, 5e-3)
+    )
     for name in dict.fromkeys(pair.set_name for pair in pairs):
-        chosen = [index for index, pair in enumerate(pairs) if pair.set_name == name]
-        difference = np.abs([flows[REFERENCE][index] - oracle[index] for index in chosen])
-        percentile = np.percentile(difference, 99)
-        bars.append(Bar(f"1 reference to oracle, {name}: mean px", difference.mean(), 1e-3))
-        bars.append(Bar(f"1 reference to oracle, {name}: 99th percentile px", percentile, 5e-3))
         ratio = abs(reference[name][0] / expected[name][0] - 1)
         bars.append(Bar(f"1 reference to oracle, {name}: error, relative", ratio, 0.02))
     limits = dict(zip(SETS, (0.92, 0.92, 1.05, 0.97), strict=True))
@@ -203,13 +219,9 @@ def compilation() -> tuple[float, float]:
 
 def agreement_bars(flows: dict[str, list[np.ndarray]], pairs: list[Pair]) -> list[Bar]:
     """The two CPU paths, batches, still pairs."""
-    bars = []
-    for name in dict.fromkeys(pair.set_name for pair in pairs):
-        chosen = [index for index, pair in enumerate(pairs) if pair.set_name == name]
-        difference = np.abs([flows[ROBUST][index] - flows[PLAIN][index] for index in chosen])
-        percentile = np.percentile(difference, 99)
-        bars.append(Bar(f"4 numba to PyTorch, {name}: mean px", difference.mean(), 1e-4))
-        bars.append(Bar(f"4 numba to PyTorch, {name}: 99th percentile px", percentile, 1e-3))
+    bars = difference_bars(
+        "4 numba to PyTorch", flows[ROBUST], flows[PLAIN], pairs, limits=(1e-4, 1e-3)
+    )
     first, second = (torch.cat([tensor(p[at]) for p in pairs[:8]]) for at in (1, 2))
     together = BeyondPixels(engine="torch")(first, second).numpy()
     alone = np.array(flows[PLAIN][: len(together)])

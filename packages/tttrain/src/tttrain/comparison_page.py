@@ -33,7 +33,7 @@ def write_pages(out: Path, table: dict[str, Any]) -> None:
         "bars": _bars(table),
     }
     template = Path(__file__).with_name("comparison.html.j2")
-    write_page(out / "index.html", template, content, {"percent": percent})
+    write_page(out / "index.html", template, content, {"percent": percent, "p_value": p_value})
 
 
 def _bars(table: dict[str, Any]) -> dict[str, str]:
@@ -80,7 +80,9 @@ def _network_line(row: dict[str, Any]) -> str:
     found = row["mcnemar"]
     versus = "–"
     if found is not None:
-        versus = f"{found['only_it_right']} / {found['only_this_right']}, p {_p_value(found['p'])}"
+        p = p_value(found["p"])
+        sign = "" if p.startswith("<") else "= "
+        versus = f"{found['only_it_right']} / {found['only_this_right']}, p {sign}{p}"
     return (
         f"| {NAMES[row['name']]} | {percent(test['accuracy'])} | {percent(low)} to {percent(high)} "
         f"| {percent(vote['accuracy'])} | {percent(avg['accuracy'])} | {test['n']} | {paper} "
@@ -88,8 +90,13 @@ def _network_line(row: dict[str, Any]) -> str:
     )
 
 
-def _p_value(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+def p_value(value: float) -> str:
+    """To three digits, never 0.
+
+    >>> p_value(0.0004), p_value(0.25)
+    ('< 0.001', '0.250')
+    """
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def lines(table: dict[str, Any]) -> list[str]:

@@ -49,11 +49,10 @@ def robust(
     first: Planes,
     second: Planes,
     settings: RobustSettings,
-    initial_flow: Planes | None = None,
-    scratch: Scratch | None = None,
+    initial_flow: Planes | None,
+    scratch: Scratch,
 ) -> Planes:
     """Flow (2, H, W) px of one pair of images (3, H, W) in [0, 1]."""
-    scratch = scratch or Scratch()
     scratch.start(first.shape)
     one, two = _pyramid("one", first, scratch), _pyramid("two", second, scratch)
     features = [
