@@ -60,8 +60,8 @@ class FactorLinear(nn.Linear):
         """(B, in) to (B, out); B may differ by worker, but every worker must come along."""
         if not (torch.is_grad_enabled() and self.weight.requires_grad):
             return super().forward(x)
-        product: Tensor = _Product.apply(x, self.weight, self)  # type: ignore[no-untyped-call]
-        return product if self.bias is None else product + self.bias.to(product.dtype)
+        product: Tensor = _Product.apply(x, self.weight, self.bias, self)  # type: ignore[no-untyped-call]
+        return product
 
     def send(self, x: Tensor, dy: Tensor) -> Callable[[], None]:
         """Start to gather the factors; what is returned waits for them and adds the gradient."""
@@ -86,23 +86,26 @@ class FactorLinear(nn.Linear):
 
 
 class _Product(torch.autograd.Function):
-    """x W^T, with the gradient of W over all workers."""
+    """x W^T + b in one call, as nn.Linear rounds it, with the gradient of W over all workers."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, layer: FactorLinear) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, layer: FactorLinear
+    ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.layer = layer
-        return functional.linear(x, weight)
+        return functional.linear(x, weight, bias)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         # Under autocast dy is the narrower type; the products are taken in it, as autocast does.
         finish = ctx.layer.send(x.to(dy.dtype), dy)
         Variable._execution_engine.queue_callback(finish)
         dx = (dy @ weight.to(dy.dtype)).to(x.dtype) if ctx.needs_input_grad[0] else None
-        return dx, None, None
+        db = dy.sum(0) if ctx.needs_input_grad[2] else None
+        return dx, None, db, None
 
 
 def use_factors(model: nn.Module, batch_size: int, num_workers: int) -> list[str]:
