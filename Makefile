@@ -14,8 +14,8 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 setup: .venv/.ready
 
-.venv/.ready: constraints.txt tools/setup.sh packages/ttdata/pyproject.toml \
-		packages/ttflow/pyproject.toml packages/ttmodels/pyproject.toml packages/tttrain/pyproject.toml
+.venv/.ready: constraints.txt tools/setup.sh tools/development.txt \
+		packages/ttdata/pyproject.toml packages/ttflow/pyproject.toml packages/ttmodels/pyproject.toml packages/tttrain/pyproject.toml
 	PYTHON="$(PYTHON)" sh tools/setup.sh
 
 # From synthetic videos to a tested model; each step skips what is already there.

@@ -42,6 +42,7 @@ from tttrain.networks import build
 from tttrain.normalise import normalise_flow
 from tttrain.resident import ResidentSource
 from tttrain.samples import ClipInfo, epoch_batches, training_request
+from tttrain.training import set_up
 
 CLASSES = 21
 SCALE = (10.0, 10.0)
@@ -106,6 +107,8 @@ def straightforward(shards: Path, config: TrainConfig, device: str, workers: int
     """A step each time it is asked for one."""
     assert config.clip_shape is not None
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = False  # which the product is
+    torch.set_deterministic_debug_mode("default")
     model = Plain(config.clip_shape).to(device)
     optimizer = torch.optim.SGD(
         model.parameters(), config.learning_rate, 0.5, nesterov=True, weight_decay=0.005
@@ -136,6 +139,7 @@ class Shipped:
     def __init__(self, data: TrainingData, config: TrainConfig, device: str) -> None:
         assert config.clip_shape is not None
         self.config, self.device, self.clips = config, device, data.clips["train"]
+        set_up(config, device)
         frames, height, width = config.clip_shape
         stored = (decode_clip(data.read(clip.clip_id)) for clip in self.clips)
         self.source = ResidentSource(stored, frames, device)
@@ -169,7 +173,8 @@ class Shipped:
     def validation_seconds(self) -> float:
         """Of one batch."""
         chosen = [self.batch(self.clips[: self.config.batch_size], None)]
-        return timed(lambda: validate(self.model, chosen, self.model.inputs), self.device)
+        names, precision = self.model.inputs, self.config.precision
+        return timed(lambda: validate(self.model, chosen, names, precision), self.device)
 
     def checkpoint_seconds(self) -> float:
         """What a checkpoint keeps the training thread: copies; the file is written beside."""
@@ -217,7 +222,11 @@ def main() -> None:
     flow = FULL.model_copy(
         update=sizes | {"patch_side": 184 if (height, width) == (120, 120) else side}
     )
-    config = TrainConfig(clip_shape=(time_, height, width), batch_size=options.batch)
+    config = TrainConfig(
+        clip_shape=(time_, height, width),
+        batch_size=options.batch,
+        torch_threads=torch.get_num_threads(),
+    )
     device = options.device
     name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
     with tempfile.TemporaryDirectory() as folder:

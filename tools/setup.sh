@@ -16,12 +16,15 @@ if [ -n "${PIP_FIND_LINKS:-}" ] && [ -z "${UV_FIND_LINKS:-}" ]; then
     UV_FIND_LINKS=$(echo "$PIP_FIND_LINKS" | tr ' ' ',')
     export UV_FIND_LINKS
 fi
-if .venv/bin/python -m pip install --quiet --disable-pip-version-check uv -c constraints.txt; then
-    install=".venv/bin/uv pip install --python .venv/bin/python"
-else
-    echo "uv is not available; installing with pip, which takes minutes" >&2
-    install=".venv/bin/python -m pip install --disable-pip-version-check"
+install() {
+    "$@" --quiet -c constraints.txt -r tools/development.txt \
+        -e packages/ttdata -e packages/ttmodels -e packages/ttflow -e packages/tttrain
+}
+pip=".venv/bin/python -m pip install --disable-pip-version-check"
+# uv reads none of pip's settings: where it is there but finds nothing, pip still may.
+if ! { $pip --quiet uv -c constraints.txt &&
+    install .venv/bin/uv pip install --python .venv/bin/python; }; then
+    echo "uv is not available or failed; installing with pip, which takes minutes" >&2
+    install $pip
 fi
-$install --quiet -c constraints.txt -r tools/development.txt \
-    -e packages/ttdata -e packages/ttmodels -e packages/ttflow -e packages/tttrain
 touch .venv/.ready

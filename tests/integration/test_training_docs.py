@@ -13,7 +13,10 @@ from ttdata.settings import override
 from tttrain import recipes
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/training_guide.md", "docs/reproducing_the_paper.md", "packages/tttrain/README.md")
+PAGES = (
+    *("docs/training_guide.md", "docs/reproducing_the_paper.md", "docs/running_on_a_cluster.md"),
+    "packages/tttrain/README.md",
+)
 PROGRAMS = ("ttdata", "ttflow", "tttrain")
 
 
@@ -24,7 +27,7 @@ def command_lines(page: str) -> list[list[str]]:
     for line in "\n".join(blocks).splitlines():
         words = shlex.split(line.split(" > ")[0], comments=True) if "'" not in line else []
         at = [index for index, word in enumerate(words) if word in PROGRAMS]
-        if at and (at[0] == 0 or words[at[0] - 1] == "-m"):
+        if at and (at[0] == 0 or words[at[0] - 1] in ("-m", "--")):
             found.append(words[at[0] :])
     return found
 
@@ -32,7 +35,7 @@ def command_lines(page: str) -> list[list[str]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_can_be_parsed(page: str) -> None:
     lines = command_lines(page)
-    assert len(lines) >= 5
+    assert len(lines) >= 3
     for program, name, *words in lines:
         app = importlib.import_module(f"{program}.cli").app
         command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
@@ -56,4 +59,5 @@ def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text())
     assert links
-    assert not [link for link in links if not (path.parent / link).exists()]
+    inside = [link for link in links if not link.startswith("https://")]
+    assert not [link for link in inside if not (path.parent / link).exists()]

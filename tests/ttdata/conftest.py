@@ -1,6 +1,7 @@
 """Small sources, made where a test needs them."""
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,20 +14,30 @@ LABEL = "Offensive Forehand Hit"
 
 @pytest.fixture(scope="session")
 def write_video() -> Callable[..., Path]:
-    """A function that writes a tiny video: `write_video(path, num_frames, fps=30, size_hw)`."""
+    """A function that writes a tiny video: `write_video(path, num_frames, fps, size_hw, hidden)`.
+
+    Leading `hidden` frames are hidden by an edit list.
+    """
 
     def write(
-        path: Path, num_frames: int, fps: int = 30, size_hw: Sequence[int] = (32, 48)
+        path: Path,
+        num_frames: int,
+        fps: int = 30,
+        size_hw: Sequence[int] = (32, 48),
+        hidden: int = 0,
     ) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with av.open(str(path), "w") as container:
+        muxer = {"use_editlist": "1"} if hidden else {}
+        with av.open(str(path), "w", container_options=muxer) as container:
             stream = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
             stream.height, stream.width = size_hw
             stream.pix_fmt = "yuv420p"
             stream.thread_count = 1
             for index in range(num_frames):
                 picture = np.full((*size_hw, 3), index % 256, np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts, frame.time_base = index - hidden, Fraction(1, fps)
+                container.mux(stream.encode(frame))
             container.mux(stream.encode())
         return path
 

@@ -36,6 +36,8 @@ def folder(tmp_path_factory) -> Path:
     result = ttdata("curate", "--out", "data set", "--", "-source é", cwd=at)
     assert result.returncode == 0, result.stderr
     assert "36  clips: strokes" in result.stdout
+    (at / "list.json").write_text("[1]")
+    (at / "crowd.json").write_text('{"crowd": {"misses_rate": 0.1}}')
     return at
 
 
@@ -86,6 +88,10 @@ def test_split_and_stats(folder: Path) -> None:
         (["split", "data set", "--group", "player"], "cannot group by player"),
         (["split", "data set", "--nonsense"], "No such option"),
         (["synth", "x", "--size", "big"], "big"),
+        (["synth", "x", "--config", "list.json"], "list.json: holds [1], expected an object"),
+        (["synth", "x", "--config", "crowd.json"], "did you mean 'missed_rate'?"),
+        (["split", "data set", "--strategy", "paper", "--shares", "0.5,0.3,0.2"], "leave --shares"),
+        (["split", "data set", "--strategy", "paper", "--group", "player"], "cannot group by"),
     ],
 )
 def test_wrong_use_is_one_line_and_code_2(folder: Path, arguments, message) -> None:
@@ -95,3 +101,24 @@ def test_wrong_use_is_one_line_and_code_2(folder: Path, arguments, message) -> N
     assert "Traceback" not in result.stderr
     if result.stderr.startswith("error: "):
         assert result.stderr.count("\n") == 1
+
+
+def test_a_file_in_the_way_is_one_line_and_code_1(folder: Path) -> None:
+    (folder / "a file").write_text("")
+    result = ttdata("curate", "./-source é", "--out", "a file/below", cwd=folder)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "error: a file/below: Not a directory"
+
+
+def test_brackets_in_names_are_no_patterns(folder: Path, tmp_path: Path) -> None:
+    """Polars would take "[1]" for a pattern and read a neighbour of that name."""
+    for name in ("session 1", "session [1]"):
+        (tmp_path / name).mkdir()
+        text = LINES if name.endswith("]") else LINES.splitlines()[0] + "\n"
+        (tmp_path / name / "annotations.csv").write_text(text, encoding="utf-8")
+        (tmp_path / name / "videos.csv").write_text(VIDEOS, encoding="utf-8")
+    result = ttdata("curate", "session [1]", "--out", "data [1]", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "36  clips: strokes" in result.stdout
+    result = ttdata("split", "data [1]", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr

@@ -114,6 +114,18 @@ def test_of_a_long_gap_the_centre_is_kept(make_marks, make_videos, step, expecte
     assert (first["start_frame"], first["end_frame"]) == expected
 
 
+def test_no_proposal_leaves_its_video(make_marks, make_videos) -> None:
+    """The first action ends, the last one begins, nearer to the video's edge than the widening."""
+    marks = strokes(make_marks, 11, step=240).with_columns(
+        start_frame=pl.col("start_frame") - 97, end_frame=pl.col("start_frame") - 92
+    )
+    config = CurationConfig(min_duration_seconds=0.01)
+    result = curate(marks, make_videos("a", num_frames=2410), config)
+    negatives = result.clips.filter(kind="negative").sort("start_frame")
+    assert negatives["start_frame"][0] == 0
+    assert negatives["end_frame"][-1] == 2410
+
+
 def test_no_proposal_is_cut_below_a_window(make_marks, make_videos) -> None:
     marks = strokes(make_marks, 11, step=400).with_columns(end_frame=pl.col("start_frame") + 40)
     videos = make_videos("a", fps=30.0)

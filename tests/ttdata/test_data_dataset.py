@@ -147,7 +147,7 @@ def test_split_by_file(folder: Path, source: Path, tmp_path) -> None:
     assign.write_text("\n".join(["video_id,split", *rows]) + "\n")
     dataset, _ = split_dataset(folder, "file", assign=assign)
     assert dataset.info.split is not None
-    assert dataset.info.split.leakage > 0 or dataset.info.split.group == "video"
+    assert dataset.info.split.leakage == 0
     found = dataset.clips.filter(kind="stroke").select("video_id", "split").unique()
     assert dict(found.iter_rows()) == {f"v{v}": sides.get(v, "test") for v in range(10)}
     divided = contents(folder)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import av
 import pytest
 
 from ttdata.errors import VideoError
@@ -37,6 +38,16 @@ def test_relative_name_that_begins_with_a_dash(tmp_path, write_video, monkeypatc
 def test_count_without_a_header(tmp_path, write_video) -> None:
     # Matroska states no number of frames: packets are counted.
     assert probe(write_video(tmp_path / "a.mkv", 50)).num_frames == 50
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_frames_that_an_edit_list_hides_do_not_count(tmp_path, write_video, suffix) -> None:
+    """As a cut without new encoding leaves them; what is counted is what decodes."""
+    path = write_video(tmp_path / f"a{suffix}", 20, hidden=7)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames == 20
+        assert sum(1 for _ in container.decode(video=0)) == 13
+    assert probe(path).num_frames == 13
 
 
 @pytest.mark.parametrize("content", [b"", b"no video" * 100])

@@ -179,12 +179,13 @@ def test_any_table_is_read_and_no_row_lost(tmp_path, make_videos, table, suffix)
 
 
 def _expected_frame(text: str | None) -> int | None:
-    """What a cell means, by Python's own float; texts that only one of the two reads are rare."""
+    """What a cell means, by Python's own float, which also takes digits of other scripts."""
+    stripped = (text or "").strip()
     try:
-        value = float((text or "").strip())
+        value = float(stripped)
     except ValueError:
         return None
-    if "_" in (text or "") or not math.isfinite(value) or abs(value) > 2**40:
+    if not stripped.isascii() or "_" in stripped or not math.isfinite(value) or abs(value) > 2**40:
         return None
     return math.floor(value + 0.5)
 

@@ -124,3 +124,11 @@ def test_videos_of_one_session_share_a_hall_and_others_do_not() -> None:
     assert [plan.session for plan in plans] == [0, 0, 1, 1]
     walls = [pixels(plan, 0, 1)[0, 18:60].astype(float) for plan in plans]
     assert all((a != b).mean() > 0.3 for a, b in itertools.combinations(walls, 2))  # light differs
+    # Windows, wall bars and lamps stand where they stand.
+    edges = [np.abs(np.diff(wall.mean(axis=2), axis=1)) > 8 for wall in walls]
+    alike = {
+        (a, b): (edges[a] & edges[b]).sum() / (edges[a] | edges[b]).sum()
+        for a, b in itertools.combinations(range(4), 2)
+    }
+    same = [alike.pop(pair) for pair in ((0, 1), (2, 3))]
+    assert min(same) > 0.5 > 2 * max(alike.values())

@@ -16,7 +16,7 @@ from ttflow.errors import ShardError
 from ttflow.intervals import central_window, inside, runs, stored_interval, unions
 from ttflow.layout import all_manifests, part_schema, video_stem
 from ttflow.patches import encode_flow, encode_rgb
-from ttflow.schema import ClipRow, FlowConfig, PartRow
+from ttflow.schema import ClipRow, Failure, FlowConfig, PartRow
 from ttflow.temporary import clean_temporary
 from ttflow.verify import verify
 from ttflow.writer import VideoWriter, remove_stale
@@ -164,12 +164,25 @@ def test_verify_finds_a_missing_part(shards: Path) -> None:
     assert "cannot be read" in verify(shards).problems[0]
 
 
-def test_deep_finds_a_flipped_bit(shards: Path) -> None:
+def test_verify_finds_a_flipped_bit(shards: Path) -> None:
     part = part_of(shards)
     data = bytearray(part.read_bytes())
     data[len(data) // 3] ^= 1
     part.write_bytes(data)
-    assert any("SHA-256" in problem for problem in verify(shards, deep=True).problems)
+    assert any("SHA-256" in problem for problem in verify(shards).problems)
+
+
+def test_verify_finds_what_was_lost(shards: Path, lib) -> None:
+    """A video that failed is told; clips that are missing without one, too."""
+    num_clips = open_shards(shards).clips.height
+    counts = {"clips_stroke": num_clips, "clips_negative": 2}
+    info = lib.info.model_copy(update={"counts": counts})
+    (shards / "dataset.json").write_text(info.model_dump_json())
+    (problem,) = verify(shards).problems
+    assert f"{num_clips} clips with those that failed, the dataset has {num_clips + 2}" in problem
+    failure = Failure(video_id="v é", path="v.mp4", error="v.mp4: no frame", num_clips=2)
+    (shards / "failures.jsonl").write_text(failure.model_dump_json() + "\n")
+    assert verify(shards).problems == ("video v é: its 2 clips are missing: v.mp4: no frame",)
 
 
 def test_verify_finds_clips_without_pixels(shards: Path) -> None:

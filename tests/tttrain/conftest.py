@@ -1,6 +1,6 @@
 """Tiny shards without a video: moving squares whose motion is their class."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,13 @@ def clip_row(index: int, label: str, split: str, num_frames: int) -> dict[str, A
     }
 
 
-def make_shards(path: Path, counts: dict[str, int]) -> Path:
-    """Shards with this many clips of each class in each split."""
+def make_shards(path: Path, counts: dict[str, int], frames: int = FRAMES) -> Path:
+    """Shards with this many clips of each class in each split, for windows of `frames`."""
     rows, index = [], 0
     for split, count in counts.items():
         for _ in range(count):
             for label in CLASSES:
-                rows.append(clip_row(index, label, split, FRAMES + index % 4))
+                rows.append(clip_row(index, label, split, frames + index % 4))
                 index += 1
     config = FlowConfig(
         frame_height=90,
@@ -83,7 +83,7 @@ def make_shards(path: Path, counts: dict[str, int]) -> Path:
         crop_height=CROP,
         crop_width=CROP,
         patch_side=SIDE,
-        window_frames=FRAMES,
+        window_frames=frames,
         margin_frames=0,
     )
     dataset = DatasetInfo(
@@ -102,6 +102,12 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve training, six validation and six test clips of three classes."""
     path = tmp_path_factory.mktemp("squares") / "shards with space"
     return make_shards(path, {"train": 4, "validation": 2, "test": 2})
+
+
+@pytest.fixture
+def shards_of() -> Callable[..., Path]:
+    """Makes shards of one's own: path, clips of each class by split, frames of a window."""
+    return make_shards
 
 
 @pytest.fixture(scope="session")

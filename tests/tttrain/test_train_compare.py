@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +143,32 @@ def read_clips(run: Path) -> list[dict[str, Any]]:
         ([], None, [], "row none"),
         (["rgb"], "fast", [], "recipe 'fast' is unknown"),
         (["rgb"], None, ["epoch=3"], "did you mean 'epochs'"),
+        (["rgb", "flow"], "demo", ["flow:epoch=3"], "did you mean 'epochs'"),
+        (["rgb", "flow"], "demo", ["flow:clip_shape=[9,16,16]"], "expected at most 8 frames"),
     ],
 )
-def test_wrong_requests(rows, like, settings, message, shards: Path, tmp_path: Path) -> None:
+def test_wrong_requests(
+    rows, like, settings, message, shards: Path, tmp_path: Path, trained: list[str]
+) -> None:
+    """Also a wrong last row: before the first one is trained."""
     with pytest.raises(InputError, match=message):
         compare(shards, tmp_path / "table", rows, like=like, overrides=settings)
     assert not (tmp_path / "table").exists()
+    assert trained == []
+
+
+def test_what_cannot_be_tested_or_joined(
+    shards_of: Callable[..., Path], tmp_path: Path, trained: list[str]
+) -> None:
+    """Seen before anything is trained."""
+    shards = shards_of(tmp_path / "a", {"train": 1, "validation": 1})
+    with pytest.raises(InputError, match="no clip has the split 'test'"):
+        compare(shards, tmp_path / "table", ["rgb"], like="demo")
+    shards = shards_of(tmp_path / "b", {"train": 1, "validation": 1, "test": 1}, frames=10)
+    settings = ["rgb:clip_shape=[8,16,16]"]
+    with pytest.raises(InputError, match=r"late: clip_shape of rgb \[8, 16, 16\] and flow \[10,"):
+        compare(shards, tmp_path / "table", ["late"], like="demo", overrides=settings)
+    assert trained == []
 
 
 def test_a_row_keeps_its_network_and_augmentation() -> None:

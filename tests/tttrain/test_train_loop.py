@@ -106,6 +106,13 @@ def test_a_loss_that_is_not_finite_stops_with_its_clips() -> None:
     assert torch.equal(model.layer.weight, before)
 
 
+def test_so_does_a_validation_loss() -> None:
+    broken, sound = batch(2, 4), batch(0, 2)
+    broken.inputs["rgb"][1] = math.inf
+    with pytest.raises(TrainingError, match=r"validation loss is nan.* gave it: clip 2, clip 3;"):
+        validate(Linear(), [sound, broken], NAMES)
+
+
 def test_the_papers_schedule() -> None:
     config = siamese()
     expected = {0: 0.5, 999: 0.5, 1000: 0.1, 1499: 0.1, 1500: 0.05, 1999: 0.05}

@@ -1,12 +1,14 @@
 """On real local clusters: from shards to a model, once more, and with two workers."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+import ray
 from safetensors.torch import load_file
 
 from ttdata.errors import InputError
@@ -53,7 +55,7 @@ def test_stream_resident_and_resumed_runs_are_equal(
     assert [entry["epoch"] for entry in resident.metrics()] == [0, 1, 2]
     streamed = fit(CONFIG.model_copy(update={"data_path": "stream"}), shards, tmp_path / "streamed")
     assert losses(streamed) == losses(resident)
-    # As a kill leaves it: the checkpoint there, a line of metrics too few, no model.
+    # As a kill before the first checkpoint leaves it: lines of metrics, no model.
     (streamed.model_folder / "model.safetensors").unlink()
     streamed.keep_metrics(2)
     streamed.write_info(streamed.info().model_copy(update={"state": "training"}))
@@ -65,13 +67,33 @@ def test_stream_resident_and_resumed_runs_are_equal(
     assert evaluate(streamed.folder, shards)["methods"]["test"]["n"] == 6
 
 
-def test_two_workers_compute_what_one_does(resident: Run, shards: Path, tmp_path: Path) -> None:
-    config = CONFIG.model_copy(update={"num_workers": 2, "data_path": "stream"})
-    two = fit(config, shards, tmp_path / "two")
-    for a, b in zip(losses(resident), losses(two), strict=True):
+def assert_near(one: Run, other: Run) -> None:
+    for a, b in zip(losses(one), losses(other), strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-5)
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-5)
         assert (a["train_n"], a["validation_n"]) == (b["train_n"], b["validation_n"]) == (12, 6)
+
+
+@pytest.fixture
+def full_cluster() -> Iterator[None]:
+    """Two cores, both of which two workers take."""
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def test_two_workers_compute_what_one_does(
+    resident: Run, shards: Path, tmp_path: Path, full_cluster: None
+) -> None:
+    """Also where workers hold all cores, and where there is room for fewer than asked for."""
+    config = CONFIG.model_copy(update={"num_workers": 2, "data_path": "stream"})
+    two = fit(config, shards, tmp_path / "two")
+    assert_near(resident, two)
+    assert two.info().computed_on == "CPU, float32"
+    with pytest.raises(InputError, match="num_workers: the cluster has 2 CPUs, expected 3"):
+        fit(config.model_copy(update={"num_workers": 3}), shards, tmp_path / "three")
+    elastic = config.model_copy(update={"num_workers": 3, "min_workers": 1})
+    assert_near(resident, fit(elastic, shards, tmp_path / "elastic"))
 
 
 def test_strokes_of_a_video_are_named(resident: Run, tmp_path: Path) -> None:

@@ -22,6 +22,12 @@ def run(app: Callable[[], object]) -> None:
     except TTError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno is None:  # not the operating system's: all of it helps
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"error: {where}{error.strerror}\n")
+        sys.exit(1)
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

@@ -36,7 +36,7 @@ def propose(
     """
     if not config.negatives:
         return _PROPOSAL.to_frame(), {"gaps": 0, "gaps_too_short": 0, "negatives_proposed": 0}
-    gaps = _gaps(actions, config)
+    gaps = _gaps(actions, videos, config)
     long_enough = gaps.filter(pl.col("end_frame") - pl.col("start_frame") >= config.window_frames)
     proposals = long_enough.pipe(_centres, videos, config).pipe(_touching, annotations)
     counts = {
@@ -47,8 +47,11 @@ def propose(
     return proposals.select(_PROPOSAL.names()).sort("video_id", "start_frame"), counts
 
 
-def _gaps(actions: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
-    """The widened gaps between consecutive actions of videos that hold enough of them."""
+def _gaps(actions: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
+    """The widened gaps between consecutive actions of videos that hold enough of them.
+
+    None leaves its video, where an action at its edge is shorter than the widening.
+    """
     busy = actions.filter(pl.len().over("video_id") >= config.negative_min_actions)
     ordered = busy.sort("video_id", "start_frame", "end_frame")
     free_from = pl.col("end_frame").cum_max().shift(1).over("video_id")
@@ -56,8 +59,11 @@ def _gaps(actions: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
     return (
         ordered.select("video_id", gap_start=free_from, gap_end="start_frame")
         .filter(pl.col("gap_end") > pl.col("gap_start"))
+        .join(videos.select("video_id", "num_frames"), on="video_id", how="left")
         .select(
-            "video_id", start_frame=pl.col("gap_start") - widen, end_frame=pl.col("gap_end") + widen
+            "video_id",
+            start_frame=pl.max_horizontal(pl.col("gap_start") - widen, pl.lit(0)),
+            end_frame=pl.min_horizontal(pl.col("gap_end") + widen, "num_frames"),
         )
     )
 

@@ -23,8 +23,9 @@ class VideoFacts:
 def probe(path: Path) -> VideoFacts:
     """Frame rate, number of frames and size of a video.
 
-    The frame count is the container's; where the header has none, the packets are counted without
-    decoding. One frame is decoded, so a file that opens but shows nothing is an error here.
+    The frame count is the container's, less the frames that an edit list hides (a cut without new
+    encoding leaves some); where the header has none, packets are counted without decoding. One
+    frame is decoded, so a file that opens but shows nothing is an error here.
 
     Raises:
         VideoError: if the file is missing, is no video, or yields no frame.
@@ -35,7 +36,7 @@ def probe(path: Path) -> VideoFacts:
             stream = container.streams.best("video")
             if not isinstance(stream, VideoStream):
                 raise VideoError(f"{path}: has no video stream")
-            num_frames = stream.frames or _count_packets(path)
+            num_frames = _shown(container, stream) or _count_packets(path)
             return _facts(path, container, stream, num_frames)
     except (OSError, av.FFmpegError) as error:
         raise VideoError(
@@ -57,6 +58,14 @@ def _facts(
     if frame.rotation % 180:
         width, height = height, width
     return VideoFacts(float(rate), num_frames, width, height)
+
+
+def _shown(container: InputContainer, stream: VideoStream) -> int:
+    """Frames that the header promises to show; 0 where it promises nothing."""
+    index = stream.index_entries
+    if "mov" not in container.format.name or len(index) < stream.frames:
+        return stream.frames
+    return sum(not entry.is_discard for entry in index)
 
 
 def _count_packets(path: Path) -> int:

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,8 @@ def load_config(model: type[M], path: Path | None, overrides: Iterable[str] = ()
             values = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a readable JSON file ({error})") from error
+        if not isinstance(values, dict):
+            raise InputError(f"{path}: holds {values!r:.40}, expected an object of settings")
     return _validated(model, values, overrides, str(path or model.__name__))
 
 
@@ -50,7 +52,7 @@ def _validated(model: type[M], values: dict[str, Any], overrides: Iterable[str],
         place = ".".join(str(part) for part in first["loc"]) or "value"
         hint = ""
         if first["type"] == "extra_forbidden":
-            hint = _nearest(str(first["loc"][-1]), model)
+            hint = _nearest(str(first["loc"][-1]), _inner(model, first["loc"][:-1]))
         raise InputError(
             f"{where}: {place} = {first['input']!r}: {first['msg'].lower()}{hint}"
         ) from error
@@ -66,12 +68,26 @@ def _assign(
         inner = model.model_fields[head].annotation
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             raise InputError(f"--set {item}: {head!r} has no inner keys")
-        _assign(inner, values.setdefault(head, {}), rest, text, item)
+        below = values.setdefault(head, {})
+        if not isinstance(below, dict):
+            raise InputError(f"--set {item}: {head!r} is {below!r:.40}, expected an object")
+        _assign(inner, below, rest, text, item)
         return
     try:
         values[head] = json.loads(text)
     except ValueError:
         values[head] = text
+
+
+def _inner(model: type[BaseModel], place: Sequence[str | int]) -> type[BaseModel]:
+    """The model that holds the key at this place; the outer one where that is not plain."""
+    for key in place:
+        field = model.model_fields.get(str(key))
+        inner = field and field.annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return model
 
 
 def _nearest(key: str, model: type[BaseModel]) -> str:

@@ -114,9 +114,9 @@ def read_text_table(path: Path) -> pl.DataFrame:
     """
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
-            frame = pl.read_parquet(path)
+            frame = pl.read_parquet(path, glob=False)
         else:
-            frame = pl.read_csv(path, infer_schema=False, encoding="utf8")
+            frame = pl.read_csv(path, infer_schema=False, encoding="utf8", glob=False)
     except pl.exceptions.NoDataError as error:
         raise AnnotationError(f"{path}: is empty, expected a header line and rows") from error
     except (OSError, pl.exceptions.PolarsError) as error:

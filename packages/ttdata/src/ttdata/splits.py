@@ -75,7 +75,7 @@ def split_clips(
         InputError: if a group or an assignment is missing, or the earlier division has a group on
             both sides.
     """
-    _check_shares(shares)
+    _check_shares(shares, strategy)
     if clips["clip_id"].is_duplicated().any():
         raise ValueError("clip ids must be unique")
     earlier = _earlier(clips, None if fresh else existing)
@@ -88,11 +88,12 @@ def split_clips(
         .with_columns(draw=pl.Series(generator.random(clips.height), dtype=pl.Float64))
     )
     strokes, negatives = table.filter(kind="stroke"), table.filter(kind="negative")
+    _check_groups(strokes, group)
     if strategy == "paper":
         divided = _by_stroke(strokes)
         pool = negatives.with_columns(allowed=pl.lit(None, pl.String), always=pl.lit(False))
     elif strategy == "grouped":
-        divided, pool = _by_group(strokes, negatives, group, shares, generator)
+        divided, pool = _by_group(strokes, negatives, shares, generator)
     else:
         divided, pool = _by_assignment(strokes, negatives, assignments, strategy)
     used = draw_negatives(pool, divided)
@@ -104,11 +105,24 @@ def split_clips(
     )
 
 
-def _check_shares(shares: Shares) -> None:
+def _check_shares(shares: Shares, strategy: Strategy) -> None:
+    if strategy == "paper" and shares != PAPER_SHARES:
+        raise InputError("strategy paper divides 0.7, 0.2, 0.1; leave --shares out")
     if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6 or not shares[0]:
         raise InputError(
             f"shares {', '.join(f'{share:g}' for share in shares)}: expected three numbers, none "
             "negative, the first above 0, that sum to 1"
+        )
+
+
+def _check_groups(strokes: pl.DataFrame, group: Group) -> None:
+    """Refuse strokes without a group: neither can they be kept together, nor leakage be told."""
+    unknown = strokes.filter(pl.col("group").is_null())
+    if unknown.height:
+        raise InputError(
+            f"cannot group by {group}: {unknown.height} of {strokes.height} strokes have no "
+            f"{_GROUP_COLUMN[group]}, the first is {unknown['clip_id'][0]!r}; add it to the "
+            "annotations or to videos.csv, or group by video"
         )
 
 
@@ -153,18 +167,10 @@ def _dealt(rows: pl.DataFrame, sizes: tuple[int, int, int]) -> pl.DataFrame:
 def _by_group(
     strokes: pl.DataFrame,
     negatives: pl.DataFrame,
-    group: Group,
     shares: Shares,
     generator: np.random.Generator,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Strokes by their group; negatives may go where their group is, or their video's strokes."""
-    unknown = strokes.filter(pl.col("group").is_null())
-    if unknown.height:
-        raise InputError(
-            f"cannot group by {group}: {unknown.height} of {strokes.height} strokes have no "
-            f"{_GROUP_COLUMN[group]}, the first is {unknown['clip_id'][0]!r}; add it to the "
-            "annotations or to videos.csv, or group by video"
-        )
     grouped = _grouped_table(strokes, shares, generator)
     divided = strokes.join(grouped, on="group", how="left")
     of_video = divided.group_by("video_id").agg(

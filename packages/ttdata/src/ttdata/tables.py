@@ -74,7 +74,7 @@ def read_table(path: Path, model: type[BaseModel], version: int = SCHEMA_VERSION
         raise DatasetError(f"{path}: no such file")
     try:
         found = pl.read_parquet_metadata(path).get(_VERSION_KEY)
-        frame = pl.read_parquet(path)
+        frame = pl.read_parquet(path, glob=False)  # "[1]" in a name is no pattern
     except pl.exceptions.PolarsError as error:
         raise DatasetError(f"{path}: not a readable Parquet file ({error})") from error
     check_version(path, found, version)

@@ -50,7 +50,7 @@ def extract(
 @app.command()
 def verify(
     shards: Annotated[Path, typer.Argument(parser=folder, help="Shards folder.")],
-    deep: Annotated[bool, typer.Option("--deep", help="Also hash and decode everything.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also decode every frame.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Check every file and count of a shards folder; exit code 1 if there are problems."""

@@ -5,7 +5,7 @@ displacement from the first to the second, in pixels; channel 0 is x (right), 1 
 """
 
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -133,6 +133,15 @@ def _per_pair(pair: "_Pair", first: Tensor, second: Tensor, initial: Tensor | No
 def _gray(frame: Tensor) -> np.ndarray:
     rgb = np.ascontiguousarray(frame.permute(1, 2, 0).cpu().numpy())
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+
+
+def __getattr__(name: str) -> Any:
+    """`BeyondPixels` is one of them; its compiled kernels are loaded only when asked for."""
+    if name != "BeyondPixels":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ttflow.variational import BeyondPixels
+
+    return BeyondPixels
 
 
 @runtime_checkable

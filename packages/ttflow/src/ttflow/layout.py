@@ -188,7 +188,7 @@ def is_whole(shards: Path, manifest: Manifest) -> bool:
 
 def tool_versions() -> dict[str, str]:
     """The libraries whose version can change a stored pixel."""
-    names = ("ttflow", "av", "opencv-python-headless", "numpy", "zstandard")
+    names = ("ttflow", "av", "opencv-python-headless", "numpy", "torch", "numba", "zstandard")
     return {name: version(name) for name in names}
 
 

@@ -15,6 +15,7 @@ import ray
 import ray.data
 
 from ttdata.errors import InputError, TTError
+from ttdata.machine import available_cores
 from ttflow.errors import ExtractError
 from ttflow.jobs import EVENT, Job, Outcome, Progress, Workers, watched_job
 from ttflow.layout import arrow_schema
@@ -26,6 +27,7 @@ _MAX_RETRIES = 2
 """Of a task whose process died; Ray's own default is to try for ever."""
 _BLOCK_BYTES = 16 << 20
 _CLIPS_PER_TASK = 8
+_PLACES = "places"
 _OBJECT_STORE_BYTES = 256 << 20
 
 
@@ -38,7 +40,7 @@ def cluster(workers: int | None = None) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS")
     own: dict[str, Any] = {}
     if not address:
-        own["num_cpus"] = workers or os.cpu_count()
+        own["num_cpus"] = workers or available_cores()
         own["object_store_memory"] = _OBJECT_STORE_BYTES
         own["include_dashboard"] = False
     # "local" starts a cluster of our own whatever address an earlier one left behind.
@@ -80,9 +82,7 @@ def _events(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcom
         options |= {"num_gpus": workers.gpu_share, "max_calls": 0}
     items = [{"job": job.model_dump_json()} for job in jobs]
     videos = ray.data.from_items(items, override_num_blocks=len(items))
-    with warnings.catch_warnings():
-        # Ray warns of remote arguments without a name of their own; these have none yet.
-        warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
+    with nameless_arguments():
         events = videos.flat_map(
             _run_row, fn_kwargs={"device": "cuda" if on_gpu else "cpu"}, **options
         )
@@ -90,6 +90,14 @@ def _events(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcom
     events.context.target_max_block_size = 1  # every event travels at once
     for row in events.iter_rows():
         yield EVENT.validate_json(row["event"])
+
+
+@contextmanager
+def nameless_arguments() -> Iterator[None]:
+    """Ray warns of task arguments without a name of their own; `max_retries` has none yet."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
+        yield
 
 
 def _run_row(row: dict[str, Any], device: str) -> Iterator[dict[str, Any]]:
@@ -129,6 +137,7 @@ def read_clips(
     path: Path | str,
     clip_ids: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
+    **task_options: Any,
 ) -> ray.data.Dataset:
     """The clips of a shards folder as a Ray Dataset, one row per clip, typed by `ClipRow`.
 
@@ -138,6 +147,9 @@ def read_clips(
         path: the folder.
         clip_ids: which clips, in this order; None: all, in the order of `clips.parquet`.
         columns: those of `PartRow` to read; the columns of `ClipRecord` are always there.
+        task_options: of the reading tasks (`num_cpus`, `concurrency`, ...); a step that follows
+            runs in the same tasks where it is given the same. A task whose process died is tried
+            again twice by default.
 
     Raises:
         ShardError: if the folder or a clip is missing.
@@ -154,26 +166,38 @@ def read_clips(
     schema = pa.unify_schemas([arrow_schema(ClipRecord), places])
     tables = [
         pa.Table.from_pylist(rows[start : start + _CLIPS_PER_TASK], schema=schema)
-        for start in range(0, len(rows), _CLIPS_PER_TASK)
+        for start in range(0, max(1, len(rows)), _CLIPS_PER_TASK)
     ]
-    source = ray.data.from_arrow(tables or [schema.empty_table()])
+    # As bytes: Ray asks a task with a core of its own about each table that it is given as such.
+    items = [{_PLACES: _packed(table)} for table in tables]
+    source = ray.data.from_items(items, override_num_blocks=len(items))
     source.context.execution_options.preserve_order = True
     source.context.target_max_block_size = _BLOCK_BYTES
-    return source.map_batches(
-        _with_pixels,
-        batch_size=1,
-        batch_format="pyarrow",
-        fn_kwargs={"columns": pixels},
-        zero_copy_batch=True,
-    )
+    with nameless_arguments():
+        return source.map_batches(
+            _with_pixels,
+            batch_size=1,
+            batch_format="pyarrow",
+            fn_kwargs={"columns": pixels},
+            zero_copy_batch=True,
+            **{"max_retries": _MAX_RETRIES, **task_options},
+        )
 
 
-def _with_pixels(batch: pa.Table, columns: list[str]) -> pa.Table:
-    """Replace the place of each row's pixels by the pixels."""
-    places = batch.select(["part", "row_group"]).to_pylist()
-    read = [read_rows(Location(Path(p["part"]), p["row_group"]), columns) for p in places]
-    pixels = pa.concat_tables(read)
-    result = batch.drop_columns(["part", "row_group"])
-    for name in columns:
-        result = result.append_column(name, pixels.column(name))
-    return result
+def _packed(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _with_pixels(batch: pa.Table, columns: list[str]) -> Iterator[pa.Table]:
+    """The packed rows one by one, the place of each one's pixels replaced by the pixels."""
+    for packed in batch.column(_PLACES).to_pylist():
+        table = pa.ipc.open_stream(packed).read_all()
+        for number, place in enumerate(table.select(["part", "row_group"]).to_pylist()):
+            pixels = read_rows(Location(Path(place["part"]), place["row_group"]), columns)
+            row = table.slice(number, 1).drop_columns(["part", "row_group"])
+            for name in columns:
+                row = row.append_column(name, pixels.column(name))
+            yield row

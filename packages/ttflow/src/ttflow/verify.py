@@ -1,4 +1,4 @@
-"""Checks a shards folder: every file, every count, and with `deep` every pixel and byte."""
+"""Checks a shards folder: every file and its hash, every count, and with `deep` every pixel."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ttdata.errors import TTError
 from ttflow.clips import decode_window
 from ttflow.layout import check_table_version, part_schema, parts_folder
-from ttflow.schema import FlowConfig, Manifest, PartInfo
+from ttflow.schema import Failure, FlowConfig, Manifest, PartInfo
 from ttflow.shards import Shards, open_shards
 from ttflow.writer import row_problem
 
@@ -42,18 +42,18 @@ class Report:
 
 
 def verify(path: Path, deep: bool = False) -> Report:
-    """Check that every part is readable and whole and that every clip is there once.
+    """Check that every part is readable and whole, that every clip is there once, and none lacks.
 
     Args:
         path: the shards folder.
-        deep: also hash every part and decode every frame.
+        deep: also decode every frame.
 
     Raises:
         ShardError: if the folder cannot be opened at all.
     """
     shards = open_shards(path)
     parts = [part for manifest in shards.manifests.values() for part in manifest.parts]
-    problems = list(_count_problems(shards))
+    problems = [*_lost(shards), *_count_problems(shards)]
     for manifest in shards.manifests.values():
         for part in manifest.parts:
             problems += _part_problems(shards, manifest, part, deep)
@@ -64,6 +64,22 @@ def verify(path: Path, deep: bool = False) -> Report:
         num_bytes=sum(part.num_bytes for part in parts),
         problems=tuple(problems),
     )
+
+
+def _lost(shards: Shards) -> Iterator[str]:
+    """Videos that failed, and clips of the dataset that are missing without one."""
+    path = shards.path / "failures.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    failures = [Failure.model_validate_json(line) for line in lines]
+    for failure in failures:
+        lost = f"its {failure.num_clips} clips are missing"
+        yield f"video {failure.video_id}: {lost}: {failure.error}"
+    counts = shards.dataset.counts
+    if {"clips_stroke", "clips_negative"} <= counts.keys():
+        expected = counts["clips_stroke"] + counts["clips_negative"]
+        found = shards.clips.height + sum(failure.num_clips for failure in failures)
+        if found != expected:
+            yield f"{shards.path}: {found} clips with those that failed, the dataset has {expected}"
 
 
 def _count_problems(shards: Shards) -> Iterator[str]:
@@ -99,7 +115,7 @@ def _part_problems(shards: Shards, manifest: Manifest, part: PartInfo, deep: boo
         if size != part.num_bytes:
             yield f"{path}: {size} bytes, expected {part.num_bytes}"
             return
-        if deep and (found := _sha256(path)) != part.sha256:
+        if (found := _sha256(path)) != part.sha256:
             yield f"{path}: SHA-256 {found[:12]}, expected {part.sha256[:12]}"
         yield from _row_problems(shards.info.config, manifest, part, path, deep)
     except (OSError, pa.ArrowException, TTError, ValueError) as error:

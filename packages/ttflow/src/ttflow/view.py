@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ttdata.errors import InputError
 from ttdata.files import atomic_path
+from ttdata.probe import probe
 from ttdata.settings import override
 from ttflow.clips import decode_frame, decode_window
 from ttflow.colors import flow_colors, full_length
@@ -31,6 +32,8 @@ from ttflow.roi import fill, frame_centers, smooth
 from ttflow.schema import FLAG_NO_MOTION, FLAG_UNMASKED, FlowConfig
 from ttflow.shards import Shards, open_shards
 
+_FRAME = 60
+"""Of a video, what is drawn unless another frame is asked for."""
 _SHEET_CLIPS = 24
 _SHEET_FRAMES = 5
 
@@ -49,7 +52,8 @@ def view(
         source: a shards folder, or a video file.
         out: folder for the pictures.
         clip_id: of shards: the clip to draw in detail; the first one when None.
-        frame: of the video: what to draw; the middle of the clip, or frame 60, when None.
+        frame: of the video: what to draw; when None, the middle of the clip, or frame 60 of a video
+            (the middle of a shorter one).
         overrides: `key=value` settings, for a video file.
 
     Raises:
@@ -61,7 +65,7 @@ def view(
     if clip_id is not None:
         raise InputError(f"--clip {clip_id}: {source} is no shards folder")
     config = override(FlowConfig(), overrides)
-    return _view_video(source, out, 60 if frame is None else frame, config)
+    return _view_video(source, out, frame, config)
 
 
 # --- parts of pictures --------------------------------------------------------------------------
@@ -109,7 +113,11 @@ class _Window:
     smooth: NDArray[np.float64]
 
 
-def _view_video(path: Path, out: Path, frame: int, config: FlowConfig) -> list[Path]:
+def _view_video(path: Path, out: Path, frame: int | None, config: FlowConfig) -> list[Path]:
+    num_frames = probe(path).num_frames
+    frame = min(_FRAME, num_frames // 2) if frame is None else frame
+    if not 0 <= frame < num_frames:
+        raise InputError(f"{path}: --frame {frame}: the video has {num_frames} frames")
     half = config.window_frames // 2
     run = (max(0, frame - half), frame + half)
     frames = working_frames(decoded(path), config, [run])
@@ -117,7 +125,7 @@ def _view_video(path: Path, out: Path, frame: int, config: FlowConfig) -> list[P
     keeper = _Keeper(create(config.estimator), frame - run[0])
     found = list(motions(frames, [run], keeper))
     if frame - run[0] >= len(found):
-        raise InputError(f"{path}: --frame {frame}: the video has {run[0] + len(found)} frames")
+        raise InputError(f"{path}: --frame {frame}: only {run[0] + len(found)} frames decode")
     flow = torch.from_numpy(np.stack([motion.flow for motion in found]))
     crop_hw = (config.crop_height, config.crop_width)
     raw, moving = frame_centers(flow, None, crop_hw, config.roi_alpha, config.roi_threshold_px)

@@ -18,7 +18,7 @@ from tttrain.calibration import calibrate, store
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
 from tttrain.evaluation import evaluate, test_model
-from tttrain.fitting import fit
+from tttrain.fitting import check, fit
 from tttrain.metrics import mcnemar
 from tttrain.networks import build
 from tttrain.paper import PAPER
@@ -60,7 +60,8 @@ def compare(
         The content of `table.json`.
 
     Raises:
-        InputError: for an unknown row or setting, or if a folder holds a run with other settings.
+        InputError: before anything is trained, for an unknown row or setting, shards that do not
+            suit a row or have no test clips, or a folder that holds a run with other settings.
     """
     from tttrain.comparison_page import write_pages
 
@@ -75,7 +76,13 @@ def compare(
         raise InputError(
             f"--set {idle[0]}:...: this row is not asked for; rows: {', '.join(order)}"
         )
+    configs = {
+        name: row_config(name, like, [*settings[""], *settings.get(name, ())])
+        for name in order
+        if name not in recipes.JOINED
+    }
     shards = open_data(data.absolute())
+    _check(configs, order, shards, out.absolute())
     results: dict[str, dict[str, Any]] = {}
     for number, name in enumerate(order, 1):
         logger.info("row %d of %d: %s", number, len(order), name)
@@ -84,12 +91,25 @@ def compare(
             parts = {stream: results[stream] for stream in recipes.JOINED[name]}
             results[name] = _joined(folder, parts, shards)
         else:
-            own = [*settings[""], *settings.get(name, ())]
-            results[name] = _row(row_config(name, like, own), folder, data)
+            results[name] = _row(configs[name], folder, data)
     table = _table({name: results[name] for name in asked}, shards)
     write_json(out / "table.json", table)
     write_pages(out, table)
     return table
+
+
+def _check(
+    configs: dict[str, TrainConfig], order: Sequence[str], data: TrainingData, out: Path
+) -> None:
+    """Refuse now what a later row would refuse after hours."""
+    if not data.clips["test"]:
+        raise InputError(f"{data.path}: no clip has the split 'test'; run `ttdata split` first")
+    shapes = {name: check(config, data, Run(out / name)) for name, config in configs.items()}
+    for name in order:
+        parts = {part: list(shapes[part]) for part in recipes.JOINED.get(name, ())}
+        if len(set(map(tuple, parts.values()))) > 1:
+            told = " and ".join(f"{part} {shape}" for part, shape in parts.items())
+            raise InputError(f"row {name}: clip_shape of {told}, expected the same to join them")
 
 
 def split_settings(overrides: Iterable[str]) -> dict[str, list[str]]:

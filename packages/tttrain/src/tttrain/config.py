@@ -87,6 +87,12 @@ class TrainConfig(_Frozen):
     augment: AugmentConfig = AugmentConfig()
     seed: int = Field(default=0, ge=0)
     num_workers: int = Field(default=1, ge=1, description="Ray Train workers")
+    min_workers: int | None = Field(
+        default=None,
+        ge=1,
+        description="elastic: go on with as many workers as there is room for, at least so many; "
+        "null: wait for all",
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     torch_threads: int | None = Field(
         default=None,
@@ -113,6 +119,11 @@ class TrainConfig(_Frozen):
             raise ValueError(f"momentum_milestones must rise by epoch, found {epochs}")
         if any(item.value >= 1 for item in self.momentum_milestones):
             raise ValueError("momentum_milestones: a momentum must be below 1")
+        if self.min_workers is not None and self.min_workers > self.num_workers:
+            raise ValueError(
+                f"min_workers must be at most num_workers ({self.num_workers}), "
+                f"found {self.min_workers}"
+            )
         return self
 
     def scaled_epoch(self, epoch: int) -> int:
@@ -139,6 +150,7 @@ class TrainConfig(_Frozen):
 
 EXECUTION_FIELDS = (
     "num_workers",
+    "min_workers",
     "device",
     "torch_threads",
     "data_path",

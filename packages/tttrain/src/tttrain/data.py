@@ -58,6 +58,21 @@ class TrainingData:
                 missing.append(row["clip_id"])
                 continue
             found[row["split"]].append(self._clip(row))
+        self._tell_of(missing)
+        return found
+
+    def everything(self) -> list[tuple[str, ClipInfo]]:
+        """The video and the facts of every clip with pixels, used or not, by clip_id."""
+        found, missing = [], []
+        for row in self._shards.clips.sort("clip_id").iter_rows(named=True):
+            if self._has_pixels(row["clip_id"]):
+                found.append((row["video_id"], self._clip(row)))
+            else:
+                missing.append(row["clip_id"])
+        self._tell_of(missing)
+        return found
+
+    def _tell_of(self, missing: Sequence[str]) -> None:
         if missing:
             logger.warning(
                 "%s: %d clips have no pixels (see failures.jsonl) and are left out: %s%s",
@@ -66,13 +81,6 @@ class TrainingData:
                 ", ".join(missing[:3]),
                 ", ..." if len(missing) > 3 else "",
             )
-        return found
-
-    def everything(self) -> Iterator[tuple[str, ClipInfo]]:
-        """The video and the facts of every clip with pixels, used or not, by clip_id."""
-        for row in self._shards.clips.sort("clip_id").iter_rows(named=True):
-            if self._has_pixels(row["clip_id"]):
-                yield row["video_id"], self._clip(row)
 
     def _has_pixels(self, clip_id: str) -> bool:
         try:

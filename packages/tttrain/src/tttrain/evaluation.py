@@ -16,7 +16,7 @@ from tttrain import baselines
 from tttrain.calibration import Calibration, calibrate, reliability, store, stored
 from tttrain.data import TrainingData, open_data
 from tttrain.metrics import Accuracy, accuracy, coarser, confusion, per_class
-from tttrain.report import write_report
+from tttrain.report import reported, write_report
 from tttrain.run import Run, available_threads, stored_json
 from tttrain.scoring import METHODS, ClipScores, load_model, score_clip
 
@@ -50,7 +50,7 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
     key = _key(run, shards, split, calibration)
     path = run.folder / "evaluation" / f"{split}.json"
     found = stored_json(path, {"key": key})
-    if found is not None and run.report_path.is_file():
+    if found is not None and reported(run) == key:
         logger.info("%s: unchanged; nothing to compute", path)
         return found
     result = test_model(model, shards, split, calibration) | {"key": key}

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ttdata.errors import InputError, TTError
+from ttdata.machine import available_memory
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
 from tttrain.run import Run, RunInfo, available_threads, differences
@@ -37,20 +38,42 @@ def fit(config: TrainConfig, data: Path, out: Path) -> Run:
     """
     run = Run(out.absolute())
     shards = open_data(data.absolute())
+    check(config, shards, run)
+    if run.exists() and run.info().state == "finished":
+        logger.info("%s: this run is finished; nothing to do", run.folder)
+        return run
     info = _plan(config, shards)
-    if run.exists():
-        _check_same(run, info)
-        if run.info().state == "finished":
-            logger.info("%s: this run is finished; nothing to do", run.folder)
-            return run
     with run.lock("fit"):
         run.remove_leftovers()
         run.write_info(info)
         _announce(info, shards)
         _launch(run, info)
-        run.write_info(info.model_copy(update={"state": "finished"}))
+        run.write_info(run.info().model_copy(update={"state": "finished"}))
     logger.info("model: %s", run.model_folder)
     return run
+
+
+def check(config: TrainConfig, data: TrainingData, run: Run) -> tuple[int, int, int]:
+    """Refuse what cannot be trained, before anything is.
+
+    Args:
+        config: what is asked for.
+        data: the shards.
+        run: where it would stand; one that holds the same run is welcome.
+
+    Returns:
+        T, H, W of the network's input.
+
+    Raises:
+        InputError: as `fit`.
+    """
+    shape = config.clip_shape or data.clip_shape
+    data.check_shape(shape)
+    if not data.clips["train"]:
+        raise InputError(f"{data.path}: no clip has the split 'train'; run `ttdata split` first")
+    if run.exists():
+        _check_same(run, config, data)
+    return shape
 
 
 def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
@@ -75,9 +98,6 @@ def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
 def _resolve(config: TrainConfig, data: TrainingData) -> TrainConfig:
     """Fill in what the configuration leaves to the shards and the machine."""
     shape = config.clip_shape or data.clip_shape
-    data.check_shape(shape)
-    if not data.clips["train"]:
-        raise InputError(f"{data.path}: no clip has the split 'train'; run `ttdata split` first")
     threads = config.torch_threads or max(1, available_threads() // config.num_workers)
     path = config.data_path
     if path == "auto":
@@ -91,22 +111,21 @@ def _resident_limit(config: TrainConfig) -> float:
     """GiB of decoded clips that a worker may keep."""
     if config.resident_max_gib is not None:
         return config.resident_max_gib
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return memory / 2**30 / 2 / config.num_workers
+    return available_memory() / 2**30 / 2 / config.num_workers
 
 
-def _check_same(run: Run, info: RunInfo) -> None:
+def _check_same(run: Run, config: TrainConfig, data: TrainingData) -> None:
     old = run.info()
-    changed = differences(old.config.result_values(), info.config.result_values())
+    changed = differences(old.config.result_values(), config.result_values())
     if changed:
         raise InputError(
             f"{run.folder}: holds a run with other settings ({'; '.join(changed)}); "
             "take the same settings or another --out"
         )
-    if old.dataset_hash != info.dataset_hash:
+    if old.dataset_hash != data.hash:
         raise InputError(
             f"{run.folder}: holds a run on other data (dataset {old.dataset_hash[:12]}, "
-            f"now {info.dataset_hash[:12]}); take another --out"
+            f"now {data.hash[:12]}); take another --out"
         )
 
 

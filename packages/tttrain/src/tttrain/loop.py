@@ -177,14 +177,27 @@ def validate(
     names: Sequence[str],
     precision: Precision = "float32",
 ) -> Score:
-    """Mean loss and correct answers over all workers' batches, each clip counted once."""
+    """Mean loss and correct answers over all workers' batches, each clip counted once.
+
+    Raises:
+        TrainingError: on a loss that is not finite, naming clips that gave one.
+    """
     model.eval()
     losses, correct, n = 0.0, 0, 0
+    bad: list[str] = []
     for batch in batches:
         summed, right = _forward(model, batch, names, precision)
         losses, correct = losses + float(summed), correct + right
         n += len(batch.clip_ids)
+        if not math.isfinite(float(summed)):
+            bad += batch.clip_ids
     total = sum_over_workers([losses, float(correct), float(n)])
+    if not math.isfinite(total[0]):
+        clips = [clip for part in gather(bad) for clip in part]
+        raise TrainingError(
+            f"validation loss is {total[0]}, expected a finite number; clips of the batches that "
+            f"gave it: {', '.join(clips)}; look at them, or lower learning_rate"
+        )
     return Score(total[0] / max(total[2], 1), int(total[1]), int(total[2]))
 
 

@@ -84,7 +84,7 @@ def _name_strokes(
         data.check_shape(info.resolved.clip_shape)
     calibration = found or Calibration()
     rows = []
-    for video_id, clip in track(list(data.everything()), "naming"):
+    for video_id, clip in track(data.everything(), "naming"):
         scores = score_clip(model, data, clip).scores(_METHOD)
         honest = calibration.apply(scores)
         index = int(scores.argmax())

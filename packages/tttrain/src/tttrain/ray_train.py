@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,19 +25,23 @@ from ray.train.torch import TorchTrainer
 
 from ttdata.errors import InputError, TTError
 from ttdata.files import write_json
-from ttflow.ray_pipeline import read_clips
+from ttdata.machine import available_cores
+from ttflow.ray_pipeline import nameless_arguments, read_clips
 from tttrain import decoding
 from tttrain.collective import sum_over_workers
 from tttrain.config import TrainConfig
 from tttrain.data import TrainingData, open_data
 from tttrain.loop import TrainingError
 from tttrain.resident import ResidentSource, place
-from tttrain.run import Run, available_cores
+from tttrain.run import Run
 from tttrain.samples import Request, Source, Window
 from tttrain.training import Trainer, Worker, set_up
 
+logger = logging.getLogger(__name__)
+
 RETRIES = 2
-"""How often Ray replaces workers that died; training then goes on from the last checkpoint."""
+"""How often Ray replaces workers that died; training then goes on from the last checkpoint. Also
+how often a task is tried again whose process died."""
 
 _BLOCK_BYTES = 16 * 2**20
 _OBJECT_STORE_BYTES = 2**30
@@ -79,7 +83,7 @@ def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
         _work,
         train_loop_config={"run": str(run.folder), "use_gpu": use_gpu},
         scaling_config=ScalingConfig(
-            num_workers=0 if here else config.num_workers,
+            num_workers=0 if here else _num_workers(config),
             use_gpu=use_gpu,
             resources_per_worker={"CPU": 1, **({"GPU": 1} if use_gpu else {})},
         ),
@@ -92,14 +96,28 @@ def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
     trainer.fit()
 
 
+def _num_workers(config: TrainConfig) -> int | tuple[int, int]:
+    """As Ray Train takes it: a number, or from and to where training may shrink and grow."""
+    if config.min_workers is None:
+        return config.num_workers
+    return config.min_workers, config.num_workers
+
+
 def _use_gpu(config: TrainConfig) -> bool:
-    """Whether workers get a GPU each; asking for ones that are not there would wait for ever."""
-    if config.device == "cpu":
-        return False
-    found = ray.cluster_resources().get("GPU", 0)
-    if config.device == "cuda" and found < config.num_workers:
-        raise InputError(f"device=cuda: {found:g} GPUs, expected {config.num_workers}")
-    return bool(found >= config.num_workers)
+    """Whether workers get a GPU each; asking for what is not there would wait for ever."""
+    least = config.min_workers or config.num_workers
+    found = ray.cluster_resources()
+    if (cores := found.get("CPU", 0)) < least:
+        raise InputError(f"num_workers: the cluster has {cores:g} CPUs, expected {least}")
+    gpus = found.get("GPU", 0)
+    if config.device == "cuda" and gpus < least:
+        raise InputError(f"device=cuda: {gpus:g} GPUs, expected {least}")
+    if config.device == "auto" and 0 < gpus < least:
+        logger.warning(
+            "%g GPUs for %d workers: they compute on CPUs; --set num_workers=%d uses the GPUs",
+            *(gpus, least, gpus),
+        )
+    return config.device != "cpu" and bool(gpus >= least)
 
 
 @contextlib.contextmanager
@@ -112,11 +130,9 @@ def _cluster(num_workers: int) -> Iterator[bool]:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     embedded = not os.environ.get("RAY_ADDRESS")
     if embedded:
-        # A task that decodes needs a core beside the workers, or both would wait for ever.
-        cores = max(available_cores(), num_workers + 1)
         options |= {
             "address": "local",
-            "num_cpus": cores,
+            "num_cpus": max(available_cores(), num_workers),
             "include_dashboard": False,
             "object_store_memory": _OBJECT_STORE_BYTES,
         }
@@ -134,17 +150,19 @@ def _work(config: Mapping[str, Any]) -> None:
     context = ray.train.get_context()
     run = Run(Path(config["run"]))
     info = run.info()
-    set_up(info.resolved)
     worker = Worker(
         rank=context.get_world_rank(),
         num_workers=context.get_world_size(),
         device=str(ray.train.torch.get_device()) if config["use_gpu"] else "cpu",
     )
+    computed_on = set_up(info.resolved, worker.device)
     data = open_data(Path(info.data))
     source = _source(data, info.resolved, worker.device)
     # A predecessor that was orphaned by a kill must not write beside us.
     own = run.lock("worker", wait=True) if worker.rank == 0 else contextlib.nullcontext()
     with own:
+        if worker.rank == 0:
+            run.write_info(info.model_copy(update={"computed_on": computed_on}))
         # Only now is the checkpoint final; every worker must read the same one.
         sum_over_workers([0.0])
         try:
@@ -164,17 +182,33 @@ def _source(data: TrainingData, config: TrainConfig, device: str) -> Source:
     context.target_max_block_size = _BLOCK_BYTES
     num_frames = config.clip_shape[0]
     if config.data_path == "stream":
-        return StreamSource(data.path, num_frames)
+        return StreamSource(data.path, num_frames, config.num_workers)
     clips = [clip.clip_id for name in ("train", "validation") for clip in data.clips[name]]
-    rows = read_clips(data.path, clip_ids=clips).map(decoding.clip_row).iter_rows()
-    return ResidentSource(map(decoding.clip, rows), num_frames, place(device, data.resident_gib()))
+    stored = _decoded(data.path, clips, decoding.clip_row, config.num_workers)
+    kept_on = place(device, data.resident_gib())
+    return ResidentSource(map(decoding.clip, stored.iter_rows()), num_frames, kept_on)
+
+
+def _decoded(
+    path: Path, clip_ids: Sequence[str], decode: Callable[..., Any], num_workers: int
+) -> Dataset:
+    """Rows of these clips, in this order, read and decoded in the same tasks.
+
+    Workers hold cores, maybe all of them: a task that asked for one would wait for ever. So tasks
+    ask for none, and each worker has no more of them at a time than its share of the cores.
+    """
+    cores = int(ray.cluster_resources().get("CPU", 1))
+    options: dict[str, Any] = {"num_cpus": 0, "concurrency": max(1, cores // num_workers)}
+    options["max_retries"] = RETRIES
+    with nameless_arguments():
+        return read_clips(path, clip_ids=clip_ids, **options).map(decode, **options)
 
 
 class StreamSource:
     """Windows decoded in Ray tasks, in the order asked for."""
 
-    def __init__(self, path: Path, num_frames: int) -> None:
-        self._path, self._num_frames = path, num_frames
+    def __init__(self, path: Path, num_frames: int, num_workers: int = 1) -> None:
+        self._path, self._num_frames, self._num_workers = path, num_frames, num_workers
 
     def windows(self, requests: Sequence[Request]) -> Iterator[Window]:
         """The windows asked for, in that order; a clip may be asked for once."""
@@ -182,8 +216,7 @@ class StreamSource:
             return
         starts = {item.clip_id: item.start_frame for item in requests}
         decode = partial(decoding.window_row, starts=starts, num_frames=self._num_frames)
-        dataset: Dataset = read_clips(self._path, clip_ids=list(starts)).map(decode)
-        for row in dataset.iter_rows():
+        for row in _decoded(self._path, list(starts), decode, self._num_workers).iter_rows():
             yield decoding.window(row)
 
 

@@ -1,6 +1,7 @@
 """Writes the report of a tested run: one HTML file, offline, for teachers as for engineers."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ MAX_CLIPS = 60
 """Clips shown with stills, misses first."""
 MAX_FILMS = 6
 """Clips shown moving, of each kind of mistake."""
+
+_KEY = re.compile('<meta name="result" content="([0-9a-f]+)">')
 
 _METHOD_NAMES = {
     "test": "Network, central window (Test)",
@@ -47,6 +50,15 @@ def write_report(run: Run, result: dict[str, Any], data: TrainingData) -> Path:
     template = Path(__file__).with_name("report.html.j2")
     write_page(run.report_path, template, _content(run, result, data), {"percent": percent})
     return run.report_path
+
+
+def reported(run: Run) -> str | None:
+    """The `key` of the result that the report shows; None without a report."""
+    try:
+        found = _KEY.search(run.report_path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return found and found[1]
 
 
 def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, Any]:

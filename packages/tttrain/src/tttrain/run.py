@@ -8,11 +8,11 @@ evaluation/         one JSON file per tested split
 report/index.html   the report
 """
 
+import contextlib
 import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 
 from ttdata.errors import InputError
 from ttdata.files import write_json, write_text
+from ttdata.machine import available_cores
 from ttdata.schema import SplitInfo
 from ttdata.tables import check_version
 from ttflow.schema import FlowConfig
@@ -45,6 +46,9 @@ class RunInfo(_Frozen):
         default=None, description="how the shards were made; for `predict` on videos"
     )
     seed: int
+    computed_on: str | None = Field(
+        default=None, description="device and precision of the first worker, once it has started"
+    )
     versions: dict[str, str]
     git_revision: str | None = None
 
@@ -141,7 +145,7 @@ class Run:
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
 
-    @contextmanager
+    @contextlib.contextmanager
     def lock(self, name: str, *, wait: bool = False) -> Iterator[None]:
         """Hold `.<name>.lock`, which its process's death releases.
 
@@ -186,14 +190,12 @@ def stored_json(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
     return values
 
 
-def available_cores() -> int:
-    """Cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def available_threads() -> int:
-    """Threads torch should use: a core each, or fewer where OMP_NUM_THREADS says so."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    cores = available_cores()
+    """Threads torch should use: a core each, or fewer where OMP_NUM_THREADS says so.
+
+    In a submitted job a 1 says nothing: Ray sets it for every job's command.
+    """
+    asked, cores = os.environ.get("OMP_NUM_THREADS", ""), available_cores()
+    if asked == "1" and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        return cores
     return min(cores, int(asked)) if asked.isdigit() and int(asked) else cores

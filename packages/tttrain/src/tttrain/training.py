@@ -1,6 +1,7 @@
 """What one worker does: epochs, validation, checkpoints, the final model. Knows no cluster."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tttrain.augment import Augment
 from tttrain.board import Board
 from tttrain.checkpoint import Checkpoint
 from tttrain.collective import sum_over_workers
+from tttrain.config import TrainConfig
 from tttrain.factors import distribute
 from tttrain.keys import generator
 from tttrain.loop import (
@@ -293,11 +295,24 @@ class Trainer:
         }
 
 
-def set_up(config: Any) -> None:
-    """Threads and determinism of this worker's process."""
+def set_up(config: TrainConfig, device: str = "cpu") -> str:
+    """Threads, precision and determinism of this worker's process.
+
+    On a GPU cuDNN keeps to algorithms that give the same sums every time. The one operation of ours
+    that has none there is the gradient of overlapping max pooling, which only I3D has.
+
+    Returns:
+        The device and the precision it computes in, in words.
+    """
     torch.set_num_threads(config.torch_threads or 1)
-    if torch.cuda.is_available():
-        torch.backends.cudnn.benchmark = True  # all batches but an epoch's last have one shape
-    else:
+    if torch.device(device).type != "cuda":
         # The same switch as use_deterministic_algorithms, which also imports a compiler: 2 s.
         torch.set_deterministic_debug_mode("error")
+        narrow, name = config.precision == "bfloat16", "CPU"
+    else:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.allow_tf32 = config.precision != "float32"
+        narrow, name = config.precision != "float32", torch.cuda.get_device_name(device)
+    return f"{name}, {'bfloat16 autocast' if narrow else 'float32'}"

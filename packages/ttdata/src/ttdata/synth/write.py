@@ -16,6 +16,7 @@ from pathlib import Path
 from ttdata.console import track
 from ttdata.errors import InputError, TTError
 from ttdata.files import write_json, write_text
+from ttdata.machine import available_cores
 from ttdata.settings import load_config, override
 from ttdata.synth.config import SynthConfig
 from ttdata.synth.plan import VideoPlan, plan_video
@@ -102,7 +103,7 @@ def write_source(out: Path, config: SynthConfig, num_workers: int | None = None)
     missing = [plan.index for plan in plans if not _video_path(out, plan).is_file()]
     if len(missing) < len(plans):
         logger.info("%d of %d videos are there already", len(plans) - len(missing), len(plans))
-    workers = min(num_workers or os.cpu_count() or 1, len(missing))
+    workers = min(num_workers or available_cores(), len(missing))
     if workers <= 1:
         for index in track(missing, "rendering videos"):
             _render_video(out, config, index)

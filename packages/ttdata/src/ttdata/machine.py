@@ -1,0 +1,32 @@
+"""What this process may use of the machine: a container often gets less than there is."""
+
+import contextlib
+import math
+import os
+from pathlib import Path
+
+_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Of control groups: version 2, and of memory version 1 as well."""
+
+
+def available_cores() -> int:
+    """Cores this process may use: those it is bound to, or fewer where its container says so."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # no such file, or the word "max"
+        quota, period = map(int, _CPU_LIMIT.read_text(encoding="utf-8").split())
+        cores = min(cores, math.ceil(quota / period))
+    return max(1, cores)
+
+
+def available_memory() -> int:
+    """Bytes of memory: of the machine, or of the container where that is less."""
+    found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in _MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            found = min(found, int(path.read_text(encoding="utf-8")))
+    return found

@@ -1,0 +1,35 @@
+"""Limits of a container, from files as the kernel writes them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ttdata import machine
+
+
+def limited(monkeypatch: pytest.MonkeyPatch, folder: Path, cpu: str, memory: str) -> None:
+    (folder / "cpu.max").write_text(cpu)
+    (folder / "memory.max").write_text(memory)
+    monkeypatch.setattr(machine, "_CPU_LIMIT", folder / "cpu.max")
+    monkeypatch.setattr(machine, "_MEMORY_LIMITS", (folder / "absent", folder / "memory.max"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "cores"),
+    [("max 100000\n", 8), ("150000 100000\n", 2), ("1000 100000\n", 1), ("1600000 100000\n", 8)],
+)
+def test_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cpu: str, cores: int) -> None:
+    limited(monkeypatch, tmp_path, cpu, "max\n")
+    assert machine.available_cores() == cores
+
+
+def test_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    limited(monkeypatch, tmp_path, "max 100000\n", "max\n")
+    whole = machine.available_memory()
+    assert whole > 2**28
+    limited(monkeypatch, tmp_path, "max 100000\n", f"{2**27}\n")
+    assert machine.available_memory() == 2**27
+    limited(monkeypatch, tmp_path, "max 100000\n", f"{2**62}\n")
+    assert machine.available_memory() == whole
