@@ -136,8 +136,7 @@ def test_one_bad_video_does_not_stop_the_others(
     assert "plain.mp4: cannot be opened" in failures["plain"].error
     assert failures["plain"].num_clips == 3
     assert set(open_shards(tmp_path / "shards").clips["video_id"]) == {"-dash", "ünï/卓球"}
-    problems = verify(tmp_path / "shards", deep=True).problems
-    assert {line.split(":")[0] for line in problems} == {f"video {name}" for name in failures}
+    assert verify(tmp_path / "shards", deep=True).problems == ()
 
 
 def test_a_repaired_video_is_added(
@@ -207,9 +206,7 @@ def test_every_odd_file_gives_frames_or_one_error(
     counts = dict(opened.clips.select("video_id", "num_frames").iter_rows())
     assert counts["decord/flipping_a_pancake.mkv"] == 310
     assert counts["torchcodec/nasa_13013.mp4"] == 390
-    lost, *others = verify(tmp_path / "shards", deep=True).problems
-    assert lost.startswith("video decord/corrupted.mp4: its 1 clips are missing: ")
-    assert [line.split(":")[0] for line in others] == ["video moviepy/result.webm"]
+    assert verify(tmp_path / "shards", deep=True).problems == ()
 
 
 # --- the real command ----------------------------------------------------------------------------

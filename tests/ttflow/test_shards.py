@@ -182,7 +182,10 @@ def test_verify_finds_what_was_lost(shards: Path, lib) -> None:
     assert f"{num_clips} clips with those that failed, the dataset has {num_clips + 2}" in problem
     failure = Failure(video_id="v é", path="v.mp4", error="v.mp4: no frame", num_clips=2)
     (shards / "failures.jsonl").write_text(failure.model_dump_json() + "\n")
-    assert verify(shards).problems == ("video v é: its 2 clips are missing: v.mp4: no frame",)
+    report = verify(shards)
+    assert report.problems == ()
+    assert (report.failed_videos, report.missing_clips) == (1, 2)
+    assert "1 videos failed and 2 clips are missing, see failures.jsonl: 0 problems" in report.text
 
 
 def test_verify_finds_clips_without_pixels(shards: Path) -> None:

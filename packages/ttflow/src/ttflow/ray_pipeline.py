@@ -26,7 +26,8 @@ from ttflow.shards import PIXEL_COLUMNS, Location, open_shards, read_rows
 _MAX_RETRIES = 2
 """Of a task whose process died; Ray's own default is to try for ever."""
 _BLOCK_BYTES = 16 << 20
-_CLIPS_PER_TASK = 8
+CLIPS_PER_TASK = 8
+"""Of `read_clips`: rows that a task reads one after the other."""
 _PLACES = "places"
 _OBJECT_STORE_BYTES = 256 << 20
 
@@ -147,7 +148,7 @@ def read_clips(
         path: the folder.
         clip_ids: which clips, in this order; None: all, in the order of `clips.parquet`.
         columns: those of `PartRow` to read; the columns of `ClipRecord` are always there.
-        task_options: of the reading tasks (`num_cpus`, `concurrency`, ...); a step that follows
+        task_options: of the reading tasks (`num_cpus`, `compute`, ...); a step that follows
             runs in the same tasks where it is given the same. A task whose process died is tried
             again twice by default.
 
@@ -165,8 +166,8 @@ def read_clips(
     places = pa.schema([("part", pa.string()), ("row_group", pa.int64())])
     schema = pa.unify_schemas([arrow_schema(ClipRecord), places])
     tables = [
-        pa.Table.from_pylist(rows[start : start + _CLIPS_PER_TASK], schema=schema)
-        for start in range(0, max(1, len(rows)), _CLIPS_PER_TASK)
+        pa.Table.from_pylist(rows[start : start + CLIPS_PER_TASK], schema=schema)
+        for start in range(0, max(1, len(rows)), CLIPS_PER_TASK)
     ]
     # As bytes: Ray asks a task with a core of its own about each table that it is given as such.
     items = [{_PLACES: _packed(table)} for table in tables]

@@ -27,6 +27,8 @@ class Report:
     clips: int
     parts: int
     num_bytes: int
+    failed_videos: int
+    missing_clips: int
     problems: tuple[str, ...]
 
     @property
@@ -34,6 +36,9 @@ class Report:
         """The report for a person."""
         sizes = f"{self.videos} videos, {self.clips} clips, {self.parts} parts"
         total = f"{sizes}, {self.num_bytes / 1e6:.1f} MB"
+        if self.failed_videos:
+            lost = f"{self.failed_videos} videos failed and {self.missing_clips} clips are missing"
+            total = f"{total}; {lost}, see failures.jsonl"
         return "\n".join([*self.problems, f"{total}: {len(self.problems)} problems"])
 
     def to_json(self) -> str:
@@ -42,7 +47,9 @@ class Report:
 
 
 def verify(path: Path, deep: bool = False) -> Report:
-    """Check that every part is readable and whole, that every clip is there once, and none lacks.
+    """Check that every part is readable and whole, and that every clip is there once.
+
+    Clips of videos that failed are counted; clips that lack without a reason are a problem.
 
     Args:
         path: the shards folder.
@@ -53,7 +60,9 @@ def verify(path: Path, deep: bool = False) -> Report:
     """
     shards = open_shards(path)
     parts = [part for manifest in shards.manifests.values() for part in manifest.parts]
-    problems = [*_lost(shards), *_count_problems(shards)]
+    failures = _failures(shards)
+    missing = sum(failure.num_clips for failure in failures)
+    problems = [*_lost(shards, missing), *_count_problems(shards)]
     for manifest in shards.manifests.values():
         for part in manifest.parts:
             problems += _part_problems(shards, manifest, part, deep)
@@ -62,22 +71,23 @@ def verify(path: Path, deep: bool = False) -> Report:
         clips=shards.clips.height,
         parts=len(parts),
         num_bytes=sum(part.num_bytes for part in parts),
+        failed_videos=len(failures),
+        missing_clips=missing,
         problems=tuple(problems),
     )
 
 
-def _lost(shards: Shards) -> Iterator[str]:
-    """Videos that failed, and clips of the dataset that are missing without one."""
+def _failures(shards: Shards) -> list[Failure]:
     path = shards.path / "failures.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    failures = [Failure.model_validate_json(line) for line in lines]
-    for failure in failures:
-        lost = f"its {failure.num_clips} clips are missing"
-        yield f"video {failure.video_id}: {lost}: {failure.error}"
+    return [Failure.model_validate_json(line) for line in lines]
+
+
+def _lost(shards: Shards, missing: int) -> Iterator[str]:
     counts = shards.dataset.counts
     if {"clips_stroke", "clips_negative"} <= counts.keys():
         expected = counts["clips_stroke"] + counts["clips_negative"]
-        found = shards.clips.height + sum(failure.num_clips for failure in failures)
+        found = shards.clips.height + missing
         if found != expected:
             yield f"{shards.path}: {found} clips with those that failed, the dataset has {expected}"
 

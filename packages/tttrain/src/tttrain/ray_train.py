@@ -19,14 +19,14 @@ from typing import Any
 import ray
 import ray.train
 import ray.train.torch
-from ray.data import DataContext, Dataset
+from ray.data import DataContext, Dataset, TaskPoolStrategy
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from ttdata.errors import InputError, TTError
 from ttdata.files import write_json
 from ttdata.machine import available_cores
-from ttflow.ray_pipeline import nameless_arguments, read_clips
+from ttflow.ray_pipeline import CLIPS_PER_TASK, nameless_arguments, read_clips
 from tttrain import decoding
 from tttrain.collective import sum_over_workers
 from tttrain.config import TrainConfig
@@ -198,8 +198,9 @@ def _decoded(
     ask for none, and each worker has no more of them at a time than its share of the cores.
     """
     cores = int(ray.cluster_resources().get("CPU", 1))
-    options: dict[str, Any] = {"num_cpus": 0, "concurrency": max(1, cores // num_workers)}
-    options["max_retries"] = RETRIES
+    most = min(cores // num_workers, -(-len(clip_ids) // CLIPS_PER_TASK))
+    options: dict[str, Any] = {"num_cpus": 0, "max_retries": RETRIES}
+    options["compute"] = TaskPoolStrategy(size=max(1, most))
     with nameless_arguments():
         return read_clips(path, clip_ids=clip_ids, **options).map(decode, **options)
 
