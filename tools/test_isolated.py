@@ -12,6 +12,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("ttdata", "ttflow", "ttmodels", "tttrain")
+WITH_RAY = {
+    "ttflow": "test_extract.py::test_read_clips_keeps_order_and_rows",
+    "tttrain": "test_train_ray.py::test_stream_resident_and_resumed_runs_are_equal",
+}
+"""One test of those with a cluster: whether what is declared suffices for it; the rest is slow."""
 TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "beartype")
 # Processes, not threads: two thread pools on the same cores slow each other down.
 PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
@@ -58,6 +63,8 @@ def test_alone(package: str, folder: Path) -> None:
     shutil.copytree(ROOT / "tests" / package, tests)
     shutil.copy(ROOT / "pyproject.toml", folder)
     run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", *PARALLEL, tests, cwd=folder)
+    if package in WITH_RAY:
+        run(python, "-m", "pytest", "-q", tests / WITH_RAY[package], cwd=folder)
 
 
 def main() -> None:
