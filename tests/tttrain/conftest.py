@@ -69,14 +69,24 @@ def clip_row(index: int, label: str, split: str, num_frames: int) -> dict[str, A
     }
 
 
-def make_shards(path: Path, counts: dict[str, int], frames: int = FRAMES) -> Path:
-    """Shards with this many clips of each class in each split, for windows of `frames`."""
+def make_shards(
+    path: Path, counts: dict[str, int], frames: int = FRAMES, *, shuffled: bool = False
+) -> Path:
+    """Shards with this many clips of each class in each split, for windows of `frames`.
+
+    With `shuffled`, training clips carry each other's labels.
+    """
     rows, index = [], 0
     for split, count in counts.items():
         for _ in range(count):
             for label in CLASSES:
                 rows.append(clip_row(index, label, split, frames + index % 4))
                 index += 1
+    if shuffled:
+        train = [row for row in rows if row["split"] == "train"]
+        labels = np.random.default_rng(0).permutation([row["label"] for row in train])
+        for row, label in zip(train, labels, strict=True):
+            row["label"] = str(label)
     config = FlowConfig(
         frame_height=90,
         frame_width=160,

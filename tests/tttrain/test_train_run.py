@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from subprocess import PIPE
@@ -297,12 +298,21 @@ def test_evaluation_is_kept_until_something_changes(run: Run, shards: Path) -> N
     assert "tested on the\ntest clips" in run.report_path.read_text()
 
 
-def test_learns_what_moves_where(shards: Path, tmp_path: Path, no_cluster: None) -> None:
+def test_learns_what_moves_where(
+    shards: Path, shards_of: Callable[..., Path], tmp_path: Path, no_cluster: None
+) -> None:
     """Squares that move left, right or down are told apart on clips not trained on."""
     plain = AugmentConfig(spatial=False)
     config = CONFIG.model_copy(update={"epochs": 12, "augment": plain, "model": "flow"})
     run = fitting.fit(config, shards, tmp_path / "run")
     assert evaluate(run.folder, shards)["methods"]["test"]["correct"] == 6
+    # What it learns of clips under each other's names is no use: 3 of 12 keep their own.
+    other = shards_of(
+        tmp_path / "shuffled", {"train": 4, "validation": 2, "test": 5}, shuffled=True
+    )
+    run = fitting.fit(config, other, tmp_path / "other")
+    found = evaluate(run.folder, other)["methods"]["test"]
+    assert (found["n"], found["correct"] <= 10) == (15, True)  # more: 1 in 500 by chance
 
 
 def test_missing_and_foreign_files(tmp_path: Path, shards: Path) -> None:
