@@ -20,6 +20,7 @@ from ttflow.jobs import Job, Workers, run_job
 from ttflow.schema import Failure
 from ttflow.shards import open_shards
 from ttflow.verify import verify
+from ttflow.view import view
 
 
 @pytest.fixture
@@ -243,8 +244,21 @@ def test_importing_loads_nothing_heavy() -> None:
     assert not loaded & {"ray", "torch", "cv2", "av", "polars", "pyarrow", "matplotlib"}
 
 
+def test_a_video_is_viewed_inside_its_frames(lib, square_video: Path, tmp_path: Path) -> None:
+    sizes = [f"{name}={value}" for name, value in lib.small.model_dump().items() if value]
+    with pytest.raises(InputError, match=r"--frame 1000: the video has 200 frames"):
+        view(square_video, tmp_path, frame=1000, overrides=sizes)
+    pictures = view(square_video, tmp_path, overrides=sizes)
+    assert pictures[0].name.endswith("-frame60.png")
+
+
 def test_exports() -> None:
     import ttflow
+    from ttflow import flow, variational
+
+    assert flow.BeyondPixels is variational.BeyondPixels
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = flow.no_such_name
 
     assert list(ttflow.__all__) == sorted(ttflow.__all__)
     assert all(getattr(ttflow, name) is not None for name in ttflow.__all__)
