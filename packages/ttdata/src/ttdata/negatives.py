@@ -38,7 +38,7 @@ def propose(
         return _PROPOSAL.to_frame(), {"gaps": 0, "gaps_too_short": 0, "negatives_proposed": 0}
     gaps = _gaps(actions, videos, config)
     long_enough = gaps.filter(pl.col("end_frame") - pl.col("start_frame") >= config.window_frames)
-    proposals = long_enough.pipe(_centres, videos, config).pipe(_touching, annotations)
+    proposals = long_enough.pipe(_centres, config).pipe(_touching, annotations)
     counts = {
         "gaps": gaps.height,
         "gaps_too_short": gaps.height - long_enough.height,
@@ -59,24 +59,22 @@ def _gaps(actions: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig) -
     return (
         ordered.select("video_id", gap_start=free_from, gap_end="start_frame")
         .filter(pl.col("gap_end") > pl.col("gap_start"))
-        .join(videos.select("video_id", "num_frames"), on="video_id", how="left")
+        .join(videos.select("video_id", "num_frames", "fps"), on="video_id", how="left")
         .select(
-            "video_id",
+            *("video_id", "fps"),
             start_frame=pl.max_horizontal(pl.col("gap_start") - widen, pl.lit(0)),
             end_frame=pl.min_horizontal(pl.col("gap_end") + widen, "num_frames"),
         )
     )
 
 
-def _centres(gaps: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
+def _centres(gaps: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
     longest = (pl.col("fps") * config.negative_max_seconds + 1e-6).floor().cast(pl.Int64)
     most = pl.max_horizontal(longest, pl.lit(config.window_frames, pl.Int64))
     excess = pl.max_horizontal(pl.col("end_frame") - pl.col("start_frame") - most, pl.lit(0))
     begin = pl.col("start_frame") + excess // 2
     length = pl.col("end_frame") - pl.col("start_frame") - excess
-    return gaps.join(videos.select("video_id", "fps"), on="video_id", how="left").with_columns(
-        start_frame=begin, end_frame=begin + length, shortened=excess > 0
-    )
+    return gaps.with_columns(start_frame=begin, end_frame=begin + length, shortened=excess > 0)
 
 
 def _touching(proposals: pl.DataFrame, annotations: pl.DataFrame) -> pl.DataFrame:

@@ -52,7 +52,7 @@ def _validated(model: type[M], values: dict[str, Any], overrides: Iterable[str],
         place = ".".join(str(part) for part in first["loc"]) or "value"
         hint = ""
         if first["type"] == "extra_forbidden":
-            hint = _nearest(str(first["loc"][-1]), _inner(model, first["loc"][:-1]))
+            hint = _nearest(str(first["loc"][-1]), _holder(model, first["loc"][:-1]))
         raise InputError(
             f"{where}: {place} = {first['input']!r}: {first['msg'].lower()}{hint}"
         ) from error
@@ -65,8 +65,8 @@ def _assign(
     if head not in model.model_fields:
         raise InputError(f"--set {item}: unknown key {head!r}{_nearest(head, model)}")
     if rest:
-        inner = model.model_fields[head].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        inner = _inner(model, head)
+        if inner is None:
             raise InputError(f"--set {item}: {head!r} has no inner keys")
         below = values.setdefault(head, {})
         if not isinstance(below, dict):
@@ -79,12 +79,18 @@ def _assign(
         values[head] = text
 
 
-def _inner(model: type[BaseModel], place: Sequence[str | int]) -> type[BaseModel]:
-    """The model that holds the key at this place; the outer one where that is not plain."""
+def _inner(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+    """The model that a key of this one holds; None if it holds a plain value."""
+    field = model.model_fields.get(key)
+    inner = field and field.annotation
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+
+
+def _holder(model: type[BaseModel], place: Sequence[str | int]) -> type[BaseModel]:
+    """The model at this place; the last one on the way where that is not plain."""
     for key in place:
-        field = model.model_fields.get(str(key))
-        inner = field and field.annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        inner = _inner(model, str(key))
+        if inner is None:
             break
         model = inner
     return model

@@ -106,9 +106,9 @@ def _check(
         raise InputError(f"{data.path}: no clip has the split 'test'; run `ttdata split` first")
     shapes = {name: check(config, data, Run(out / name)) for name, config in configs.items()}
     for name in order:
-        parts = {part: list(shapes[part]) for part in recipes.JOINED.get(name, ())}
-        if len(set(map(tuple, parts.values()))) > 1:
-            told = " and ".join(f"{part} {shape}" for part, shape in parts.items())
+        parts = recipes.JOINED.get(name, ())
+        if len({shapes[part] for part in parts}) > 1:
+            told = " and ".join(f"{part} {list(shapes[part])}" for part in parts)
             raise InputError(f"row {name}: clip_shape of {told}, expected the same to join them")
 
 

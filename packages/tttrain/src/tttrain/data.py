@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from ttdata.errors import InputError
 from ttdata.schema import SplitInfo
@@ -50,29 +51,23 @@ class TrainingData:
             InputError: if a clip carries a label that is no class of the taxonomy.
         """
         found: dict[str, list[ClipInfo]] = {name: [] for name in SPLITS}
-        missing = []
-        for row in self._shards.clips.sort("clip_id").iter_rows(named=True):
-            if row["split"] is None:
-                continue
-            if not self._has_pixels(row["clip_id"]):
-                missing.append(row["clip_id"])
-                continue
+        for row in self._with_pixels(self._shards.clips.drop_nulls("split")):
             found[row["split"]].append(self._clip(row))
-        self._tell_of(missing)
         return found
 
     def everything(self) -> list[tuple[str, ClipInfo]]:
         """The video and the facts of every clip with pixels, used or not, by clip_id."""
-        found, missing = [], []
-        for row in self._shards.clips.sort("clip_id").iter_rows(named=True):
+        return [(row["video_id"], self._clip(row)) for row in self._with_pixels(self._shards.clips)]
+
+    def _with_pixels(self, clips: pl.DataFrame) -> list[dict[str, Any]]:
+        """The rows that have pixels, by clip_id; says which have none."""
+        found: list[dict[str, Any]] = []
+        missing: list[str] = []
+        for row in clips.sort("clip_id").iter_rows(named=True):
             if self._has_pixels(row["clip_id"]):
-                found.append((row["video_id"], self._clip(row)))
+                found.append(row)
             else:
                 missing.append(row["clip_id"])
-        self._tell_of(missing)
-        return found
-
-    def _tell_of(self, missing: Sequence[str]) -> None:
         if missing:
             logger.warning(
                 "%s: %d clips have no pixels (see failures.jsonl) and are left out: %s%s",
@@ -81,6 +76,7 @@ class TrainingData:
                 ", ".join(missing[:3]),
                 ", ..." if len(missing) > 3 else "",
             )
+        return found
 
     def _has_pixels(self, clip_id: str) -> bool:
         try:

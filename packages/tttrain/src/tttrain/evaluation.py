@@ -49,11 +49,12 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
     calibration = _calibration(run, model, shards)
     key = _key(run, shards, split, calibration)
     path = run.folder / "evaluation" / f"{split}.json"
-    found = stored_json(path, {"key": key})
-    if found is not None and reported(run) == key:
+    result = stored_json(path, {"key": key})
+    if result is not None and reported(run) == key:
         logger.info("%s: unchanged; nothing to compute", path)
-        return found
-    result = test_model(model, shards, split, calibration) | {"key": key}
+        return result
+    if result is None:
+        result = test_model(model, shards, split, calibration) | {"key": key}
     write_report(run, result, shards)
     write_json(path, result)
     return result

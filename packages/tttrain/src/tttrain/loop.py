@@ -187,9 +187,9 @@ def validate(
     bad: list[str] = []
     for batch in batches:
         summed, right = _forward(model, batch, names, precision)
-        losses, correct = losses + float(summed), correct + right
-        n += len(batch.clip_ids)
-        if not math.isfinite(float(summed)):
+        loss = float(summed)
+        losses, correct, n = losses + loss, correct + right, n + len(batch.clip_ids)
+        if not math.isfinite(loss):
             bad += batch.clip_ids
     total = sum_over_workers([losses, float(correct), float(n)])
     if not math.isfinite(total[0]):
@@ -203,8 +203,12 @@ def validate(
 
 def autocast(device: str, precision: Precision) -> torch.autocast:
     """The context in which networks compute: bfloat16 where asked for, by default on GPUs."""
-    narrow = precision == "bfloat16" or (precision == "auto" and device == "cuda")
-    return torch.autocast(device, torch.bfloat16, enabled=narrow)
+    return torch.autocast(device, torch.bfloat16, enabled=is_narrow(device, precision))
+
+
+def is_narrow(device: str, precision: Precision) -> bool:
+    """Whether networks compute in bfloat16 on a device of this type."""
+    return precision == "bfloat16" or (precision == "auto" and device == "cuda")
 
 
 def _forward(

@@ -78,6 +78,7 @@ def launch(run: Run, config: TrainConfig) -> None:
 
 def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
     """Train on the cluster that is connected, in this process (`here`) or in workers."""
+    _check_cores(config)
     use_gpu = _use_gpu(config)
     trainer = TorchTrainer(
         _work,
@@ -103,13 +104,16 @@ def _num_workers(config: TrainConfig) -> int | tuple[int, int]:
     return config.min_workers, config.num_workers
 
 
-def _use_gpu(config: TrainConfig) -> bool:
-    """Whether workers get a GPU each; asking for what is not there would wait for ever."""
-    least = config.min_workers or config.num_workers
-    found = ray.cluster_resources()
-    if (cores := found.get("CPU", 0)) < least:
+def _check_cores(config: TrainConfig) -> None:
+    """Refuse more workers than there are cores: Ray would wait for ever."""
+    cores, least = ray.cluster_resources().get("CPU", 0), config.min_workers or config.num_workers
+    if cores < least:
         raise InputError(f"num_workers: the cluster has {cores:g} CPUs, expected {least}")
-    gpus = found.get("GPU", 0)
+
+
+def _use_gpu(config: TrainConfig) -> bool:
+    """Whether workers get a GPU each; asking for ones that are not there would wait for ever."""
+    gpus, least = ray.cluster_resources().get("GPU", 0), config.min_workers or config.num_workers
     if config.device == "cuda" and gpus < least:
         raise InputError(f"device=cuda: {gpus:g} GPUs, expected {least}")
     if config.device == "auto" and 0 < gpus < least:

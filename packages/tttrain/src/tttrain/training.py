@@ -27,6 +27,7 @@ from tttrain.loop import (
     Plateau,
     Score,
     copied,
+    is_narrow,
     learning_rate_at,
     make_optimizer,
     momentum_at,
@@ -305,14 +306,14 @@ def set_up(config: TrainConfig, device: str = "cpu") -> str:
         The device and the precision it computes in, in words.
     """
     torch.set_num_threads(config.torch_threads or 1)
-    if torch.device(device).type != "cuda":
+    kind, name = torch.device(device).type, "CPU"
+    if kind != "cuda":
         # The same switch as use_deterministic_algorithms, which also imports a compiler: 2 s.
         torch.set_deterministic_debug_mode("error")
-        narrow, name = config.precision == "bfloat16", "CPU"
     else:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.allow_tf32 = config.precision != "float32"
-        narrow, name = config.precision != "float32", torch.cuda.get_device_name(device)
-    return f"{name}, {'bfloat16 autocast' if narrow else 'float32'}"
+        name = torch.cuda.get_device_name(device)
+    return f"{name}, {'bfloat16 autocast' if is_narrow(kind, config.precision) else 'float32'}"
