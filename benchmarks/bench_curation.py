@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ttdata.curation import curate
+from ttdata.curation.curate import curate
 from ttdata.schema import Video
-from ttdata.tables import conform
+from ttdata.storage.tables import conform
 from ttdata.taxonomy import TTSTROKE21
 
 FPS, NUM_FRAMES, PER_VIDEO = 120.0, 4000, 10

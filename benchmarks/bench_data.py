@@ -27,13 +27,13 @@ import psutil
 
 from ttdata.schema import CurationConfig, DatasetInfo
 from ttdata.taxonomy import Taxonomy
-from ttflow.patches import encode_flow, encode_rgb
 from ttflow.schema import FlowConfig
-from ttflow.writer import write_clips
+from ttflow.shards.patches import encode_flow, encode_rgb
+from ttflow.shards.writer import write_clips
 from tttrain.config import TrainConfig
-from tttrain.data import ShardSource, open_data
-from tttrain.decoding import decode_clip
-from tttrain.samples import ClipInfo, training_request
+from tttrain.data.dataset import ShardSource, open_data
+from tttrain.data.decode import decode_clip
+from tttrain.data.sampling import ClipInfo, training_request
 
 CORES = 2
 
@@ -134,7 +134,7 @@ def stream_source(shards: Path, window: int) -> Any:
     """The source of `data_path=stream`, set up as a worker does."""
     from ray.data import DataContext
 
-    from tttrain.ray_train import StreamSource
+    from tttrain.training.ray_train import StreamSource
 
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
@@ -245,11 +245,11 @@ def step(shards: Path, shape: tuple[int, int, int], batch_size: int, steps: int)
     """Training steps on resident clips and on one fixed batch, turn by turn."""
     import torch
 
-    from tttrain.augment import Augment
-    from tttrain.loop import Batch, make_optimizer, train_epoch
-    from tttrain.networks import build
-    from tttrain.normalise import normalise_flow
-    from tttrain.resident import ResidentSource
+    from tttrain.data.augment import Augment
+    from tttrain.data.cache import ResidentSource
+    from tttrain.data.normalise import normalise_flow
+    from tttrain.training.loop import Batch, make_optimizer, train_epoch
+    from tttrain.training.networks import build
 
     torch.set_num_threads(CORES)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -31,11 +31,11 @@ from ttdata.synth.config import SynthConfig
 from ttdata.synth.encode import encode
 from ttdata.synth.plan import plan_video
 from ttdata.synth.render import render
-from ttflow.decode import decoded, frames
-from ttflow.intervals import ClipSpec
-from ttflow.jobs import Job, run_job
-from ttflow.layout import prepare_folder
+from ttdata.video.decode import decoded, frames
+from ttflow.jobs.job import Job, run_job
 from ttflow.schema import FlowConfig
+from ttflow.shards.intervals import ClipSpec
+from ttflow.shards.layout import prepare_folder
 
 SIZE = (180, 320)
 FRAMES = 480

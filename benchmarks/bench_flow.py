@@ -27,10 +27,10 @@ import numpy as np
 import torch
 from flow_pairs import Pair, flicker, player_pairs, public_pairs
 
-from ttflow.flow import create
-from ttflow.variational import BeyondPixels
+from ttflow.flow.estimators import create
+from ttflow.flow.variational import BeyondPixels
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "ttflow"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "ttflow" / "flow"))
 from flow_oracle import oracle_flow
 
 Estimator = Callable[..., torch.Tensor]
@@ -203,7 +203,7 @@ def time_bars(pair: Pair, base: float, single: float, repeats: int) -> list[Bar]
 def compilation() -> tuple[float, float]:
     """Seconds of the first call in a fresh process, without and with numba's cache."""
     script = (
-        "import time, torch; from ttflow.variational import BeyondPixels\n"
+        "import time, torch; from ttflow.flow.variational import BeyondPixels\n"
         "x = torch.zeros(1, 3, 180, 320, dtype=torch.uint8); start = time.perf_counter()\n"
         "BeyondPixels()(x, x); print(time.perf_counter() - start)"
     )

@@ -24,12 +24,15 @@ from bench_data import FULL, make_shards
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, max_pool3d, relu
 
-from tttrain.augment import Augment
-from tttrain.checkpoint import Checkpoint, Writer
 from tttrain.config import TrainConfig
-from tttrain.data import ShardSource, TrainingData, open_data
-from tttrain.decoding import decode_clip
-from tttrain.loop import (
+from tttrain.data.augment import Augment
+from tttrain.data.cache import ResidentSource
+from tttrain.data.dataset import ShardSource, TrainingData, open_data
+from tttrain.data.decode import decode_clip
+from tttrain.data.normalise import normalise_flow
+from tttrain.data.sampling import ClipInfo, epoch_batches, training_request
+from tttrain.training.checkpoint import Checkpoint, Writer
+from tttrain.training.loop import (
     Batch,
     Plateau,
     copied,
@@ -38,11 +41,8 @@ from tttrain.loop import (
     validate,
     weights_of,
 )
-from tttrain.networks import build
-from tttrain.normalise import normalise_flow
-from tttrain.resident import ResidentSource
-from tttrain.samples import ClipInfo, epoch_batches, training_request
-from tttrain.training import set_up
+from tttrain.training.networks import build
+from tttrain.training.worker import set_up
 
 CLASSES = 21
 SCALE = (10.0, 10.0)

@@ -3,7 +3,8 @@
     python benchmarks/bench_train_factors.py [--shape 48,64,64] [--steps 6]
 
 Two processes of one thread each train the siamese network on random clips, turn by turn with
-DistributedDataParallel alone and with `tttrain.factors`. At full size the layer alone is run, since
+DistributedDataParallel alone and with `tttrain.training.gradient_factors`.
+At full size the layer alone is run, since
 two whole networks want more memory than a laptop has. Prints JSON lines.
 """
 
@@ -23,8 +24,13 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
 from tttrain.config import TrainConfig
-from tttrain.factors import FactorLinear, distribute, factor_numbers, reduce_numbers
-from tttrain.networks import build
+from tttrain.training.gradient_factors import (
+    FactorLinear,
+    distribute,
+    factor_numbers,
+    reduce_numbers,
+)
+from tttrain.training.networks import build
 
 BATCH, CLASSES, WORKERS = 10, 21, 2
 FULL = (216_000, 500)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import torch
 
-from ttflow.variational import BeyondPixels
+from ttflow.flow.variational import BeyondPixels
 
 BATCH = 64
 VARIANTS = {

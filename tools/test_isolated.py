@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("ttdata", "ttflow", "ttmodels", "tttrain")
 WITH_RAY = {
-    "ttflow": "test_extract.py::test_read_clips_keeps_order_and_rows",
-    "tttrain": "test_train_ray.py::test_stream_resident_and_resumed_runs_are_equal",
+    "ttflow": "jobs/test_extract.py::test_read_clips_keeps_order_and_rows",
+    "tttrain": "training/test_ray.py::test_stream_resident_and_resumed_runs_are_equal",
 }
 """One test of those with a cluster: whether what is declared suffices for it; the rest is slow."""
 TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "beartype")

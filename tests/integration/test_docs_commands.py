@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ttdata.dataset import load_dataset
-from ttdata.pipeline import load_taxonomy
+from ttdata.commands.curate import load_taxonomy
+from ttdata.storage.dataset import load_dataset
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "from_annotators_to_a_dataset.md"

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from tttrain.augment import Augment
 from tttrain.config import AugmentConfig, TrainConfig
-from tttrain.data import TrainingData, open_data
-from tttrain.decoding import decode_clip
-from tttrain.loop import Batch, make_optimizer, train_epoch, validate
-from tttrain.networks import build
-from tttrain.normalise import normalise_flow
-from tttrain.resident import ResidentSource
-from tttrain.samples import ClipInfo, central_request
+from tttrain.data.augment import Augment
+from tttrain.data.cache import ResidentSource
+from tttrain.data.dataset import TrainingData, open_data
+from tttrain.data.decode import decode_clip
+from tttrain.data.normalise import normalise_flow
+from tttrain.data.sampling import ClipInfo, central_request
+from tttrain.training.loop import Batch, make_optimizer, train_epoch, validate
+from tttrain.training.networks import build
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.real, pytest.mark.timeout(600)]
 

@@ -21,7 +21,7 @@ import pytest
 
 from ttdata import TTSTROKE21
 from ttdata.schema import Clip, CurationConfig, DatasetInfo, Video
-from ttdata.tables import write_table
+from ttdata.storage.tables import write_table
 from ttflow.decode import frames
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1500)]

@@ -63,7 +63,7 @@ def make_videos() -> Callable[..., pl.DataFrame]:
 
     def make(*names: str, num_frames: int = 10_000, fps: float = 120.0, **columns: object):
         from ttdata.schema import Video
-        from ttdata.tables import conform
+        from ttdata.storage.tables import conform
 
         facts = {"fps": fps, "num_frames": num_frames, "width": 640, "height": 360}
         frame = pl.DataFrame({"video_id": list(names)}, schema={"video_id": pl.String})

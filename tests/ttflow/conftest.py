@@ -13,11 +13,11 @@ import pytest
 from jaxtyping import install_import_hook
 
 # Shapes and dtypes of the tensor functions are checked in tests, and free elsewhere.
-install_import_hook(["ttflow.roi", "ttflow.flow"], "beartype.beartype")
+install_import_hook(["ttflow.roi", "ttflow.flow.estimators"], "beartype.beartype")
 
 from ttdata import TTSTROKE21  # noqa: E402
 from ttdata.schema import Clip, CurationConfig, DatasetInfo, Video  # noqa: E402
-from ttdata.tables import write_table  # noqa: E402
+from ttdata.storage.tables import write_table  # noqa: E402
 from ttflow.schema import FlowConfig  # noqa: E402
 
 SIZE_HW = (180, 320)

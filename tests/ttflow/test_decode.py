@@ -11,7 +11,7 @@ import pytest
 from av.video.reformatter import VideoReformatter
 
 from ttdata.errors import VideoError
-from ttflow.decode import EXACT, DecodedFrame, frames
+from ttdata.video.decode import EXACT, DecodedFrame, frames
 
 
 def test_frames_come_in_presentation_order(lib, number_video: Path) -> None:
@@ -102,7 +102,9 @@ def test_a_device_that_does_not_open_is_passed_over(
             raise av.FFmpegError(1, "no such device")
         return opened(*args, **kwargs)
 
-    monkeypatch.setattr("ttflow.decode.hwdevices_available", lambda: ["cuda", "vaapi", "opencl"])
+    monkeypatch.setattr(
+        "ttdata.video.decode.hwdevices_available", lambda: ["cuda", "vaapi", "opencl"]
+    )
     monkeypatch.setattr(av, "open", refuse)
     assert len(list(frames(number_video, (90, 160), hwaccel="auto"))) == 150
     assert len(tried) == 2
@@ -119,7 +121,7 @@ def test_codecs_that_leave_bits_open_stay_in_software(
         stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
         container.mux(stream.encode(av.VideoFrame.from_ndarray(texture(64, 64), format="rgb24")))
         container.mux(stream.encode())
-    monkeypatch.setattr("ttflow.decode.hwdevices_available", lambda: pytest.fail("a device"))
+    monkeypatch.setattr("ttdata.video.decode.hwdevices_available", lambda: pytest.fail("a device"))
     assert len(list(frames(path, hwaccel="auto"))) == 1
 
 

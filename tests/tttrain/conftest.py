@@ -10,9 +10,9 @@ import torch
 
 from ttdata.schema import CurationConfig, DatasetInfo, SplitInfo
 from ttdata.taxonomy import Taxonomy
-from ttflow.patches import encode_flow, encode_rgb
 from ttflow.schema import FlowConfig
-from ttflow.writer import write_clips
+from ttflow.shards.patches import encode_flow, encode_rgb
+from ttflow.shards.writer import write_clips
 
 SIDE, CROP, FRAMES = 24, 16, 8
 CLASSES = ("down", "left", "right")

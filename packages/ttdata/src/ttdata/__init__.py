@@ -4,9 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ttdata.curation import CurationResult, curate
-    from ttdata.dataset import Dataset, load_dataset
-    from ttdata.formats import read_annotations
+    from ttdata.curation.curate import CurationResult, curate
     from ttdata.schema import (
         Action,
         Annotation,
@@ -17,7 +15,9 @@ if TYPE_CHECKING:
         SplitInfo,
         Video,
     )
-    from ttdata.splits import leakage, split_clips, split_sizes
+    from ttdata.sources.formats import read_annotations
+    from ttdata.splits.strategies import leakage, split_clips, split_sizes
+    from ttdata.storage.dataset import Dataset, load_dataset
     from ttdata.taxonomy import TTSTROKE21, Stroke, Taxonomy
 
 _HOME = {
@@ -25,8 +25,8 @@ _HOME = {
     "Annotation": "schema",
     "Clip": "schema",
     "CurationConfig": "schema",
-    "CurationResult": "curation",
-    "Dataset": "dataset",
+    "CurationResult": "curation.curate",
+    "Dataset": "storage.dataset",
     "DatasetInfo": "schema",
     "Review": "schema",
     "SplitInfo": "schema",
@@ -34,12 +34,12 @@ _HOME = {
     "TTSTROKE21": "taxonomy",
     "Taxonomy": "taxonomy",
     "Video": "schema",
-    "curate": "curation",
-    "leakage": "splits",
-    "load_dataset": "dataset",
-    "read_annotations": "formats",
-    "split_clips": "splits",
-    "split_sizes": "splits",
+    "curate": "curation.curate",
+    "leakage": "splits.strategies",
+    "load_dataset": "storage.dataset",
+    "read_annotations": "sources.formats",
+    "split_clips": "splits.strategies",
+    "split_sizes": "splits.strategies",
 }
 
 __all__ = [

@@ -69,8 +69,8 @@ def curate(
     settings: Settings = None,
 ) -> None:
     """Filter, merge and check annotations; propose negatives; write a dataset."""
-    from ttdata.pipeline import curate_source
-    from ttdata.report import funnel_lines, split_line
+    from ttdata.commands.curate import curate_source
+    from ttdata.report.text import funnel_lines, split_line
     from ttdata.schema import CurationConfig
     from ttdata.settings import load_config
 
@@ -96,10 +96,10 @@ def review(
     as_json: Annotated[bool, typer.Option("--json", help="for programs; lists all")] = False,
 ) -> None:
     """List what needs a person's look, worst first, and take decisions."""
-    from ttdata.dataset import load_dataset
-    from ttdata.decisions import take_decisions, taken_line
-    from ttdata.doubts import read_doubts, write_doubts
-    from ttdata.report import doubt_lines
+    from ttdata.report.text import doubt_lines
+    from ttdata.review.ingest import take_decisions, taken_line
+    from ttdata.review.queue import read_doubts, write_doubts
+    from ttdata.storage.dataset import load_dataset
 
     loaded = load_dataset(dataset)
     if decisions is not None:
@@ -126,11 +126,11 @@ def split(
     fresh: Annotated[bool, typer.Option("--fresh", help="forget the division before")] = False,
 ) -> None:
     """Divide the clips into train, validation and test."""
-    from ttdata.balance import class_balance
-    from ttdata.division import split_dataset
-    from ttdata.options import parse_group, parse_shares, parse_strategy
-    from ttdata.report import balance_line, split_line, table_lines
-    from ttdata.stats import class_table
+    from ttdata.commands.options import parse_group, parse_shares, parse_strategy
+    from ttdata.commands.split import split_dataset
+    from ttdata.report.stats import class_table
+    from ttdata.report.text import balance_line, split_line, table_lines
+    from ttdata.splits.balance import class_balance
 
     divided, notes = split_dataset(
         dataset,
@@ -156,9 +156,9 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """Show funnel, table I, durations, agreement and leakage."""
-    from ttdata.dataset import load_dataset
-    from ttdata.report import stats_lines
-    from ttdata.stats import dataset_stats
+    from ttdata.report.stats import dataset_stats
+    from ttdata.report.text import stats_lines
+    from ttdata.storage.dataset import load_dataset
 
     loaded = load_dataset(dataset)
     found = dataset_stats(loaded)
@@ -182,7 +182,7 @@ def convert(
     ] = "0.5,0.5",
 ) -> None:
     """Write annotations in another format; what it cannot hold is told."""
-    from ttdata.conversion import convert_source, parse_window
+    from ttdata.sources.conversion import convert_source, parse_window
 
     window = parse_window(event_window)
     done = convert_source(source, out, to, source_format=source_format, window=window)

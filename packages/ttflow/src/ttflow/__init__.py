@@ -4,22 +4,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ttflow.clips import decode_frame, decode_window
-    from ttflow.ray_pipeline import read_clips
+    from ttflow.jobs.ray_pipeline import read_clips
     from ttflow.schema import ClipRecord, ClipRow, FlowConfig
-    from ttflow.shards import Shards, open_shards
-    from ttflow.writer import write_clips
+    from ttflow.shards.reader import Shards, open_shards
+    from ttflow.shards.windows import decode_frame, decode_window
+    from ttflow.shards.writer import write_clips
 
 _HOME = {
     "ClipRecord": "schema",
     "ClipRow": "schema",
     "FlowConfig": "schema",
-    "Shards": "shards",
-    "decode_frame": "clips",
-    "decode_window": "clips",
-    "open_shards": "shards",
-    "read_clips": "ray_pipeline",
-    "write_clips": "writer",
+    "Shards": "shards.reader",
+    "decode_frame": "shards.windows",
+    "decode_window": "shards.windows",
+    "open_shards": "shards.reader",
+    "read_clips": "jobs.ray_pipeline",
+    "write_clips": "shards.writer",
 }
 
 __all__ = [

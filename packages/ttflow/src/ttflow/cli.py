@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from ttdata.console import run
-from ttflow.storage import folder
+from ttflow.shards.storage import folder
 
 app = typer.Typer(
     add_completion=False,
@@ -37,9 +37,9 @@ def extract(
     sets: Sets = None,
 ) -> None:
     """Compute the clip shards of a dataset; what is finished is left alone."""
-    from ttflow.extract import extract as work
-    from ttflow.extract import resolve_config
-    from ttflow.jobs import Workers
+    from ttflow.jobs.job import Workers
+    from ttflow.jobs.run import extract as work
+    from ttflow.jobs.run import resolve_config
 
     settings = resolve_config(config, estimator, sets or [])
     use = Workers(count=workers, device=device, videos_per_gpu=videos_per_gpu)
@@ -54,7 +54,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Check every file and count of a shards folder; exit code 1 if there are problems."""
-    from ttflow.verify import verify as work
+    from ttflow.shards.verify import verify as work
 
     report = work(shards, deep)
     typer.echo(report.to_json() if as_json else report.text)
@@ -69,7 +69,7 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Show how large the flow is, per axis: what a network's normalisation needs."""
-    from ttflow.stats import flow_stats
+    from ttflow.shards.stats import flow_stats
 
     found = flow_stats(shards, None if split == "all" else split)
     typer.echo(found.to_json() if as_json else found.text)
@@ -87,7 +87,7 @@ def view(
 
     Of shards also a contact sheet.
     """
-    from ttflow.view import view as work
+    from ttflow.view.pictures import view as work
 
     for path in work(source, out, clip_id=clip, frame=frame, overrides=sets or []):
         typer.echo(str(path))

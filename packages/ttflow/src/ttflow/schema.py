@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ttdata.schema import Clip
-from ttflow.names import canonical_name
+from ttflow.estimator_names import canonical_name
 
 SCHEMA_VERSION = 1
 

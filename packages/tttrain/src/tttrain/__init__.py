@@ -4,26 +4,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tttrain import recipes, windows
-    from tttrain.augment import Augment
-    from tttrain.comparison import compare
+    from tttrain import recipes
+    from tttrain.commands.compare import compare
+    from tttrain.commands.evaluate import evaluate
+    from tttrain.commands.fit import fit
+    from tttrain.commands.predict import predict
     from tttrain.config import AugmentConfig, TrainConfig
-    from tttrain.evaluation import evaluate
-    from tttrain.fitting import fit
-    from tttrain.prediction import predict
+    from tttrain.data import windows
+    from tttrain.data.augment import Augment
     from tttrain.run import Run
 
 _HOME = {
-    "Augment": "augment",
+    "Augment": "data.augment",
     "AugmentConfig": "config",
     "Run": "run",
     "TrainConfig": "config",
-    "compare": "comparison",
-    "evaluate": "evaluation",
-    "fit": "fitting",
-    "predict": "prediction",
+    "compare": "commands.compare",
+    "evaluate": "commands.evaluate",
+    "fit": "commands.fit",
+    "predict": "commands.predict",
 }
-_MODULES = ("recipes", "windows")
+_MODULES = {"recipes": "recipes", "windows": "data.windows"}
 
 __all__ = [
     "Augment",
@@ -41,7 +42,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(f"tttrain.{name}")
+        return import_module(f"tttrain.{_MODULES[name]}")
     if name not in _HOME:
         raise AttributeError(f"module 'tttrain' has no attribute {name!r}")
     return getattr(import_module(f"tttrain.{_HOME[name]}"), name)

@@ -31,7 +31,7 @@ def fit(
     settings: Settings = None,
 ) -> None:
     """Train a model; the same command goes on where a killed one stopped."""
-    from tttrain.fitting import fit as train
+    from tttrain.commands.fit import fit as train
     from tttrain.recipes import resolve
 
     train(resolve(recipe, config, settings or []), data, out)
@@ -45,8 +45,8 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Test a run's model: Test, TestVote, TestAvg, shortcuts, confusion matrix, report."""
-    from tttrain.evaluation import evaluate as test
-    from tttrain.summary import summary
+    from tttrain.commands.evaluate import evaluate as test
+    from tttrain.report.summary import summary
 
     result = test(run_folder, data, split)
     typer.echo(json.dumps(result) if as_json else summary(result, run_folder))
@@ -69,9 +69,9 @@ def compare(
 
     --set KEY=VALUE holds for all rows, --set ROW:KEY=VALUE for one.
     """
-    from tttrain.comparison import ROWS
-    from tttrain.comparison import compare as run_rows
-    from tttrain.comparison_page import lines
+    from tttrain.commands.compare import ROWS
+    from tttrain.commands.compare import compare as run_rows
+    from tttrain.report.comparison_page import lines
 
     names = ROWS if rows is None else [name.strip() for name in rows.split(",")]
     table = run_rows(data, out, names, like=like, overrides=settings or ())
@@ -92,7 +92,7 @@ def predict(
     ] = None,
 ) -> None:
     """Name the strokes of shards or of a video, whatever their labels or splits."""
-    from tttrain.prediction import predict as name_strokes
+    from tttrain.commands.predict import predict as name_strokes
 
     typer.echo(name_strokes(run_folder, source, out, strokes))
 

@@ -19,10 +19,10 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from ttdata.errors import InputError
-from ttdata.files import write_json, write_text
 from ttdata.machine import available_cores
 from ttdata.schema import SplitInfo
-from ttdata.tables import check_version
+from ttdata.storage.atomic import write_json, write_text
+from ttdata.storage.tables import check_version
 from ttflow.schema import FlowConfig
 from tttrain.config import TrainConfig, _Frozen
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ttdata.files import atomic_path
+from ttdata.storage.atomic import atomic_path
 from ttdata.synth.config import SynthConfig
 
 

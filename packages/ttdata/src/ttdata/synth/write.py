@@ -15,9 +15,9 @@ from pathlib import Path
 
 from ttdata.console import track
 from ttdata.errors import InputError, TTError
-from ttdata.files import write_json, write_text
 from ttdata.machine import available_cores
 from ttdata.settings import load_config, override
+from ttdata.storage.atomic import write_json, write_text
 from ttdata.synth.config import SynthConfig
 from ttdata.synth.plan import VideoPlan, plan_video
 

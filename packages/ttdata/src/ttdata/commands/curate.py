@@ -1,0 +1,146 @@
+"""A source, curated into a dataset folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from pydantic import ValidationError
+
+from ttdata.commands.split import divide_again
+from ttdata.curation.curate import CurationResult, curate
+from ttdata.curation.decisions import no_reviews, read_reviews
+from ttdata.errors import AnnotationError, InputError
+from ttdata.report.page import write_report
+from ttdata.schema import CurationConfig, DatasetInfo
+from ttdata.sources.annotations import Source
+from ttdata.sources.formats import read_source
+from ttdata.sources.videos import probe_videos
+from ttdata.storage.dataset import REVIEWS, Dataset, load_dataset, tool_versions, write_dataset
+from ttdata.taxonomy import TTSTROKE21, Taxonomy
+
+
+@dataclass(frozen=True)
+class Curated:
+    """A curated dataset, and what a person should know about how it came about."""
+
+    dataset: Dataset
+    funnel: dict[str, int]
+    notes: tuple[str, ...]
+    report: Path
+
+
+def curate_source(
+    source: Path,
+    out: Path,
+    config: CurationConfig | None = None,
+    *,
+    format: str | None = None,
+    taxonomy: str | None = None,
+) -> Curated:
+    """Read a source, curate it and write the dataset folder.
+
+    In a folder that holds a dataset the reviews are applied and left as they are, and its division
+    goes on: clips known from before stay in their split.
+
+    Args:
+        source: a file or folder in any format we read.
+        out: the dataset folder.
+        config: `trimmed` is set for formats where a file is a stroke.
+        format: a format's name; by default recognised by the layout.
+        taxonomy: `ttstroke21`, `infer` or a JSON file; see `choose_taxonomy`.
+
+    Raises:
+        InputError: if the source, the taxonomy or the reviews cannot be read.
+    """
+    config = config or CurationConfig()
+    before = load_dataset(out) if (out / "dataset.json").exists() else None
+    read = read_source(source, format)
+    if read.trimmed:
+        config = config.model_copy(update={"trimmed": True})
+    classes = choose_taxonomy(taxonomy, source, read)
+    videos, warnings = probe_videos(read.files)
+    reviews = read_reviews(out / REVIEWS, classes) if (out / REVIEWS).exists() else no_reviews()
+    result = curate(read.marks, videos, config, classes, reviews)
+    clips, split, split_notes = divide_again(before, result.clips, videos)
+    info = DatasetInfo(
+        source=str(source.resolve()),
+        taxonomy=classes,
+        config=config,
+        counts=result.funnel,
+        split=split,
+        versions=tool_versions(),
+    )
+    dataset = write_dataset(
+        out,
+        info,
+        videos=videos,
+        annotations=result.annotations,
+        actions=result.actions,
+        clips=clips,
+    )
+    notes = (*_video_notes(warnings, result), *_review_notes(result), *split_notes)
+    return Curated(dataset, result.funnel, notes, write_report(dataset))
+
+
+def choose_taxonomy(choice: str | None, source: Path, read: Source) -> Taxonomy:
+    """The taxonomy a person names; else the source's own, else one that fits its labels.
+
+    Without a choice: `taxonomy.json` beside the annotations; TTStroke-21 for marks with times; for
+    trimmed files TTStroke-21 if it knows every label, else one class per label.
+
+    Raises:
+        InputError: if the file is unreadable or no taxonomy, or there is no label to infer from.
+    """
+    own = (source if source.is_dir() else source.parent) / "taxonomy.json"
+    if choice is None and own.is_file():
+        return load_taxonomy(own)
+    labels = read.marks["label"].drop_nulls().unique().sort().to_list()
+    if choice is None:
+        known = bool(labels) and all(TTSTROKE21.canonical(label) for label in labels)
+        choice = "infer" if read.trimmed and not known else "ttstroke21"
+    if choice == "ttstroke21":
+        return TTSTROKE21
+    if choice != "infer":
+        return load_taxonomy(Path(choice))
+    try:
+        return Taxonomy.infer(labels)
+    except ValidationError as error:
+        raise AnnotationError(f"{source}: no label to infer a taxonomy from") from error
+
+
+def load_taxonomy(path: Path) -> Taxonomy:
+    """A taxonomy from a JSON file.
+
+    Raises:
+        InputError: if the file is missing, no JSON, or no taxonomy.
+    """
+    try:
+        return Taxonomy.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "taxonomy"
+        raise InputError(f"{path}: {place}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable taxonomy ({error}); expected ttstroke21, infer or a JSON file"
+        ) from error
+
+
+def _video_notes(warnings: list[str], result: CurationResult) -> tuple[str, ...]:
+    notes = [f"video left out: {warning}" for warning in warnings]
+    strangers = result.annotations.filter(pl.col("reasons").list.contains("unknown_video"))
+    if strangers.height:
+        names = strangers["video_id"].unique().sort()
+        shown = ", ".join(repr(name) for name in names.head(3))
+        more = ", ..." if len(names) > 3 else ""
+        notes.append(f"annotations of unknown videos: {strangers.height} ({shown}{more})")
+    return tuple(notes)
+
+
+def _review_notes(result: CurationResult) -> tuple[str, ...]:
+    return tuple(
+        f"{REVIEWS} line {row['line']}: {row['decision']} {row['video_id']!r} "
+        f"[{row['start_frame']}, {row['end_frame']}) finds nothing (IoU below 0.5)"
+        for row in result.unmatched_reviews.iter_rows(named=True)
+    )

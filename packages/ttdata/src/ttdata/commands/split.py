@@ -1,0 +1,193 @@
+"""The clips of a dataset folder, divided and divided again."""
+
+from pathlib import Path
+
+import polars as pl
+
+from ttdata.errors import DatasetError, InputError
+from ttdata.report.page import write_report
+from ttdata.schema import Group, SplitInfo, Strategy
+from ttdata.splits.assignments import check_known, read_assignments
+from ttdata.splits.negatives import missing_negatives
+from ttdata.splits.strategies import PAPER_SHARES, Shares, leakage, split_clips
+from ttdata.storage.dataset import Dataset, load_dataset, write_split
+
+
+def split_dataset(
+    path: Path,
+    strategy: Strategy = "grouped",
+    *,
+    group: Group = "video",
+    seed: int = 0,
+    shares: Shares = PAPER_SHARES,
+    assign: Path | None = None,
+    fresh: bool = False,
+) -> tuple[Dataset, tuple[str, ...]]:
+    """Divide the clips of a dataset folder; returns it, and notes for the person who asked.
+
+    Clips that the same strategy and group have divided before stay where they are, unless `fresh`.
+
+    Raises:
+        InputError: if the assignments, the groups or the shares do not fit.
+    """
+    if (strategy == "file") != (assign is not None):
+        raise InputError("strategy file needs --assign CSV, and no other strategy takes it")
+    dataset = load_dataset(path)
+    if not dataset.clips.filter(kind="stroke").height:
+        raise DatasetError(f"{path}: holds no stroke to divide; see `ttdata stats`")
+    wanted = SplitInfo(strategy=strategy, group=group, seed=seed, shares=shares, leakage=0)
+    earlier = _comparable(dataset.info.split, wanted)
+    clips = _split(
+        dataset.clips,
+        dataset.videos,
+        wanted,
+        assignments=_assignments(dataset, strategy, assign),
+        existing=dataset.clips if earlier else None,
+        fresh=fresh,
+    )
+    info = dataset.info.model_copy(update={"split": _with_leakage(wanted, clips, dataset.videos)})
+    notes = (
+        *_split_notes(dataset, wanted, kept=earlier and not fresh),
+        *_negative_notes(dataset, clips),
+    )
+    divided = write_split(dataset, info, clips)
+    write_report(divided)
+    return divided, notes
+
+
+def _comparable(before: SplitInfo | None, wanted: SplitInfo) -> bool:
+    drawn = wanted.strategy in ("paper", "grouped")
+    return (
+        drawn
+        and before is not None
+        and (before.strategy, before.group) == (wanted.strategy, wanted.group)
+    )
+
+
+def _split_notes(dataset: Dataset, wanted: SplitInfo, *, kept: bool) -> tuple[str, ...]:
+    before, notes = dataset.info.split, []
+    if kept and before is not None:
+        changed = (before.seed, before.shares) != (wanted.seed, wanted.shares)
+        hint = "; the new seed or shares act on new clips only, --fresh divides anew"
+        notes.append(f"clips divided before stay where they are{hint if changed else ''}")
+    if dataset.info.config.trimmed and wanted.group == "video":
+        notes.append(
+            "every file is a video here, so leakage by video says nothing; with player_id or "
+            "session_id in clips.csv, --group player or session tells"
+        )
+    return tuple(notes)
+
+
+def _negative_notes(dataset: Dataset, clips: pl.DataFrame) -> tuple[str, ...]:
+    lacking = missing_negatives(clips)
+    if dataset.info.taxonomy.negative is None or not lacking:
+        return ()
+    counts = ", ".join(f"{count} in {name}" for name, count in lacking.items())
+    return (f"fewer negatives than wanted: {counts} are lacking",)
+
+
+def _assignments(dataset: Dataset, strategy: Strategy, assign: Path | None) -> pl.DataFrame | None:
+    if strategy == "given":
+        given = _given(dataset.videos)
+        if given.is_empty():
+            raise InputError(
+                f"{dataset.path}: its source came with no split; expected train/, validation/, "
+                "test/ folders or a column split in videos.csv"
+            )
+        return given
+    if assign is None:
+        return None
+    rows = read_assignments(assign)
+    if rows.columns[0] == "clip_id":
+        known = dataset.clips["clip_id"]
+    else:
+        # A video that was left out is no typing error.
+        both = pl.concat([dataset.videos["video_id"], dataset.annotations["video_id"]])
+        known = both.unique().sort()
+    check_known(assign, rows, known)
+    return rows
+
+
+def _given(videos: pl.DataFrame) -> pl.DataFrame:
+    return videos.select("video_id", split="given_split").drop_nulls()
+
+
+def _split(
+    clips: pl.DataFrame,
+    videos: pl.DataFrame,
+    split: SplitInfo,
+    *,
+    assignments: pl.DataFrame | None,
+    existing: pl.DataFrame | None,
+    fresh: bool = False,
+) -> pl.DataFrame:
+    return split_clips(
+        _with_sessions(clips, videos),
+        split.strategy,
+        group=split.group,
+        seed=split.seed,
+        shares=split.shares,
+        assignments=assignments,
+        existing=existing,
+        fresh=fresh,
+    ).select(clips.columns)
+
+
+def _with_leakage(split: SplitInfo, clips: pl.DataFrame, videos: pl.DataFrame) -> SplitInfo:
+    found = leakage(_with_sessions(clips, videos), split.group)
+    return split.model_copy(update={"leakage": found})
+
+
+def _with_sessions(clips: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
+    sessions = videos.select("video_id", "session_id")
+    return clips.join(sessions, on="video_id", how="left", maintain_order="left")
+
+
+def divide_again(
+    before: Dataset | None, clips: pl.DataFrame, videos: pl.DataFrame
+) -> tuple[pl.DataFrame, SplitInfo | None, tuple[str, ...]]:
+    """Newly curated clips in the splits of the dataset that was here, if it was divided.
+
+    Known clips stay where they are. New ones follow the stored strategy; after a split by file they
+    go where their video is, or nowhere if that is on several sides or new.
+
+    Args:
+        before: the dataset that was in the folder.
+        clips: rows as Clip of the new curation.
+        videos: rows as Video of the new curation.
+
+    Returns:
+        The clips, how they are divided now, and notes for the person who asked.
+    """
+    if before is None or before.info.split is None:
+        return clips, None, ()
+    split, known = before.info.split, before.clips.select("clip_id", "video_id", "split")
+    try:
+        if split.strategy == "file":
+            divided = _as_remembered(clips, known)
+        else:
+            given = _given(videos) if split.strategy == "given" else None
+            divided = _split(clips, videos, split, assignments=given, existing=known)
+    except InputError as error:
+        return clips, None, (f"the division was lost, run `ttdata split` again: {error}",)
+    strokes = divided.filter(kind="stroke")
+    new = strokes.join(known, on="clip_id", how="anti").height
+    notes = [f"division kept ({split.strategy}, seed {split.seed}); {new} strokes are new"]
+    if homeless := strokes["split"].null_count():
+        notes.append(f"{homeless} strokes have no split: run `ttdata split` with an assignment")
+    return divided, _with_leakage(split, divided, videos), tuple(notes)
+
+
+def _as_remembered(clips: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Known clips as before, new strokes as the strokes of their video, if these are together."""
+    used = known.drop_nulls("split")
+    of_video = used.group_by("video_id").agg(
+        video_split=pl.when(pl.col("split").n_unique() == 1).then(pl.col("split").first())
+    )
+    joined = (
+        clips.drop("split")
+        .join(used.select("clip_id", "split"), on="clip_id", how="left", maintain_order="left")
+        .join(of_video, on="video_id", how="left", maintain_order="left")
+    )
+    follows = pl.when(kind="stroke").then("video_split")
+    return joined.with_columns(split=pl.coalesce("split", follows)).select(clips.columns)

@@ -1,0 +1,1 @@
+"""From crowd annotations to actions, negatives and clips."""

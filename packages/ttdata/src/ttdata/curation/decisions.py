@@ -1,0 +1,224 @@
+"""People's decisions, kept apart from the data and applied on top (SPEC 1.3, 1.4).
+
+`relabel`, `move` and `drop` concern actions, `accept` and `reject` negative proposals. A review
+finds what it speaks of by video and interval (best IoU, at least 0.5), so curating again with more
+annotations never loses it. Of several reviews of one kind on one interval the last line holds.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import polars as pl
+
+from ttdata.curation.consensus import flag_overlaps, interval_ids, judged
+from ttdata.errors import AnnotationError
+from ttdata.schema import Review
+from ttdata.sources.annotations import complete, read_text_table, require_columns
+from ttdata.storage.spreadsheet import restored
+from ttdata.storage.tables import polars_schema
+from ttdata.taxonomy import Taxonomy
+
+MIN_IOU = 0.5
+TEXTS = ("video_id", "label", "reviewer_id")
+_REQUIRED = ("video_id", "start_frame", "end_frame", "decision")
+_DECISIONS = get_args(Review.model_fields["decision"].annotation)
+
+
+def read_reviews(path: Path, taxonomy: Taxonomy) -> pl.DataFrame:
+    """The reviews of a file as Review rows with their `line`, labels canonical.
+
+    Raises:
+        AnnotationError: naming the line, if a decision or label is unknown, a bound is no frame
+            number, an interval is empty, or a decision lacks what it needs.
+    """
+    return checked_reviews(path, read_review_cells(path), taxonomy)
+
+
+def read_review_cells(path: Path) -> pl.DataFrame:
+    """The cells of a file of reviews as text, with their `line`.
+
+    Raises:
+        AnnotationError: if the file is no table or lacks a column.
+    """
+    raw = read_text_table(path)
+    require_columns(path, raw, _REQUIRED)
+    return restored(raw, TEXTS).with_columns(line=pl.int_range(2, pl.len() + 2))
+
+
+def checked_reviews(path: Path, cells: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
+    """The cells as Review rows with their `line`, labels canonical; errors as `read_reviews`."""
+    frame = complete(cells, polars_schema(Review)).with_columns(cells["line"])
+    names = {label: taxonomy.canonical(label) for label in frame["label"].drop_nulls().unique()}
+    canonical = pl.col("label").replace_strict(names, default=None, return_dtype=pl.String)
+    checked = frame.with_columns(
+        decision=pl.col("decision").str.strip_chars().str.to_lowercase(), canonical=canonical
+    ).with_columns(problem=_problem())
+    wrong = checked.filter(pl.col("problem").is_not_null())
+    if wrong.height:
+        line, problem = wrong.row(0, named=True)["line"], wrong["problem"][0]
+        raise AnnotationError(f"{path} line {line}: {problem}")
+    return checked.with_columns(label="canonical").select("line", *polars_schema(Review).names())
+
+
+def _problem() -> pl.Expr:
+    """What is wrong with a row, or null."""
+    bad_bounds = (pl.col("start_frame") < 0) | (pl.col("end_frame") <= pl.col("start_frame"))
+    moved = (pl.col("new_start_frame") >= 0) & (pl.col("new_end_frame") > pl.col("new_start_frame"))
+    no_interval = bad_bounds | pl.any_horizontal(pl.col("start_frame", "end_frame").is_null())
+    relabels, moves = pl.col("decision") == "relabel", pl.col("decision") == "move"
+    return (
+        pl.when(~pl.col("decision").is_in(_DECISIONS).fill_null(False))
+        .then(
+            pl.format(
+                "decision '{}', expected one of " + ", ".join(_DECISIONS),
+                pl.col("decision").fill_null(""),
+            )
+        )
+        .when(no_interval)
+        .then(pl.lit("start_frame and end_frame must be frame numbers, the end after the start"))
+        .when(pl.col("label").is_not_null() & pl.col("canonical").is_null())
+        .then(pl.format("label '{}' is not in the taxonomy", pl.col("label").fill_null("")))
+        .when(relabels & pl.col("label").is_null())
+        .then(pl.lit("relabel needs a label"))
+        .when(moves & ~moved.fill_null(False))
+        .then(pl.lit("move needs new_start_frame and new_end_frame, the end after the start"))
+    )
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """Actions after review, the ids that moves changed, and the lines that found an action."""
+
+    actions: pl.DataFrame
+    renamed: pl.DataFrame
+    """`old_id, new_id` of every action."""
+    lines: pl.Series
+
+
+def apply_to_actions(
+    actions: pl.DataFrame, reviews: pl.DataFrame, videos: pl.DataFrame, max_overlap: float
+) -> Reviewed:
+    """The actions after `move`, `relabel` and `drop`.
+
+    A relabelled action is accepted whatever its annotators said. A dropped one is set aside, and
+    still counts as something that happened. Reviews made before and after a move both find it.
+
+    Raises:
+        AnnotationError: naming the line, if a move ends after its video.
+    """
+    targets = actions.with_row_index("target").with_columns(pl.col("target").cast(pl.Int64))
+    moved, move_lines = _moved(targets, reviews.filter(decision="move"), videos)
+    others = reviews.filter(pl.col("decision").is_in(["relabel", "drop"]))
+    found = match(others, pl.concat([targets.select(_TARGET), moved.select(_TARGET)]))
+    last = (
+        found.sort("line")
+        .group_by("target")
+        .agg(
+            new_label=pl.col("label").filter(decision="relabel").last(),
+            dropped=(pl.col("decision") == "drop").any(),
+        )
+    )
+    labelled = moved.join(last, on="target", how="left").with_columns(
+        label=pl.when(~pl.col("dropped").fill_null(False)).then(pl.coalesce("new_label", "label"))
+    )
+    ordered = labelled.pipe(judged).pipe(flag_overlaps, max_overlap)
+    result = ordered.with_columns(interval_ids("new_id"))
+    return Reviewed(
+        actions=result.with_columns(action_id="new_id").select(actions.columns),
+        renamed=result.select("new_id", old_id="action_id"),
+        lines=pl.concat([move_lines, found["line"]]).unique().sort(),
+    )
+
+
+def _moved(
+    targets: pl.DataFrame, moves: pl.DataFrame, videos: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.Series]:
+    """The actions at their new places, and the lines used; a moved action can be moved again."""
+    too_far = moves.join(videos, on="video_id").filter(
+        pl.col("new_end_frame") > pl.col("num_frames")
+    )
+    if too_far.height:
+        row = too_far.row(0, named=True)
+        raise AnnotationError(
+            f"reviews line {row['line']}: move to frame {row['new_end_frame']}, but video "
+            f"{row['video_id']!r} has {row['num_frames']} frames"
+        )
+    lines = pl.Series("line", [], dtype=pl.Int64)
+    while moves.height:
+        found = match(moves, targets.select(_TARGET))
+        if found.is_empty():
+            break
+        place = (
+            found.sort("line")
+            .group_by("target")
+            .agg(pl.col("new_start_frame", "new_end_frame").last())
+        )
+        targets = (
+            targets.join(place, on="target", how="left", maintain_order="left")
+            .with_columns(
+                start_frame=pl.coalesce("new_start_frame", "start_frame"),
+                end_frame=pl.coalesce("new_end_frame", "end_frame"),
+            )
+            .drop("new_start_frame", "new_end_frame")
+        )
+        lines = pl.concat([lines, found["line"]])
+        moves = moves.join(found, on="line", how="anti")
+    return targets, lines
+
+
+def match(reviews: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+    """The reviews that find a target, each with the one of best IoU (ties: the earlier target).
+
+    Args:
+        reviews: as `read_reviews` returns them.
+        targets: `target, video_id, start_frame, end_frame`; a target may be there twice.
+    """
+    pairs = reviews.join(targets, on="video_id", suffix="_target")
+    common = pl.min_horizontal("end_frame", "end_frame_target") - pl.max_horizontal(
+        "start_frame", "start_frame_target"
+    )
+    union = pl.max_horizontal("end_frame", "end_frame_target") - pl.min_horizontal(
+        "start_frame", "start_frame_target"
+    )
+    return (
+        pairs.with_columns(iou=common / union)
+        .filter(pl.col("iou") >= MIN_IOU)
+        .sort("line", -pl.col("iou"), "target")
+        .unique("line", keep="first", maintain_order=True)
+    )
+
+
+def decide_proposals(
+    proposals: pl.DataFrame, reviews: pl.DataFrame, reviewed_only: bool
+) -> tuple[pl.DataFrame, pl.Series]:
+    """The proposals with a `verdict`, and the review lines that found one.
+
+    Verdicts: `usable`; `rejected` by a person; `touches_rejected` annotation and not accepted by a
+    person; `not_reviewed` where only accepted ones may be used.
+    """
+    numbered = proposals.with_row_index("target").with_columns(pl.col("target").cast(pl.Int64))
+    decisions = reviews.filter(pl.col("decision").is_in(["accept", "reject"]))
+    found = match(decisions, numbered.select(_TARGET))
+    last = found.sort("line").group_by("target").agg(decision=pl.col("decision").last())
+    joined = numbered.join(last, on="target", how="left", maintain_order="left")
+    verdict = (
+        pl.when(decision="reject")
+        .then(pl.lit("rejected"))
+        .when(decision="accept")
+        .then(pl.lit("usable"))
+        .when("touches_rejected")
+        .then(pl.lit("touches_rejected"))
+        .when(pl.lit(reviewed_only))
+        .then(pl.lit("not_reviewed"))
+        .otherwise(pl.lit("usable"))
+    )
+    return joined.with_columns(verdict=verdict).drop("target", "decision"), found["line"]
+
+
+def no_reviews() -> pl.DataFrame:
+    """A table of reviews without rows."""
+    return pl.DataFrame(schema={"line": pl.Int64(), **polars_schema(Review)})
+
+
+_TARGET = ("target", "video_id", "start_frame", "end_frame")

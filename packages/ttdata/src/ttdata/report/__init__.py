@@ -1,0 +1,1 @@
+"""What a dataset holds, as tables, text and one HTML page."""

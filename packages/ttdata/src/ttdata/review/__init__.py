@@ -1,0 +1,1 @@
+"""What people are asked to decide, and their answers."""

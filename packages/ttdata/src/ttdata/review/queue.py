@@ -1,0 +1,175 @@
+"""The items of a dataset that a person should check, the most doubtful first."""
+
+from pathlib import Path
+
+import polars as pl
+
+from ttdata.curation.decisions import TEXTS, decide_proposals, match, no_reviews, read_reviews
+from ttdata.curation.negatives import propose
+from ttdata.schema import Review
+from ttdata.storage.atomic import atomic_path
+from ttdata.storage.dataset import REVIEWS, Dataset
+from ttdata.storage.spreadsheet import harmless
+from ttdata.storage.tables import polars_schema
+
+SPREAD = 0.25
+"""Bounds that spread by more than this share of the action's duration want a look."""
+
+DOUBTS = (
+    "annotators disagree",
+    "overlaps another action",
+    "a rejected mark lies in this gap",
+    "bounds spread",
+    "one annotator of several",
+    "negative nobody has seen",
+)
+"""Why something wants a look, worst first."""
+
+_SCHEMA = pl.Schema(
+    {
+        "kind": pl.String(),
+        "video_id": pl.String(),
+        "start_frame": pl.Int64(),
+        "end_frame": pl.Int64(),
+        "start_seconds": pl.Float64(),
+        "doubt": pl.Int64(),
+        "measure": pl.Float64(),
+        "why": pl.String(),
+        "labels": pl.String(),
+    }
+)
+
+
+def read_doubts(dataset: Dataset) -> pl.DataFrame:
+    """What wants a look in a dataset folder, as `find_doubts` tells, after its `reviews.csv`.
+
+    Raises:
+        AnnotationError: if the reviews cannot be read.
+    """
+    path = dataset.path / REVIEWS
+    found = read_reviews(path, dataset.info.taxonomy) if path.exists() else no_reviews()
+    return find_doubts(dataset, found)
+
+
+def find_doubts(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
+    """Actions and negatives that nobody has decided on and that may be wrong, worst first.
+
+    Returns:
+        `kind` (action or negative), `video_id, start_frame, end_frame, start_seconds`; `doubt`, the
+        worst one's place in DOUBTS; `measure`, larger is worse: the share of annotators who
+        contradict the most frequent label, the spread as a share of the duration, else 0; `why`,
+        all doubts in words; `labels`, with their counts. Sorted by doubt, measure, video, interval.
+    """
+    parts = [*_of_actions(dataset, reviews), _of_proposals(dataset, reviews)]
+    joined = pl.concat([part.select(_PART) for part in parts]).sort("doubt")
+    key = ["kind", "video_id", "start_frame", "end_frame", "labels"]
+    found = joined.group_by(key, maintain_order=True).agg(
+        pl.first("doubt"), pl.first("measure"), pl.col("why").str.join("; ")
+    )
+    rates = dataset.videos.select("video_id", "fps")
+    timed = found.join(rates, on="video_id", how="left").with_columns(
+        start_seconds=pl.col("start_frame") / pl.col("fps")
+    )
+    order = ("doubt", -pl.col("measure"), "video_id", "start_frame", "end_frame", "kind", "labels")
+    return timed.sort(order).select(pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items())
+
+
+_PART = ("kind", "video_id", "start_frame", "end_frame", "labels", "doubt", "measure", "why")
+
+
+def _of_actions(dataset: Dataset, reviews: pl.DataFrame) -> list[pl.DataFrame]:
+    actions = _undecided(dataset.actions, reviews).pipe(_with_votes)
+    active = dataset.annotations.filter("accepted").group_by("video_id")
+    crowd = active.agg(crowd=pl.col("annotator_id").n_unique().cast(pl.Int64))
+    actions = actions.join(crowd, on="video_id", how="left").with_columns(
+        spread=pl.max_horizontal("start_spread_frames", "end_spread_frames"),
+        duration=pl.col("end_frame") - pl.col("start_frame"),
+    )
+    share = pl.col("spread") / pl.col("duration")
+    nothing = pl.lit(0.0)
+    return [
+        _part(actions.filter(status="set_aside"), 0, pl.col("minority"), DOUBTS[0]),
+        _part(actions.filter("overlaps_other"), 1, nothing, DOUBTS[1]),
+        _part(
+            actions.filter(share > SPREAD),
+            3,
+            share,
+            pl.format(
+                DOUBTS[3] + " by {} of {} frames", pl.col("spread").cast(pl.Int64), "duration"
+            ),
+        ),
+        _part(
+            actions.filter((pl.col("num_annotators") == 1) & (pl.col("crowd") > 1)),
+            4,
+            nothing,
+            pl.format("marked by one of {} annotators", "crowd"),
+        ),
+    ]
+
+
+def _part(rows: pl.DataFrame, doubt: int, measure: pl.Expr, why: str | pl.Expr) -> pl.DataFrame:
+    return rows.with_columns(
+        kind=pl.lit("action"),
+        doubt=pl.lit(doubt),
+        measure=measure.cast(pl.Float64),
+        why=pl.lit(why) if isinstance(why, str) else why,
+    )
+
+
+def _undecided(actions: pl.DataFrame, reviews: pl.DataFrame) -> pl.DataFrame:
+    """The actions that no review has spoken of, neither where they were nor where they are."""
+    spoken = reviews.filter(pl.col("decision").is_in(["relabel", "move", "drop"]))
+    moved = spoken.filter(decision="move").with_columns(
+        start_frame="new_start_frame", end_frame="new_end_frame"
+    )
+    numbered = actions.with_row_index("target").with_columns(pl.col("target").cast(pl.Int64))
+    # A moved action is one line with two places: the lines must differ to be matched twice.
+    both = pl.concat([spoken, moved.with_columns(line=-pl.col("line"))])
+    found = match(both, numbered.select("target", "video_id", "start_frame", "end_frame"))
+    return numbered.join(found, on="target", how="anti").drop("target")
+
+
+def _with_votes(actions: pl.DataFrame) -> pl.DataFrame:
+    """`labels` as text, most frequent first, and `minority`, the share of the others."""
+    counts = (
+        actions.select("action_id", "labels")
+        .explode("labels")
+        .group_by("action_id", "labels")
+        .len()
+        .sort("action_id", -pl.col("len").cast(pl.Int64), "labels")
+    )
+    text = pl.format("{} x {}", "len", "labels").str.join(", ")
+    votes = counts.group_by("action_id", maintain_order=True).agg(
+        text=text, minority=1 - pl.first("len") / pl.sum("len")
+    )
+    return actions.drop("labels").join(votes.rename({"text": "labels"}), on="action_id", how="left")
+
+
+def _of_proposals(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
+    config = dataset.info.config
+    if dataset.info.taxonomy.negative is None:
+        config = config.model_copy(update={"negatives": False})
+    proposals, _ = propose(dataset.actions, dataset.annotations, dataset.videos, config)
+    decided, _ = decide_proposals(proposals, reviews, reviewed_only=True)
+    undecided = decided.filter(pl.col("verdict").is_in(["touches_rejected", "not_reviewed"]))
+    touches = pl.col("verdict") == "touches_rejected"
+    return undecided.with_columns(
+        kind=pl.lit("negative"),
+        labels=pl.lit(None, pl.String),
+        doubt=pl.when(touches).then(2).otherwise(5),
+        measure=pl.lit(0.0),
+        why=pl.when(touches).then(pl.lit(DOUBTS[2])).otherwise(pl.lit(DOUBTS[5])),
+    )
+
+
+def write_doubts(doubts: pl.DataFrame, out: Path) -> None:
+    """Write the doubts as a CSV to fill in: the columns of Review, `decision` empty, and why."""
+    known = ("video_id", "start_frame", "end_frame")
+    blank = [
+        pl.lit(None, dtype).alias(name)
+        for name, dtype in polars_schema(Review).items()
+        if name not in known
+    ]
+    table = doubts.select(*known, *blank, "kind", "start_seconds", "why", "labels")
+    with atomic_path(out) as temporary:
+        harmless(table, TEXTS).write_csv(temporary, float_precision=2)

@@ -1,0 +1,1 @@
+"""Annotations and videos that users bring, in any format read."""

@@ -1,0 +1,209 @@
+"""Annotations from one format to another; nothing that a format cannot hold goes unsaid."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from ttdata.errors import InputError, TTError
+from ttdata.schema import Video
+from ttdata.sources.annotations import REGION
+from ttdata.sources.formats import activitynet, crowd, eaf, mediaeval, mediaeval_xml, read_source
+from ttdata.sources.formats.events import EventWindow
+from ttdata.sources.videos import probe_videos
+from ttdata.storage.tables import empty
+
+_FRAMES = ("start_frame", "end_frame")
+_SECONDS = ("start_seconds", "end_seconds")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A format we write, and what it can hold."""
+
+    write: Callable[[Path, pl.DataFrame], None]
+    holds: frozenset[str]
+    """Of `label, annotator_id, player_id` and the region's columns."""
+    bounds: tuple[str, ...] = ()
+    """The columns of the interval that it needs; none if it holds unusable ones, too."""
+    required: tuple[str, ...] = ()
+    """Further columns that it needs."""
+    forward_only: bool = False
+    """Whether an interval may not begin before 0 or end where it begins."""
+    whole_files: bool = False
+    """Whether it names whole files only."""
+
+
+TARGETS: dict[str, Target] = {
+    crowd.NAME: Target(
+        crowd.write, frozenset({"label", "annotator_id", "player_id", "annotation_id", *REGION})
+    ),
+    mediaeval_xml.NAME: Target(mediaeval_xml.write, frozenset({"label"}), _FRAMES),
+    "mediaeval-detection": Target(mediaeval_xml.write_detection, frozenset(), _FRAMES),
+    mediaeval.NAME: Target(mediaeval.write, frozenset({"label"}), whole_files=True),
+    eaf.NAME: Target(
+        eaf.write,
+        frozenset({"label", "annotator_id", "player_id"}),
+        _SECONDS,
+        forward_only=True,
+    ),
+    activitynet.NAME: Target(activitynet.write, frozenset({"label"}), _SECONDS, ("label",)),
+}
+"""The formats we write, by name."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written, and what a person should know about it."""
+
+    summary: str
+    notes: tuple[str, ...]
+
+
+def convert_source(
+    source: Path,
+    out: Path,
+    to: str,
+    *,
+    source_format: str | None = None,
+    window: EventWindow | None = None,
+) -> Converted:
+    """Read a source and write its marks in another format.
+
+    Frames become seconds, or seconds frames, only where the target needs the other one, once, with
+    the video's own rate, to the nearest frame.
+
+    Args:
+        source: a file or folder in any format we read.
+        out: the file or folder to write.
+        to: a name of `TARGETS`.
+        source_format: a format's name; by default recognised by the content.
+        window: what a single event stands for.
+
+    Raises:
+        InputError: if the source cannot be read, the target is unknown or the source itself, or
+            holds no mark that the target can hold.
+        TTError: if the target cannot be written.
+    """
+    if to not in TARGETS:
+        raise InputError(f"--to {to}: expected one of {', '.join(TARGETS)}")
+    if out.resolve() == source.resolve():
+        raise InputError(f"{out}: is what is read; expected another file or folder to write")
+    read = read_source(source, source_format, window=window, need_videos=False)
+    videos, warnings = probe_videos(read.files) if read.files.height else (empty(Video), [])
+    marks = timed_marks(read.marks, videos)
+    target = TARGETS[to]
+    usable, left_out = _usable(marks, target)
+    if usable.is_empty():
+        raise InputError(f"{source}: no mark that {to} can hold ({'; '.join(left_out)})")
+    _write(target, out, usable.sort("video_id", *_FRAMES, *_SECONDS, maintain_order=True))
+    # A video that cannot be read matters only where its rate was missed.
+    unread = [f"video not read: {warning}" for warning in warnings] if left_out else []
+    notes = [
+        *unread,
+        *left_out,
+        *_not_held(usable, target, to),
+    ]
+    summary = (
+        f"{usable.height} of {marks.height} marks of {usable['video_id'].n_unique()} videos, "
+        f"{read.format} to {to}: {out}"
+    )
+    return Converted(summary, tuple(notes))
+
+
+def _write(target: Target, out: Path, marks: pl.DataFrame) -> None:
+    try:
+        target.write(out, marks)
+    except OSError as error:
+        raise TTError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def timed_marks(marks: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
+    """The marks with frames and seconds wherever the video's rate or the source tells them.
+
+    Seconds become frames to the nearest, half up, as in curation; a whole file is from frame 0 to
+    its end. What a source gives is kept as it is.
+
+    Args:
+        marks: rows as MARKS.
+        videos: rows as Video.
+
+    Returns:
+        The marks in their order, with `fps, num_frames, path, given_split` of their videos.
+    """
+    facts = videos.select("video_id", "fps", "num_frames", "path", "given_split")
+    joined = marks.join(facts, on="video_id", how="left", maintain_order="left")
+    whole = pl.col("whole_file")
+    filled = joined.with_columns(
+        start_frame=pl.when(whole).then(pl.lit(0, pl.Int64)).otherwise("start_frame"),
+        end_frame=pl.when(whole).then("num_frames").otherwise("end_frame"),
+    )
+    return filled.with_columns(
+        *(_to_frames(bound) for bound in ("start", "end")),
+        *(_to_seconds(bound) for bound in ("start", "end")),
+    )
+
+
+def _to_frames(bound: str) -> pl.Expr:
+    nearest = (pl.col(f"{bound}_seconds") * pl.col("fps") + 0.5).floor()
+    return pl.coalesce(f"{bound}_frame", nearest.cast(pl.Int64, strict=False)).alias(
+        f"{bound}_frame"
+    )
+
+
+def _to_seconds(bound: str) -> pl.Expr:
+    """Frames go before seconds where a source gives both, as in curation."""
+    from_frame = pl.col(f"{bound}_frame") / pl.col("fps")
+    return pl.coalesce(
+        pl.when(pl.col(f"{bound}_frame").is_not_null()).then(from_frame), f"{bound}_seconds"
+    ).alias(f"{bound}_seconds")
+
+
+def _usable(marks: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
+    """The marks that the target can hold, and how many it cannot and why."""
+    start, end = target.bounds or _FRAMES
+    checks: list[tuple[pl.Expr, str]] = []
+    if target.whole_files:
+        checks.append((pl.col("whole_file"), "that are no whole file"))
+    if target.bounds:
+        bounded = pl.col(start).is_not_null() & pl.col(end).is_not_null()
+        checks.append((bounded, f"without {start} and {end}, or a video that tells its rate"))
+    if target.forward_only:
+        forward = (pl.col(start) >= 0) & (eaf.milliseconds("end") > eaf.milliseconds("start"))
+        checks.append((forward, "that begin before 0 or end where they begin"))
+    checks += [(pl.col(name).is_not_null(), f"without {name}") for name in target.required]
+    notes = []
+    for keep, problem in checks:
+        kept = marks.filter(keep)
+        if kept.height < marks.height:
+            notes.append(f"left out: {marks.height - kept.height} marks {problem}")
+        marks = kept
+    return marks, notes
+
+
+def _not_held(marks: pl.DataFrame, target: Target, to: str) -> list[str]:
+    """A line that names what the marks tell and the target cannot hold."""
+    told = ("label", "annotator_id", "player_id", *REGION)
+    lost = [
+        name
+        for name in told
+        if name not in target.holds
+        and marks[name].drop_nulls().cast(pl.String).str.len_chars().sum() > 0
+    ]
+    return [f"{to} does not hold: {', '.join(lost)}"] if lost else []
+
+
+def parse_window(text: str) -> EventWindow:
+    """An event window from a command line, as `0.5,0.5`.
+
+    Raises:
+        InputError: unless there are two numbers that make a window.
+    """
+    try:
+        before, after = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(
+            f"--event-window {text}: expected two numbers of seconds, as 0.5,0.5"
+        ) from error
+    return EventWindow(before, after)

@@ -1,0 +1,124 @@
+"""Annotation formats, one file each: `NAME`, `matches(path)` and `read(path) -> Source`.
+
+A new format is a new file with these three names and one entry in `FORMATS`. Readers convert no
+unit: what a source gives in seconds is given in seconds, and becomes frames once, with the video's
+own rate, in `ttdata.curation.filters` or `ttdata.sources.conversion`.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from ttdata.errors import AnnotationError, InputError
+from ttdata.sources.annotations import Source
+from ttdata.sources.formats import (
+    activitynet,
+    class_folders,
+    crowd,
+    cvat,
+    eaf,
+    events,
+    label_studio,
+    mediaeval,
+    mediaeval_xml,
+    via,
+)
+from ttdata.sources.formats.beside import annotation_files, json_files
+from ttdata.sources.formats.events import EventWindow
+from ttdata.sources.formats.json_tree import read_json
+from ttdata.sources.formats.xml_tree import read_xml
+
+
+class Format(Protocol):
+    """What a module of this package offers."""
+
+    NAME: str
+
+    def matches(self, path: Path) -> bool:
+        """Whether the path looks like this format."""
+
+    def read(self, path: Path) -> Source:
+        """The marks and files of the source."""
+
+
+FORMATS: tuple[Format, ...] = (
+    crowd,
+    mediaeval,
+    mediaeval_xml,
+    eaf,
+    cvat,
+    activitynet,
+    via,
+    label_studio,
+    events,
+    class_folders,
+)
+"""In the order in which they are tried: the more particular layout first."""
+
+
+def read_source(
+    path: Path,
+    format: str | None = None,
+    *,
+    window: EventWindow | None = None,
+    need_videos: bool = True,
+) -> Source:
+    """The marks and the video files of a source, in any format we read.
+
+    Args:
+        path: a file or folder.
+        format: a format's name; by default the first format that the path's content has.
+        window: what a single event stands for; other formats have no use for it.
+        need_videos: whether a source without videos is an error.
+
+    Raises:
+        InputError: if the path is missing, the format unknown, or no format fits.
+        AnnotationError: if the source cannot be read in its format, or has no videos.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    chosen = _named(format) if format is not None else _recognised(path)
+    source = events.read(path, window) if chosen is events else chosen.read(path)
+    if need_videos and source.files.is_empty():
+        root = path if path.is_dir() else path.parent
+        raise AnnotationError(f"{root}: no videos; expected videos/<video_id>.mp4 or videos.csv")
+    return source
+
+
+def _named(format: str) -> Format:
+    names = ", ".join(item.NAME for item in FORMATS)
+    for item in FORMATS:
+        if format == item.NAME:
+            return item
+    raise InputError(f"unknown format {format!r}; known: {names}")
+
+
+def _recognised(path: Path) -> Format:
+    for item in FORMATS:
+        if item.matches(path):
+            return item
+    # A broken file has no format: its own error says more than ours.
+    for suffix in (".xml", ".eaf"):
+        for file in annotation_files(path, suffix):
+            read_xml(file)
+    for file in json_files(path):
+        read_json(file)
+    names = ", ".join(item.NAME for item in FORMATS)
+    raise AnnotationError(
+        f"{path}: holds no annotations we recognise; expected annotations.csv or "
+        f".parquet, or folders of clips named by class (formats: {names})"
+    )
+
+
+def read_annotations(path: str | Path, format: str | None = None) -> pl.DataFrame:
+    """The marks of a source as `ttdata.sources.annotations.MARKS` describes them, nothing filtered.
+
+    Args:
+        path: a file or folder in any format we read.
+        format: a format's name; by default it is recognised by the layout.
+
+    Raises:
+        InputError: if the path is missing, the format unknown, or the source unreadable.
+    """
+    return read_source(Path(path), format, need_videos=False).marks

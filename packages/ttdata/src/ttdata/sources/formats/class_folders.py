@@ -1,0 +1,109 @@
+"""Trimmed clips in folders named by class: `<class>/<clip>` (SPEC 1.7).
+
+A `clips.csv` beside the folders may add `player_id` and `session_id` per `path`, and a `label` that
+replaces the folder's name; other columns are ignored.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from ttdata.errors import AnnotationError
+from ttdata.sources.annotations import (
+    FILES,
+    MARKS,
+    Source,
+    completed_table,
+    read_text_table,
+    require_columns,
+)
+from ttdata.sources.videos import files_table, find_videos, read_listing
+
+NAME = "class-folders"
+ANNOTATOR = "folder"
+"""The annotator of marks that a folder's name makes."""
+
+_CLIPS_COLUMNS = ("label", "player_id", "session_id")
+
+
+def matches(path: Path) -> bool:
+    """Whether the path is a folder with a video in one of its subfolders."""
+    return path.is_dir() and any(video.parent != path for video in find_videos(path))
+
+
+def read(path: Path) -> Source:
+    """One mark per file: the whole file, labelled by its first folder.
+
+    Raises:
+        AnnotationError: if there is no video, two have one id, or `clips.csv` is unreadable.
+    """
+    files = files_table(path, find_videos(path))
+    has_folder = pl.col("video_id").str.contains("/", literal=True)
+    label = pl.when(has_folder).then(pl.col("video_id").str.split("/").list.first())
+    return source_of_files(path, files.with_columns(label=label), NAME)
+
+
+def source_of_files(root: Path, files: pl.DataFrame, name: str) -> Source:
+    """The source of trimmed files with a `label` each, completed from `clips.csv|videos.csv`.
+
+    Raises:
+        AnnotationError: if there is no file, or a table beside them is unreadable.
+    """
+    if files.is_empty():
+        raise AnnotationError(f"{root}: holds no video; expected <class>/<clip>.mp4")
+    facts = files.pipe(_with_clips_csv, root / "clips.csv").pipe(_with_videos_csv, root)
+    marks = facts.select(
+        "video_id",
+        "label",
+        "player_id",
+        annotation_id="video_id",
+        annotator_id=pl.lit(ANNOTATOR),
+        whole_file=pl.lit(True),
+    )
+    present = facts.filter(pl.col("path").is_not_null())
+    return Source(
+        format=name,
+        marks=completed_table(root, marks, MARKS),
+        files=completed_table(root, present.drop("label"), FILES),
+        trimmed=True,
+    )
+
+
+def _with_clips_csv(files: pl.DataFrame, table: Path) -> pl.DataFrame:
+    """Fill in what `clips.csv` says of its paths; a row without file stays, without path."""
+    if not table.is_file():
+        return files
+    raw = read_text_table(table)
+    require_columns(table, raw, ("path",))
+    if "session_id" not in raw.columns and "near_identical_group" in raw.columns:
+        raw = raw.rename({"near_identical_group": "session_id"})
+    known = [name for name in _CLIPS_COLUMNS if name in raw.columns]
+    rows = raw.select(
+        pl.col("path").str.strip_prefix("./").str.replace(r"\.[^./]*$", "").alias("video_id"),
+        *(_blank_to_null(name) for name in known),
+    ).filter(pl.col("video_id").is_not_null())
+    twice = rows.filter(pl.col("video_id").is_duplicated())
+    if twice.height:
+        raise AnnotationError(f"{table}: path {twice['video_id'][0]!r} is there twice")
+    return _filled(files, rows, how="full")
+
+
+def _with_videos_csv(files: pl.DataFrame, root: Path) -> pl.DataFrame:
+    table = root / "videos.csv"
+    if not table.is_file():
+        return files
+    rows = read_listing(table, root).select("video_id", "player_id", "session_id", "given_split")
+    return _filled(files, rows, how="left")
+
+
+def _filled(files: pl.DataFrame, rows: pl.DataFrame, how: str) -> pl.DataFrame:
+    """The files with every non-null value of `rows` in place of theirs, sorted by id."""
+    names = [name for name in rows.columns if name != "video_id"]
+    joined = files.join(rows, on="video_id", how=how, suffix="_new", coalesce=True)  # type: ignore[arg-type]
+    filled = joined.with_columns(pl.coalesce(f"{name}_new", name).alias(name) for name in names)
+    return filled.select(files.columns).sort("video_id")
+
+
+def _blank_to_null(name: str) -> pl.Expr:
+    text = pl.col(name).cast(pl.String).str.strip_chars()
+    return pl.when(text != "").then(text).alias(name)

@@ -1,0 +1,131 @@
+"""Label Studio timeline labels, exported as JSON or JSON-MIN: 1-based frames (SPEC 1.7).
+
+`{"ranges": [{"start": 301, "end": 420}], "timelinelabels": ["Push"]}` names the first and the last
+frame, counted from 1: `[300, 420)` for us. A range with several labels is a mark per label.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ttdata.sources.annotations import Source
+from ttdata.sources.formats.beside import Row, json_files, make_source, video_id_of
+from ttdata.sources.formats.json_tree import Node, read_json, try_json
+from ttdata.sources.videos import SUFFIXES
+
+NAME = "label-studio"
+_LABELS = "timelinelabels"
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
+"""Label Studio puts eight digits before the name of an uploaded file."""
+
+
+def matches(path: Path) -> bool:
+    """Whether the path is such a file, or a folder with one in it."""
+    return any(_is_ours(try_json(file)) for file in json_files(path))
+
+
+def _is_ours(value: object) -> bool:
+    tasks = value if isinstance(value, list) else [value]
+    return bool(tasks) and all(
+        isinstance(task, dict)
+        and (
+            (isinstance(task.get("data"), dict) and isinstance(task.get("annotations"), list))
+            or any(_is_region(item) for item in _values(task))
+        )
+        for task in tasks
+    )
+
+
+def _values(task: dict[str, object]) -> list[object]:
+    return [item for value in task.values() if isinstance(value, list) for item in value]
+
+
+def _is_region(value: object) -> bool:
+    return isinstance(value, dict) and _LABELS in value and "ranges" in value
+
+
+def read(path: Path) -> Source:
+    """The marks of every file; the annotator is `completed_by`.
+
+    Raises:
+        AnnotationError: naming file and element, if one is broken.
+    """
+    rows = [row for file in json_files(path) for row in _rows(file)]
+    return make_source(NAME, path, rows)
+
+
+def _rows(file: Path) -> Iterator[Row]:
+    top = read_json(file)
+    tasks = top.items() if isinstance(top.value, list) else iter([top])
+    for place, task in enumerate(tasks, 1):
+        video_id = _video(task.get("data") if task.has("data") else task)
+        regions = _regions(task) if task.has("annotations") else _minimal(task)
+        for number, (who, region) in enumerate(regions, 1):
+            marks = ((bounds, label) for bounds in _ranges(region) for label in _labels(region))
+            for part, ((start, end), label) in enumerate(marks, 1):
+                yield {
+                    "annotation_id": f"{file.name}#{place}.{number}.{part}",
+                    "video_id": video_id,
+                    "annotator_id": who,
+                    "file": file,
+                    "start_frame": start - 1,
+                    "end_frame": end,
+                    "label": label,
+                }
+
+
+def _regions(task: Node) -> Iterator[tuple[str, Node]]:
+    """Annotator and timeline region, of annotations that were not cancelled."""
+    for annotation in task.get("annotations").items():
+        if annotation.has("was_cancelled") and annotation.get("was_cancelled").value is True:
+            continue
+        who = _person(annotation.get("completed_by")) if annotation.has("completed_by") else ""
+        for result in annotation.get("result").items():
+            # Other controls of the same task are no strokes.
+            if result.has("value") and result.get("value").has(_LABELS):
+                yield who, result.get("value")
+
+
+def _minimal(task: Node) -> Iterator[tuple[str, Node]]:
+    who = _person(task.get("annotator")) if task.has("annotator") else ""
+    for _, member in task.members():
+        if isinstance(member.value, list):
+            for item in member.items():
+                if _is_region(item.value):
+                    yield who, item
+
+
+def _person(node: Node) -> str:
+    for name in ("email", "username", "id"):
+        if node.has(name):
+            return _person(node.get(name))
+    return node.value if isinstance(node.value, str) else str(node.integer())
+
+
+def _ranges(region: Node) -> list[tuple[int, int]]:
+    return [
+        (item.get("start").integer(), item.get("end").integer())
+        for item in region.get("ranges").items()
+    ]
+
+
+def _labels(region: Node) -> list[str | None]:
+    return [item.text() for item in region.get(_LABELS).items()] or [None]
+
+
+def _video(data: Node) -> str:
+    """The id of the task's video: its member `video`, else the only one that names a video."""
+    if data.has("video"):
+        media = data.get("video").text()
+    else:
+        named = [
+            member.text()
+            for _, member in data.members()
+            if isinstance(member.value, str) and Path(member.value).suffix.lower() in SUFFIXES
+        ]
+        if len(named) != 1:
+            raise data.error("a member 'video'")
+        media = named[0]
+    video_id = video_id_of(media)
+    uploaded = _UPLOADED.fullmatch(video_id) if "/upload/" in media else None
+    return uploaded.group(1) if uploaded else video_id

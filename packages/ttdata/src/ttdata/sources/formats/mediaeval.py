@@ -1,0 +1,89 @@
+"""The class folders of MediaEval 2022 and 2023: `train|validation/<Class>/<id>.mp4`, flat `test/`.
+
+`test/test.xml` may label the flat files: `<videos><video name="x.mp4" class="..."/></videos>`,
+where `Unknown` means to be predicted. A `test/` sorted into class folders is read as the others.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from ttdata.sources.annotations import Source
+from ttdata.sources.formats.class_folders import source_of_files
+from ttdata.sources.formats.xml_tree import attributes_xml, read_xml
+from ttdata.sources.videos import files_table, find_videos
+from ttdata.storage.atomic import write_text
+
+NAME = "mediaeval-folders"
+_FOLDERS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
+_UNKNOWN = "unknown"
+
+
+def matches(path: Path) -> bool:
+    """Whether the path holds `train/` and a validation or test folder, all of them splits."""
+    if not path.is_dir():
+        return False
+    with_video = {video.relative_to(path).parts[0] for video in find_videos(path)}
+    return "train" in with_video and len(with_video) > 1 and with_video <= _FOLDERS.keys()
+
+
+def read(path: Path) -> Source:
+    """One mark per file, labelled by its class folder or by `test.xml`, with the split it is in.
+
+    Raises:
+        AnnotationError: if there is no video, two have one id, or `test.xml` is unreadable.
+    """
+    files = files_table(path, find_videos(path))
+    parts = pl.col("video_id").str.split("/")
+    flat = _labels(path / "test" / "test.xml")
+    named = files.with_columns(
+        given_split=parts.list.first().replace_strict(
+            _FOLDERS, default=None, return_dtype=pl.String
+        ),
+        label=pl.when(parts.list.len() > 2).then(parts.list.get(1, null_on_oob=True)),
+    ).join(flat, on="video_id", how="left")
+    labelled = named.with_columns(label=pl.coalesce("label", "flat_label")).drop("flat_label")
+    return source_of_files(path, labelled, NAME)
+
+
+def _labels(xml: Path) -> pl.DataFrame:
+    """`video_id`, `flat_label` of a test list; no row where there is none."""
+    rows: dict[str, str | None] = {}
+    if xml.is_file():
+        for element in read_xml(xml).find_all("video"):
+            name, label = element.get("name"), element.attributes.get("class")
+            if not name:
+                raise element.error("has an empty name")
+            known = label is not None and label.strip().lower() != _UNKNOWN
+            rows[f"test/{Path(name).with_suffix('').as_posix()}"] = label if known else None
+    schema = {"video_id": pl.String, "flat_label": pl.String}
+    return pl.DataFrame({"video_id": list(rows), "flat_label": list(rows.values())}, schema=schema)
+
+
+def write(out: Path, marks: pl.DataFrame) -> None:
+    """Write a `test.xml`: the class of every trimmed file; without a label it is `Unknown`.
+
+    Args:
+        out: the XML file, or the folder that gets a `test.xml`.
+        marks: `video_id, label` of whole files; `test/` before an id is left out.
+
+    Raises:
+        InputError: if a name holds a character that XML cannot.
+    """
+    lines = [
+        f"  <video{attributes_xml(name=_file_name(row['video_id']), **{'class': row['label']})}/>\n"
+        for row in marks.with_columns(pl.col("label").fill_null("Unknown")).iter_rows(named=True)
+    ]
+    body = "".join(lines)
+    target = out if out.suffix.lower() == ".xml" else out / "test.xml"
+    write_text(target, f'<?xml version="1.0" encoding="UTF-8"?>\n<videos>\n{body}</videos>\n')
+
+
+def _file_name(video_id: str) -> str:
+    return f"{video_id.removeprefix('test/')}.mp4"

@@ -1,0 +1,101 @@
+"""VIA 3 (VGG Image Annotator) projects: temporal segments in seconds (SPEC 1.7).
+
+A metadata entry whose `z` holds two times is a mark. Its label is the attribute for temporal
+segments (`anchor_id` FILE1_Z2_XY0): the one named `label` if there are several, else the first.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ttdata.sources.annotations import Source
+from ttdata.sources.formats.beside import Row, json_files, make_source, video_id_of
+from ttdata.sources.formats.json_tree import Node, read_json, try_json
+
+NAME = "via"
+_SEGMENT = "FILE1_Z2_XY0"
+
+
+def matches(path: Path) -> bool:
+    """Whether the path is such a file, or a folder with one in it."""
+    return any(_is_ours(try_json(file)) for file in json_files(path))
+
+
+def _is_ours(value: object) -> bool:
+    return isinstance(value, dict) and {"project", "metadata", "view", "file"} <= value.keys()
+
+
+def read(path: Path) -> Source:
+    """The marks of every project file, in seconds.
+
+    Raises:
+        AnnotationError: naming file and element, if one is broken.
+    """
+    rows = [row for file in json_files(path) for row in _rows(file)]
+    return make_source(NAME, path, rows)
+
+
+def _rows(file: Path) -> Iterator[Row]:
+    project = read_json(file)
+    attribute = _label_attribute(project)
+    for name, mark in project.get("metadata").members():
+        bounds = list(mark.get("z").items())
+        # One time is a still frame, none a whole file: neither is a stroke.
+        if len(bounds) < 2:
+            continue
+        if len(bounds) > 2:
+            raise mark.get("z").error("two times")
+        yield {
+            "annotation_id": f"{file.name}#{name}",
+            "video_id": _video(project, mark),
+            "file": file,
+            "start_seconds": bounds[0].number(),
+            "end_seconds": bounds[1].number(),
+            "label": _label(mark, attribute),
+        }
+
+
+def _label_attribute(project: Node) -> tuple[str, Node] | None:
+    """Id and definition of the attribute that holds the labels."""
+    if not project.has("attribute"):
+        return None
+    found = [
+        (name, item)
+        for name, item in project.get("attribute").members()
+        if item.has("anchor_id") and item.get("anchor_id").value == _SEGMENT
+    ]
+    named = [
+        pair
+        for pair in found
+        if pair[1].has("aname") and pair[1].get("aname").text().strip().lower() == "label"
+    ]
+    chosen = named or found
+    return chosen[0] if chosen else None
+
+
+def _label(mark: Node, attribute: tuple[str, Node] | None) -> str | None:
+    if attribute is None or not mark.has("av"):
+        return None
+    name, definition = attribute
+    values = mark.get("av")
+    if not values.has(name):
+        return None
+    value = values.get(name).text()
+    # A choice stores the key of an option, free text itself.
+    options = definition.get("options") if definition.has("options") else None
+    if options is not None and options.has(value):
+        return options.get(value).text()
+    return value
+
+
+def _video(project: Node, mark: Node) -> str:
+    """The id of the video that a mark's view shows."""
+    view = project.get("view").get(_key(mark.get("vid")))
+    files = list(view.get("fid_list").items())
+    if not files:
+        raise view.get("fid_list").error("the id of a file")
+    return video_id_of(project.get("file").get(_key(files[0])).get("fname").text())
+
+
+def _key(node: Node) -> str:
+    """Ids are strings in VIA's own files, numbers in those of some converters."""
+    return str(node.integer()) if isinstance(node.value, int | float) else node.text()

@@ -1,0 +1,146 @@
+"""The videos of a source: found in `videos/` or `videos.csv`, probed side by side."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import polars as pl
+
+from ttdata.errors import AnnotationError, VideoError
+from ttdata.schema import Video
+from ttdata.sources.annotations import FILES, completed_table, read_text_table, require_columns
+from ttdata.storage.tables import conform
+from ttdata.video.probe import VideoFacts, probe
+
+_SUFFIXES = "3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv"
+SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
+"""File names that count as videos; anything else in a folder is left alone."""
+
+_FACTS = ("fps", "num_frames", "width", "height")
+_SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+_THREADS = 8
+
+
+def find_videos(folder: Path) -> list[Path]:
+    """Video files below a folder, sorted by path; hidden files and folders are left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def files_table(root: Path, paths: Iterable[Path]) -> pl.DataFrame:
+    """FILES rows of video files: the id is the path below the root, without its extension.
+
+    Raises:
+        AnnotationError: if two files have one id.
+    """
+    by_id: dict[str, Path] = {}
+    for path in paths:
+        video_id = path.relative_to(root).with_suffix("").as_posix()
+        if video_id in by_id:
+            raise AnnotationError(
+                f"two videos with one id {video_id!r}: {by_id[video_id]} and {path}; rename one"
+            )
+        by_id[video_id] = path
+    rows = {"video_id": list(by_id), "path": [str(path.resolve()) for path in by_id.values()]}
+    frame = pl.DataFrame(rows, schema={"video_id": pl.String, "path": pl.String})
+    return completed_table(root, frame, FILES)
+
+
+def list_videos(root: Path) -> pl.DataFrame:
+    """The videos of a source folder as FILES: `videos/<video_id>.<ext>` and `videos.csv`.
+
+    `videos.csv` gives the columns that a file cannot tell (`player_id`, `session_id`, `split`), a
+    `path` (absolute, below the root, or a URL), and the facts of videos that are not at hand.
+
+    Raises:
+        AnnotationError: if there is neither, or `videos.csv` is unreadable or repeats an id.
+    """
+    found = files_table(root / "videos", find_videos(root / "videos"))
+    listing = root / "videos.csv"
+    if not listing.is_file():
+        if found.is_empty():
+            raise AnnotationError(
+                f"{root}: no videos; expected videos/<video_id>.mp4 or videos.csv"
+            )
+        return found
+    listed = read_listing(listing, root)
+    merged = listed.join(found.select("video_id", found="path"), on="video_id", how="left")
+    merged = merged.with_columns(path=pl.coalesce("path", "found")).drop("found")
+    others = found.join(listed, on="video_id", how="anti")
+    return pl.concat([merged, others]).sort("video_id")
+
+
+def read_listing(path: Path, root: Path) -> pl.DataFrame:
+    """`videos.csv` as FILES; a path that names no file is null, a URL stays as it is.
+
+    Raises:
+        AnnotationError: if the table is unreadable or lacks ids, repeats one, or has an unknown
+            split.
+    """
+    raw = read_text_table(path)
+    require_columns(path, raw, ("video_id",))
+    if "split" in raw.columns:
+        raw = raw.with_columns(given_split=_splits(path, raw["split"]))
+    frame = completed_table(path, raw, FILES)
+    twice = frame.filter(pl.col("video_id").is_duplicated() | (pl.col("video_id") == ""))
+    if twice.height:
+        raise AnnotationError(f"{path}: video_id {twice['video_id'][0]!r} is empty or there twice")
+    located = [_existing(root, text) for text in frame["path"]]
+    return frame.with_columns(path=pl.Series("path", located, dtype=pl.String))
+
+
+def _splits(path: Path, column: pl.Series) -> pl.Series:
+    names = column.cast(pl.String).str.strip_chars().str.to_lowercase()
+    unknown = [name for name in names if name and name not in _SPLITS]
+    if unknown:
+        raise AnnotationError(f"{path}: split {unknown[0]!r}, expected train, validation or test")
+    return names.replace_strict(_SPLITS, default=None, return_dtype=pl.String)
+
+
+def _existing(root: Path, text: str | None) -> str | None:
+    if text is None or _is_url(text):
+        return text
+    path = root / text
+    return str(path.resolve()) if path.is_file() else None
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text
+
+
+def probe_videos(files: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """The facts of every video that can be used, and a warning for every one that cannot.
+
+    Args:
+        files: rows as FILES; where a path is at hand the file's own facts hold.
+
+    Returns:
+        Rows as Video, sorted by id; and one line per video that is left out, with the reason.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        results = list(pool.map(_facts_of, files.iter_rows(named=True)))
+    good = [row for row in results if isinstance(row, dict)]
+    frame = pl.DataFrame(good, schema=FILES).pipe(conform, Video).sort("video_id")
+    return frame, [row for row in results if isinstance(row, str)]
+
+
+def _facts_of(row: dict[str, object]) -> dict[str, object] | str:
+    """The row with its facts filled in, or why it cannot be used."""
+    if row["path"] is None or _is_url(str(row["path"])):
+        problems = [name for name in _FACTS if row[name] is None or not row[name] > 0]  # type: ignore[operator]
+        if problems:
+            return (
+                f"{row['video_id']}: no video file at hand, and videos.csv gives no positive "
+                f"{', '.join(problems)}"
+            )
+        return row
+    try:
+        facts: VideoFacts = probe(Path(str(row["path"])))
+    except VideoError as error:
+        return str(error)
+    return row | {name: getattr(facts, name) for name in _FACTS}

@@ -1,0 +1,1 @@
+"""Clips divided into train, validation and test."""

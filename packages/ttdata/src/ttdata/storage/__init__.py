@@ -1,0 +1,1 @@
+"""Files on disk: the dataset folder, versioned tables, atomic writing."""

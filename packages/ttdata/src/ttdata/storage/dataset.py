@@ -1,0 +1,106 @@
+"""The dataset folder: its tables, `dataset.json`, and `reviews.csv` that only people write."""
+
+import json
+import platform
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+from pydantic import ValidationError
+
+from ttdata.errors import DatasetError
+from ttdata.schema import SCHEMA_VERSION, Action, Annotation, Clip, DatasetInfo, Review, Video
+from ttdata.storage.atomic import atomic_path, write_json
+from ttdata.storage.tables import check_version, polars_schema, read_table, write_table
+
+INFO, REVIEWS = "dataset.json", "reviews.csv"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset folder; the tables are read when first asked for."""
+
+    path: Path
+    info: DatasetInfo
+
+    @cached_property
+    def videos(self) -> pl.DataFrame:
+        """Rows as Video."""
+        return read_table(self.path / "videos.parquet", Video)
+
+    @cached_property
+    def annotations(self) -> pl.DataFrame:
+        """Rows as Annotation."""
+        return read_table(self.path / "annotations.parquet", Annotation)
+
+    @cached_property
+    def actions(self) -> pl.DataFrame:
+        """Rows as Action."""
+        return read_table(self.path / "actions.parquet", Action)
+
+    @cached_property
+    def clips(self) -> pl.DataFrame:
+        """Rows as Clip."""
+        return read_table(self.path / "clips.parquet", Clip)
+
+
+def load_dataset(path: str | Path) -> Dataset:
+    """Open a dataset folder.
+
+    Raises:
+        DatasetError: if the folder holds no readable `dataset.json`.
+        VersionError: if another release wrote it.
+    """
+    folder = Path(path)
+    file = folder / INFO
+    if not file.is_file():
+        raise DatasetError(f"{folder}: no {INFO}; expected a folder that `ttdata curate` wrote")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        found = content.get("schema_version")
+    except (ValueError, AttributeError) as error:
+        raise DatasetError(f"{file}: not a readable JSON object ({error})") from error
+    check_version(file, found, SCHEMA_VERSION)
+    try:
+        return Dataset(folder, DatasetInfo.model_validate(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DatasetError(f"{file}: {place}: {first['msg'].lower()}") from error
+
+
+def write_dataset(
+    path: Path,
+    info: DatasetInfo,
+    *,
+    videos: pl.DataFrame,
+    annotations: pl.DataFrame,
+    actions: pl.DataFrame,
+    clips: pl.DataFrame,
+) -> Dataset:
+    """Write all tables, each atomically, `dataset.json` last; `reviews.csv` only where it lacks."""
+    path.mkdir(parents=True, exist_ok=True)
+    write_table(videos, path / "videos.parquet", Video)
+    write_table(annotations, path / "annotations.parquet", Annotation)
+    write_table(actions, path / "actions.parquet", Action)
+    write_table(clips, path / "clips.parquet", Clip)
+    if not (path / REVIEWS).exists():
+        with atomic_path(path / REVIEWS) as temporary:
+            temporary.write_text(",".join(polars_schema(Review).names()) + "\n", encoding="utf-8")
+    write_json(path / INFO, info.model_dump(mode="json"))
+    return Dataset(path, info)
+
+
+def write_split(dataset: Dataset, info: DatasetInfo, clips: pl.DataFrame) -> Dataset:
+    """Write what a division changes: `clips.parquet`, then `dataset.json`."""
+    write_table(clips, dataset.path / "clips.parquet", Clip)
+    write_json(dataset.path / INFO, info.model_dump(mode="json"))
+    return Dataset(dataset.path, info)
+
+
+def tool_versions() -> dict[str, str]:
+    """The versions of what writes a dataset."""
+    names = ("ttdata", "polars", "numpy", "av")
+    return {name: version(name) for name in names} | {"python": platform.python_version()}

@@ -1,0 +1,34 @@
+"""Pages from Jinja templates: every value is escaped, and a missing one is an error."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ttdata.storage.atomic import write_text
+
+
+def write_page(
+    target: Path,
+    template: Path,
+    content: Mapping[str, Any],
+    filters: Mapping[str, Callable[..., str]],
+) -> None:
+    """Write a template filled with the content, atomically; lines of blocks alone leave no trace.
+
+    Args:
+        target: the HTML file.
+        template: the Jinja file.
+        content: by the names that the template uses.
+        filters: the template's own, by name.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(filters)
+    write_text(target, environment.get_template(template.name).render(content))

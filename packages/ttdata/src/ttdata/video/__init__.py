@@ -1,0 +1,1 @@
+"""Video files: their facts and their frames."""

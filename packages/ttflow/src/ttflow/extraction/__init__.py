@@ -1,0 +1,1 @@
+"""A video to the rows of its clips, streaming."""

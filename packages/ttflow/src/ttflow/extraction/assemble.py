@@ -1,0 +1,139 @@
+"""Stored rows from frames whose centres are known; overlapping clips share encoded bytes."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ttflow.extraction.frame_buffer import StoredFrame
+from ttflow.roi import Region
+from ttflow.schema import FLAG_NO_MOTION, FLOW_UNIT, FlowConfig
+from ttflow.shards.intervals import ClipSpec, Interval
+from ttflow.shards.patches import (
+    center_crop,
+    cut_flow,
+    cut_rgb,
+    encode_flow,
+    encode_rgb,
+    patch_left_top,
+)
+
+BACKGROUND_HW = (18, 32)
+"""Height and width of the picture of the background-only baseline (SPEC 3.3)."""
+
+Points = Mapping[Region | None, tuple[tuple[float, float], bool]]
+"""Per region: the smoothed centre (x, y) of a frame, and whether anything moved in it."""
+
+
+class Sink(Protocol):
+    """Takes the rows of a video, columns of `PartRow`, in order of their stored end."""
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Take a row."""
+
+    def restart(self) -> None:
+        """Forget the rows taken so far: the video starts again."""
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """What a clip stores of one frame."""
+
+    roi_xy: tuple[float, float]
+    left_top: tuple[int, int]
+    flags: int
+    time_seconds: float
+    flow_max_px: tuple[float, float]
+    rgb: bytes
+    flow: bytes
+
+
+@dataclass
+class _OpenClip:
+    spec: ClipSpec
+    stored: Interval
+    frames: list[EncodedFrame] = field(default_factory=list)
+    thumbs: list[NDArray[np.uint8]] = field(default_factory=list)
+
+
+class Assembler:
+    """Cuts and encodes patches, once per frame and region, and gives whole clips to the sink."""
+
+    def __init__(
+        self,
+        clips: Sequence[ClipSpec],
+        stored: Sequence[Interval],
+        config: FlowConfig,
+        sink: Sink,
+    ) -> None:
+        # Sorted by stored start, so that only clips in progress are looked at.
+        pairs = sorted(zip(stored, clips, strict=True), key=lambda pair: pair[0])
+        self._waiting = deque(_OpenClip(clip, at) for at, clip in pairs)
+        self._open: list[_OpenClip] = []
+        self._config = config
+        self._sink = sink
+
+    def push(self, frame: StoredFrame, points: Points) -> None:
+        """Add the next stored frame of the video with its centres."""
+        encoded: dict[Region | None, EncodedFrame] = {}
+        thumb: NDArray[np.uint8] | None = None
+        while self._waiting and self._waiting[0].stored[0] <= frame.index:
+            self._open.append(self._waiting.popleft())
+        for clip in self._open:
+            region = clip.spec.region
+            if region not in encoded:
+                encoded[region] = encode_frame(frame, *points[region], self._config)
+            clip.frames.append(encoded[region])
+            if clip.spec.start_frame <= frame.index < clip.spec.end_frame:
+                if thumb is None:
+                    thumb = _thumb(frame.rgb)
+                clip.thumbs.append(thumb)
+            if frame.index == clip.stored[1] - 1:
+                self._sink.write(_row(clip))
+        self._open = [clip for clip in self._open if frame.index < clip.stored[1] - 1]
+
+
+def encode_frame(
+    frame: StoredFrame, center_xy: tuple[float, float], moves: bool, config: FlowConfig
+) -> EncodedFrame:
+    """The patch of a frame round a centre, encoded, with its facts."""
+    crop_hw = (config.crop_height, config.crop_width)
+    frame_hw = (config.frame_height, config.frame_width)
+    left, top = patch_left_top(center_xy, crop_hw, frame_hw, config.patch_side)
+    flow = cut_flow(frame.flow, left, top, config.patch_side)
+    fastest = np.abs(center_crop(flow, crop_hw).astype(np.int32)).reshape(2, -1).max(1)
+    return EncodedFrame(
+        roi_xy=center_xy,
+        left_top=(left, top),
+        flags=frame.flags | (0 if moves else FLAG_NO_MOTION),
+        time_seconds=frame.time_seconds,
+        flow_max_px=(float(fastest[0]) / FLOW_UNIT, float(fastest[1]) / FLOW_UNIT),
+        rgb=encode_rgb(cut_rgb(frame.rgb, left, top, config.patch_side), config.jpeg_quality),
+        flow=encode_flow(flow),
+    )
+
+
+def _thumb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(image, BACKGROUND_HW[::-1], interpolation=cv2.INTER_AREA))
+
+
+def _row(clip: _OpenClip) -> dict[str, Any]:
+    frames = clip.frames
+    background = np.rint(np.median(np.stack(clip.thumbs), axis=0)).astype(np.uint8)
+    return {
+        "clip_id": clip.spec.clip_id,
+        "stored_start_frame": clip.stored[0],
+        "stored_end_frame": clip.stored[1],
+        "roi_xy": [value for frame in frames for value in frame.roi_xy],
+        "patch_left_top": [value for frame in frames for value in frame.left_top],
+        "flags": [frame.flags for frame in frames],
+        "time_seconds": [frame.time_seconds for frame in frames],
+        "flow_max_px": [value for frame in frames for value in frame.flow_max_px],
+        "rgb": [frame.rgb for frame in frames],
+        "flow": [frame.flow for frame in frames],
+        "background_rgb": background.tobytes(),
+    }

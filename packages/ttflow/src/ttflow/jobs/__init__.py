@@ -1,0 +1,1 @@
+"""Videos as units of work, on Ray."""

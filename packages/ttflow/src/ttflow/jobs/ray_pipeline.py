@@ -1,0 +1,204 @@
+"""The two Ray Data pipelines: videos to shards, and shards to rows. No arithmetic here.
+
+Tasks, not actors: a decoder that crashes hard then costs a retry of one video.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+
+from ttdata.errors import InputError, TTError
+from ttdata.machine import available_cores
+from ttflow.errors import ExtractError
+from ttflow.estimator_names import uses_gpu
+from ttflow.jobs.job import EVENT, Job, Outcome, Progress, Workers, watched_job
+from ttflow.schema import ClipRecord
+from ttflow.shards.layout import arrow_schema
+from ttflow.shards.reader import PIXEL_COLUMNS, Location, open_shards, read_rows
+
+_MAX_RETRIES = 2
+"""Of a task whose process died; Ray's own default is to try for ever."""
+_BLOCK_BYTES = 16 << 20
+CLIPS_PER_TASK = 8
+"""Of `read_clips`: rows that a task reads one after the other."""
+_PLACES = "places"
+_OBJECT_STORE_BYTES = 256 << 20
+
+
+@contextmanager
+def cluster(workers: int | None = None) -> Iterator[None]:
+    """A Ray to work on: one that is connected, the one RAY_ADDRESS names, or an embedded one."""
+    if ray.is_initialized():
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    own: dict[str, Any] = {}
+    if not address:
+        own["num_cpus"] = workers or available_cores()
+        own["object_store_memory"] = _OBJECT_STORE_BYTES
+        own["include_dashboard"] = False
+    # "local" starts a cluster of our own whatever address an earlier one left behind.
+    ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **own)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def run_jobs(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcome]:
+    """Run the jobs, each in a task of its own; events come as they happen, outcomes among them.
+
+    A task decodes on its core; with a GPU it computes the flow on a share of it, so that others
+    decode meanwhile. A job whose process dies is tried again twice, then it has no outcome.
+
+    Raises:
+        InputError: if a GPU is asked for and there is none.
+        ExtractError: if Ray itself does not start or breaks down.
+    """
+    try:
+        with cluster(workers.count):
+            yield from _events(jobs, workers)
+    except TTError:
+        raise
+    except Exception as error:  # a killed cluster shows itself in many types
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ExtractError(
+            f"Ray broke down ({reason}); finished videos are kept, the same command goes on"
+        ) from error
+
+
+def _events(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcome]:
+    _quiet()
+    on_gpu = _on_gpu(jobs[0].config.estimator, workers)
+    options: dict[str, Any] = {"num_cpus": 1, "max_retries": _MAX_RETRIES}
+    if on_gpu:
+        # Without max_calls Ray starts a process per video, which loads torch and CUDA anew.
+        options |= {"num_gpus": workers.gpu_share, "max_calls": 0}
+    items = [{"job": job.model_dump_json()} for job in jobs]
+    videos = ray.data.from_items(items, override_num_blocks=len(items))
+    with nameless_arguments():
+        events = videos.flat_map(
+            _run_row, fn_kwargs={"device": "cuda" if on_gpu else "cpu"}, **options
+        )
+    events.context.max_errored_blocks = -1
+    events.context.target_max_block_size = 1  # every event travels at once
+    for row in events.iter_rows():
+        yield EVENT.validate_json(row["event"])
+
+
+@contextmanager
+def nameless_arguments() -> Iterator[None]:
+    """Ray warns of task arguments without a name of their own; `max_retries` has none yet."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
+        yield
+
+
+def _run_row(row: dict[str, Any], device: str) -> Iterator[dict[str, Any]]:
+    for event in watched_job(Job.model_validate_json(row["job"]), device):
+        yield {"event": event.model_dump_json()}
+
+
+def _on_gpu(estimator: str, workers: Workers) -> bool:
+    """Whether tasks use a GPU: looked for first, as a task waits for ever for one there is not."""
+    if workers.device == "cpu" or not uses_gpu(estimator):
+        return False
+    if ray.cluster_resources().get("GPU", 0) > 0:
+        look = ray.remote(num_gpus=workers.gpu_share)(_torch_sees_gpu)
+        if ray.get(look.remote()):
+            return True
+    if workers.device == "cuda":
+        raise InputError("--device cuda: Ray and torch find no GPU here")
+    return False
+
+
+def _torch_sees_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _quiet() -> None:
+    import logging
+
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+
+
+def read_clips(
+    path: Path | str,
+    clip_ids: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    **task_options: Any,
+) -> ray.data.Dataset:
+    """The clips of a shards folder as a Ray Dataset, one row per clip, typed by `ClipRow`.
+
+    Rows are read when they are consumed, a few at a time, in the given order.
+
+    Args:
+        path: the folder.
+        clip_ids: which clips, in this order; None: all, in the order of `clips.parquet`.
+        columns: those of `PartRow` to read; the columns of `ClipRecord` are always there.
+        task_options: of the reading tasks (`num_cpus`, `compute`, ...); a step that follows
+            runs in the same tasks where it is given the same. A task whose process died is tried
+            again twice by default.
+
+    Raises:
+        ShardError: if the folder or a clip is missing.
+    """
+    shards = open_shards(path)
+    wanted = list(shards.clips["clip_id"]) if clip_ids is None else list(clip_ids)
+    pixels = [name for name in PIXEL_COLUMNS if columns is None or name in columns]
+    rows = []
+    for clip_id in wanted:
+        location = shards.location(clip_id)
+        where = {"part": str(location.part), "row_group": location.row_group}
+        rows.append(shards.record(clip_id) | where)
+    places = pa.schema([("part", pa.string()), ("row_group", pa.int64())])
+    schema = pa.unify_schemas([arrow_schema(ClipRecord), places])
+    tables = [
+        pa.Table.from_pylist(rows[start : start + CLIPS_PER_TASK], schema=schema)
+        for start in range(0, max(1, len(rows)), CLIPS_PER_TASK)
+    ]
+    # As bytes: Ray asks a task with a core of its own about each table that it is given as such.
+    items = [{_PLACES: _packed(table)} for table in tables]
+    source = ray.data.from_items(items, override_num_blocks=len(items))
+    source.context.execution_options.preserve_order = True
+    source.context.target_max_block_size = _BLOCK_BYTES
+    with nameless_arguments():
+        return source.map_batches(
+            _with_pixels,
+            batch_size=1,
+            batch_format="pyarrow",
+            fn_kwargs={"columns": pixels},
+            zero_copy_batch=True,
+            **{"max_retries": _MAX_RETRIES, **task_options},
+        )
+
+
+def _packed(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _with_pixels(batch: pa.Table, columns: list[str]) -> Iterator[pa.Table]:
+    """The packed rows one by one, the place of each one's pixels replaced by the pixels."""
+    for packed in batch.column(_PLACES).to_pylist():
+        table = pa.ipc.open_stream(packed).read_all()
+        for number, place in enumerate(table.select(["part", "row_group"]).to_pylist()):
+            pixels = read_rows(Location(Path(place["part"]), place["row_group"]), columns)
+            row = table.slice(number, 1).drop_columns(["part", "row_group"])
+            for name in columns:
+                row = row.append_column(name, pixels.column(name))
+            yield row

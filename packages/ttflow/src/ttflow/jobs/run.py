@@ -1,0 +1,210 @@
+"""The work of `ttflow extract`: doing what is to be done, and the tables that describe it."""
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from ttdata.errors import InputError
+from ttdata.settings import load_config, override
+from ttdata.storage.atomic import write_text
+from ttdata.storage.tables import conform
+from ttflow.errors import ExtractError
+from ttflow.jobs.dataset import Dataset, read_dataset
+from ttflow.jobs.job import DISK_FULL, Job, Outcome, Progress, Workers
+from ttflow.jobs.planning import as_failure, is_finished, plan_work
+from ttflow.jobs.progress import track_jobs
+from ttflow.schema import ClipRecord, Failure, FlowConfig, Manifest
+from ttflow.shards.layout import manifest_path, parts_folder, prepare_folder, read_manifest
+from ttflow.shards.locks import clean_temporary
+from ttflow.shards.reader import read_records
+from ttflow.shards.writer import remove_stale, write_records
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run of `extract` did."""
+
+    computed: int
+    unchanged: int
+    relabelled_clips: int
+    failures: tuple[Failure, ...]
+
+    @property
+    def line(self) -> str:
+        """The summary in words."""
+        if self.computed == 0 and not self.failures:
+            return (
+                f"unchanged: {self.unchanged} videos, relabelled clips: {self.relabelled_clips}, "
+                "nothing to compute"
+            )
+        return (
+            f"extracted: {self.computed} videos, unchanged: {self.unchanged}, "
+            f"failed: {len(self.failures)}, relabelled clips: {self.relabelled_clips}"
+        )
+
+
+def resolve_config(
+    path: Path | None, estimator: str | None, overrides: Iterable[str]
+) -> FlowConfig:
+    """The configuration from a file, then overrides, then the estimator.
+
+    Raises:
+        InputError: if a file, key, value or estimator is unknown or does not fit.
+    """
+    config = load_config(FlowConfig, path, overrides)
+    return config if estimator is None else override(config, [f"estimator={estimator}"])
+
+
+def extract(
+    dataset_path: Path, out: Path, config: FlowConfig, workers: Workers | None = None
+) -> Summary:
+    """Compute the clip shards of a dataset; videos that are finished already are left alone.
+
+    Args:
+        dataset_path: a folder that `ttdata curate` wrote.
+        out: the shards folder.
+        config: everything that changes a stored pixel.
+        workers: what the work may use; None: every core, and a GPU if there is one.
+
+    Raises:
+        InputError: for a missing or inconsistent dataset, or a folder of another configuration.
+        ExtractError: if videos failed, after all others were finished, or the disk is full.
+    """
+    dataset = read_dataset(dataset_path)
+    shards = _absolute(out)
+    try:
+        return _extract_into(shards, dataset, config, workers or Workers())
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise _disk_full(shards) from error
+        where = error.filename or shards
+        raise ExtractError(f"{where}: {error.strerror or error}") from error
+
+
+def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: Workers) -> Summary:
+    prepare_folder(shards, config)
+    places = (shards, shards / "manifests", parts_folder(shards))
+    clean_temporary(*places)
+    todo = plan_work(dataset, shards, config)
+    if todo.jobs:
+        logger.info("%d videos to extract, %d unchanged", len(todo.jobs), todo.unchanged)
+    outcomes = _run(todo.jobs, workers)
+    stopped = any(outcome.disk_full for outcome in outcomes)
+    # Once more: processes that outlived their command are gone by now, or soon if we ended them.
+    clean_temporary(*places, wait_seconds=10.0 if stopped else 0.0)
+    failures = todo.failures + _failures(todo.jobs, outcomes)
+    failed = {failure.video_id for failure in failures}
+    remove_stale(shards, {v: key for v, key in todo.keys.items() if v not in failed})
+    # Last: a folder whose first extraction was cut short has no clips.parquet and cannot be read.
+    relabelled = _write_tables(shards, dataset, todo.keys)
+    write_text(shards / "failures.jsonl", "".join(f.model_dump_json() + "\n" for f in failures))
+    computed = sum(outcome.error is None for outcome in outcomes)
+    summary = Summary(computed, todo.unchanged, relabelled, tuple(failures))
+    if stopped:
+        raise _disk_full(shards, f" after {computed} of {len(todo.jobs)} videos")
+    _raise_failures(shards, summary)
+    return summary
+
+
+def _absolute(out: Path) -> Path:
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_absolute():
+        raise InputError(
+            f"--out {out}: expected an absolute path; the working folder of a Ray job is a copy "
+            "that is thrown away"
+        )
+    return out.absolute()
+
+
+def _run(jobs: list[Job], workers: Workers) -> list[Outcome]:
+    """Outcomes of all jobs, or of those that ended before the disk was full."""
+    outcomes: list[Outcome] = []
+    with closing(_events(jobs, workers)) as events:
+        for outcome in track_jobs(jobs, events):
+            outcomes.append(outcome)
+            if outcome.disk_full:
+                break
+    return outcomes
+
+
+def _disk_full(shards: Path, when: str = "") -> ExtractError:
+    places = [str(shards)]
+    if shards.exists() and shards.stat().st_dev != os.stat(tempfile.gettempdir()).st_dev:
+        places.append(tempfile.gettempdir())  # where frames wait for their centre
+    return ExtractError(
+        f"no space left on the disk of {' or '.join(places)}{when}; "
+        "what is finished is kept, the same command goes on once there is room"
+    )
+
+
+def _raise_failures(shards: Path, summary: Summary) -> None:
+    if not summary.failures:
+        return
+    total = summary.computed + summary.unchanged + len(summary.failures)
+    raise ExtractError(
+        f"{len(summary.failures)} of {total} videos failed, the others are finished; "
+        f"{shards / 'failures.jsonl'} names them; the first: {summary.failures[0].error}"
+    )
+
+
+def _events(jobs: list[Job], workers: Workers) -> Generator[Progress | Outcome]:
+    if jobs:
+        from ttflow.jobs.ray_pipeline import run_jobs
+
+        yield from run_jobs(jobs, workers)
+
+
+def _failures(jobs: list[Job], outcomes: list[Outcome]) -> list[Failure]:
+    """What went wrong with single videos; a full disk is no video's fault."""
+    errors = {outcome.video_id: outcome.error for outcome in outcomes if not outcome.disk_full}
+    complete = not any(outcome.disk_full for outcome in outcomes)
+    lost = "its worker process died, also when tried again"
+    found = []
+    for job in jobs:
+        default = f"{job.path}: {lost}" if complete else None
+        if (error := errors.get(job.video_id, default)) is not None:
+            found.append(as_failure(job.video_id, job.path, error, len(job.clips)))
+    return found
+
+
+def _write_tables(shards: Path, dataset: Dataset, keys: dict[str, str]) -> int:
+    """Write clips.parquet and dataset.json if they change; returns how many clips changed."""
+    manifests: dict[str, Manifest] = {}
+    for video_id, key in keys.items():
+        if is_finished(shards, video_id, key):
+            manifests[video_id] = read_manifest(manifest_path(shards, video_id, key))
+    records = _records(dataset, manifests)
+    info = json.dumps(dataset.info.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    changed = 0
+    if (path := shards / "clips.parquet").is_file():
+        before = read_records(path)
+        known = records.filter(pl.col("clip_id").is_in(before["clip_id"].implode()))
+        changed = known.height - known.join(before, on=known.columns, nulls_equal=True).height
+        dataset_json = shards / "dataset.json"
+        same_info = dataset_json.is_file() and dataset_json.read_text(encoding="utf-8") == info
+        if before.equals(records) and same_info:
+            return 0
+    write_records(shards, records, dataset.info)
+    return changed
+
+
+def _records(dataset: Dataset, manifests: dict[str, Manifest]) -> pl.DataFrame:
+    """Clips of the finished videos, columns of `ClipRecord`, in the dataset's order."""
+    decoded = pl.DataFrame(
+        {
+            "video_id": list(manifests),
+            "num_frames": [manifest.num_frames for manifest in manifests.values()],
+        },
+        schema={"video_id": pl.String, "num_frames": pl.Int64},
+    )
+    facts = dataset.videos.select("video_id", "fps", "session_id").join(decoded, on="video_id")
+    joined = dataset.clips.join(facts, on="video_id", maintain_order="left")
+    return conform(joined, ClipRecord)

@@ -1,0 +1,1 @@
+"""The shards folder: written, read and verified."""

@@ -1,0 +1,220 @@
+"""Names, hashes and small files of a shards folder.
+
+shards.json                                configuration and its hash
+clips.parquet, dataset.json                labels, splits, taxonomy: rewritten when they change
+failures.jsonl                             videos of the last run that could not be processed
+parts/<video>-<key>-000-<sha256>.parquet   pixels of consecutive clips
+manifests/<video>-<key>.json               commits the parts of one video, written last
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ValidationError
+
+from ttdata.errors import VersionError, VideoError
+from ttdata.storage.atomic import write_json
+from ttdata.storage.tables import polars_schema
+from ttdata.video.location import open_binary
+from ttflow.errors import ShardError
+from ttflow.schema import SCHEMA_VERSION, FlowConfig, Manifest, PartRow, ShardsInfo
+from ttflow.shards.intervals import ClipSpec
+
+M = TypeVar("M", bound=BaseModel)
+
+_MIB = 1 << 20
+_ARROW = {
+    "String": pa.string(),
+    "Int64": pa.int64(),
+    "Float64": pa.float64(),
+    "Boolean": pa.bool_(),
+    "Binary": pa.binary(),
+}
+
+
+def arrow_schema(model: type[BaseModel]) -> pa.Schema:
+    """The Arrow schema of a table: the columns of its Polars schema, lists with 32-bit offsets."""
+
+    def arrow(dtype: Any) -> pa.DataType:
+        inner = getattr(dtype, "inner", None)
+        return pa.list_(arrow(inner)) if inner is not None else _ARROW[str(dtype)]
+
+    return pa.schema([(name, arrow(dtype)) for name, dtype in polars_schema(model).items()])
+
+
+def part_schema() -> pa.Schema:
+    """The Arrow schema of a part, with the schema version in its metadata."""
+    return arrow_schema(PartRow).with_metadata({"schema_version": str(SCHEMA_VERSION)})
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value, keys sorted."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def config_hash(config: FlowConfig) -> str:
+    """Hash of every number that changes a stored pixel."""
+    values = config.model_dump(mode="json", exclude={"hwaccel"})  # another way to the same pixels
+    return digest([SCHEMA_VERSION, values])[:16]
+
+
+def fingerprint(location: Path | str) -> tuple[int, str]:
+    """Size in bytes of a file or of what a URL names, and SHA-256 of its first and last MiB.
+
+    Raises:
+        VideoError: if it cannot be read.
+    """
+    try:
+        with open_binary(location) as handle:
+            size = handle.seek(0, os.SEEK_END)
+            handle.seek(0)
+            found = hashlib.sha256(handle.read(_MIB))
+            handle.seek(max(_MIB, size - _MIB))
+            found.update(handle.read(_MIB))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise VideoError(f"{location}: cannot be read ({reason})") from error
+    return size, found.hexdigest()
+
+
+def manifest_key(config: str, clips: Iterable[ClipSpec], source: tuple[int, str]) -> str:
+    """Key of a video's parts: a hash of configuration, intervals with regions, and source."""
+    marks = sorted((c.clip_id, c.start_frame, c.end_frame, c.region or ()) for c in clips)
+    return digest([config, marks, source])[:16]
+
+
+def video_stem(video_id: str) -> str:
+    """A file name for any video id: a readable part, then a hash that makes it unique.
+
+    >>> video_stem("serve/serve 12")
+    'serve_serve_12.c37503d7'
+    """
+    readable = re.sub(r"[^\w-]", "_", video_id, flags=re.ASCII).lstrip("-")[:60]
+    return f"{readable or 'video'}.{hashlib.sha256(video_id.encode()).hexdigest()[:8]}"
+
+
+def parts_folder(shards: Path) -> Path:
+    """Where the Parquet parts are."""
+    return shards / "parts"
+
+
+def manifest_path(shards: Path, video_id: str, key: str) -> Path:
+    """Where the manifest of a video under a key is."""
+    return shards / "manifests" / f"{video_stem(video_id)}-{key}.json"
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        ShardError: if it is missing or damaged.
+        VersionError: if another schema version wrote it.
+    """
+    return read_model(path, Manifest, SCHEMA_VERSION)
+
+
+def read_model(path: Path, model: type[M], schema_version: int) -> M:
+    """Read one of our versioned JSON files.
+
+    Raises:
+        ShardError: if it is missing or damaged.
+        VersionError: if another schema version wrote it.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ShardError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise ShardError(f"{path}: not a readable JSON file ({error})") from error
+    found = values.get("schema_version") if isinstance(values, dict) else None
+    check_version(path, found, schema_version)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ShardError(f"{path}: {place}: {first['msg'].lower()}") from error
+
+
+def check_version(path: Path, found: object, expected: int = SCHEMA_VERSION) -> None:
+    """Refuse a file of another schema version; nothing of it is read.
+
+    Raises:
+        VersionError: names the file, both versions and what to do.
+    """
+    if str(found) == str(expected):
+        return
+    newer = str(found).isdigit() and int(str(found)) > expected
+    advice = "use that release or a later one, or" if newer else "use the release that wrote it, or"
+    raise VersionError(
+        f"{path}: schema version {found}, ttflow {version('ttflow')} reads {expected}; "
+        f"{advice} extract again into another folder"
+    )
+
+
+def check_table_version(path: Path, table: pq.FileMetaData) -> None:
+    """Refuse a Parquet file of ours of another schema version, by its metadata.
+
+    Raises:
+        VersionError: as `check_version`.
+    """
+    found = (table.metadata or {}).get(b"schema_version")
+    check_version(path, None if found is None else found.decode())
+
+
+def all_manifests(shards: Path) -> list[tuple[Path, Manifest]]:
+    """Every manifest of a folder with its path, in order of file names."""
+    paths = sorted((shards / "manifests").glob("*.json"))
+    return [(path, read_manifest(path)) for path in paths]
+
+
+def is_whole(shards: Path, manifest: Manifest) -> bool:
+    """Whether all parts of a manifest are there with the size it states."""
+    for part in manifest.parts:
+        path = parts_folder(shards) / part.file
+        if not path.is_file() or path.stat().st_size != part.num_bytes:
+            return False
+    return True
+
+
+def tool_versions() -> dict[str, str]:
+    """The libraries whose version can change a stored pixel."""
+    names = ("ttflow", "av", "opencv-python-headless", "numpy", "torch", "numba", "zstandard")
+    return {name: version(name) for name in names}
+
+
+def prepare_folder(shards: Path, config: FlowConfig) -> ShardsInfo:
+    """Make a shards folder, or check that an existing one has this configuration.
+
+    Raises:
+        ShardError: if the folder was made with another configuration; names every difference.
+    """
+    path = shards / "shards.json"
+    if not path.exists():
+        if shards.exists() and any(shards.iterdir()) and not (shards / "manifests").exists():
+            raise ShardError(f"{shards}: neither empty nor a shards folder; name another one")
+        info = ShardsInfo(config=config, config_hash=config_hash(config), versions=tool_versions())
+        (shards / "manifests").mkdir(parents=True, exist_ok=True)
+        parts_folder(shards).mkdir(exist_ok=True)
+        write_json(path, info.model_dump(mode="json"))
+    info = read_model(path, ShardsInfo, SCHEMA_VERSION)
+    if info.config_hash != config_hash(config):
+        raise ShardError(
+            f"{shards}: made with {_difference(info.config, config)}; "
+            "use another --out or the same settings"
+        )
+    return info
+
+
+def _difference(found: FlowConfig, asked: FlowConfig) -> str:
+    old, new = found.model_dump(), asked.model_dump()
+    return ", ".join(f"{k}={old[k]!r}, asked {new[k]!r}" for k in old if old[k] != new[k])

@@ -1,0 +1,298 @@
+"""Pictures of what extraction computes.
+
+The paper's figure 3 with the track of the region of interest, a contact sheet, a short film.
+"""
+
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from ttdata.errors import InputError
+from ttdata.settings import override
+from ttdata.storage.atomic import atomic_path
+from ttdata.video.decode import decoded
+from ttdata.video.probe import probe
+from ttflow.extraction.pipeline import Motion, motions, working_frames
+from ttflow.flow.colors import flow_colors, full_length
+from ttflow.flow.estimators import create
+from ttflow.roi import fill, frame_centers, smooth
+from ttflow.schema import FLAG_NO_MOTION, FLAG_UNMASKED, FlowConfig
+from ttflow.shards.patches import crop_left_top, dequantize_flow
+from ttflow.shards.reader import Shards, open_shards
+from ttflow.shards.windows import decode_frame, decode_window
+from ttflow.view.film import film_of_clip, film_of_motions
+
+_FRAME = 60
+"""Of a video, what is drawn unless another frame is asked for."""
+_SHEET_CLIPS = 24
+_SHEET_FRAMES = 5
+
+
+def view(
+    source: Path,
+    out: Path,
+    *,
+    clip_id: str | None = None,
+    frame: int | None = None,
+    overrides: Iterable[str] = (),
+) -> list[Path]:
+    """Draw a shards folder or a video; returns the pictures and the film written.
+
+    Args:
+        source: a shards folder, or a video file.
+        out: folder for the pictures.
+        clip_id: of shards: the clip to draw in detail; the first one when None.
+        frame: of the video: what to draw; when None, the middle of the clip, or frame 60 of a video
+            (the middle of a shorter one).
+        overrides: `key=value` settings, for a video file.
+
+    Raises:
+        InputError: if there is no such source, clip or frame.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    if source.is_dir():
+        return _view_shards(open_shards(source), out, clip_id, frame)
+    if clip_id is not None:
+        raise InputError(f"--clip {clip_id}: {source} is no shards folder")
+    config = override(FlowConfig(), overrides)
+    return _view_video(source, out, frame, config)
+
+
+# --- parts of pictures --------------------------------------------------------------------------
+
+
+def _draw_wheel(axes: Axes, full_px: float) -> None:
+    steps = np.linspace(-1, 1, 121, dtype=np.float32)
+    wheel = np.stack(np.meshgrid(steps, steps))
+    colors = flow_colors(wheel, 1.0)
+    colors[np.hypot(*wheel) > 1] = 255
+    axes.imshow(colors, extent=(-full_px, full_px, full_px, -full_px))
+    axes.set_title("flow: direction and length", fontsize=9)
+    axes.set_xlabel("right, px per frame", fontsize=8)
+    axes.set_ylabel("down, px per frame", fontsize=8)
+    axes.locator_params(nbins=5)
+    axes.tick_params(labelsize=7)
+
+
+def _draw_image(axes: Axes, image: NDArray[Any], title: str, **options: Any) -> None:
+    axes.imshow(image, **options)
+    axes.set_title(title, fontsize=9)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _draw_crop(axes: Axes, left: float, top: float, crop_hw: tuple[int, int]) -> None:
+    corner = (left - 0.5, top - 0.5)
+    axes.add_patch(Rectangle(corner, crop_hw[1], crop_hw[0], fill=False, color="tab:red"))
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+    return path
+
+
+# --- a video -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Window:
+    motions: list[Motion]
+    raw_flow: NDArray[np.float32]
+    centers: NDArray[np.float64]
+    smooth: NDArray[np.float64]
+
+
+def _view_video(path: Path, out: Path, frame: int | None, config: FlowConfig) -> list[Path]:
+    num_frames = probe(path).num_frames
+    frame = min(_FRAME, num_frames // 2) if frame is None else frame
+    if not 0 <= frame < num_frames:
+        raise InputError(f"{path}: --frame {frame}: the video has {num_frames} frames")
+    half = config.window_frames // 2
+    run = (max(0, frame - half), frame + half)
+    frames = working_frames(decoded(path), config, [run])
+    # The estimator's flow before the mask, of the one frame that shows it.
+    keeper = _Keeper(create(config.estimator), frame - run[0])
+    found = list(motions(frames, [run], keeper))
+    if frame - run[0] >= len(found):
+        raise InputError(f"{path}: --frame {frame}: only {run[0] + len(found)} frames decode")
+    flow = torch.from_numpy(np.stack([motion.flow for motion in found]))
+    crop_hw = (config.crop_height, config.crop_width)
+    raw, moving = frame_centers(flow, None, crop_hw, config.roi_alpha, config.roi_threshold_px)
+    centers = fill(raw, moving, (config.frame_height, config.frame_width))
+    track = smooth(centers, config.smooth_taps, config.smooth_sigma_frames)
+    kept = keeper.kept if keeper.kept is not None else found[frame - run[0]].flow
+    window = _Window(found, kept, centers.numpy(), track.numpy())
+    name = f"{_file_name(path.stem)}-frame{frame}"
+    return [
+        _figure_of_video(path, out / f"{name}.png", frame - run[0], window, config),
+        film_of_motions(out / f"{name}.mp4", found, window.smooth, config),
+    ]
+
+
+class _Keeper:
+    """An estimator that remembers one of its flows."""
+
+    batch_size = 1
+
+    def __init__(self, estimator: Any, position: int) -> None:
+        self._estimator = estimator
+        self._position = position
+        self._calls = 0
+        self.kept: NDArray[np.float32] | None = None
+
+    def __call__(
+        self, first: torch.Tensor, second: torch.Tensor, initial_flow: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        flow: torch.Tensor = self._estimator(first, second, initial_flow)
+        if self._calls == self._position:
+            self.kept = np.asarray(flow[0].cpu().numpy(), np.float32)
+        self._calls += 1
+        return flow
+
+
+def _figure_of_video(
+    path: Path, picture: Path, position: int, window: _Window, config: FlowConfig
+) -> Path:
+    motion = window.motions[position]
+    crop_hw = (config.crop_height, config.crop_width)
+    frame_hw = (config.frame_height, config.frame_width)
+    center = (float(window.smooth[position][0]), float(window.smooth[position][1]))
+    left, top = crop_left_top(center, crop_hw, frame_hw)
+    full_px = full_length(motion.flow)
+    figure = Figure(figsize=(12, 7.5), layout="constrained")
+    axes = figure.subplot_mosaic("abw;cdw;ttt")
+    _draw_image(axes["a"], motion.rgb, "frame, region of interest")
+    _draw_crop(axes["a"], left, top, crop_hw)
+    axes["a"].plot(*center, "+", color="tab:red")
+    _draw_image(axes["b"], flow_colors(window.raw_flow, full_px), f"flow ({config.estimator})")
+    mask = np.ones(frame_hw, bool) if motion.mask is None else motion.mask
+    title = "foreground" if motion.mask is not None else "foreground: none yet (warm-up)"
+    _draw_image(axes["c"], mask, title, cmap="gray", vmin=0, vmax=1)
+    _draw_image(axes["d"], flow_colors(motion.flow, full_px), "filtered flow")
+    _draw_crop(axes["d"], left, top, crop_hw)
+    _draw_wheel(axes["w"], full_px)
+    frames = [item.index for item in window.motions]
+    _draw_track(axes["t"], frames, window.smooth, window.centers, motion.index)
+    figure.suptitle(f"{path.name}, frame {motion.index}, {motion.time_seconds:.3f} s", fontsize=11)
+    return _save(figure, picture)
+
+
+def _draw_track(
+    axes: Axes,
+    frames: Sequence[int],
+    track: NDArray[np.float64],
+    centers: NDArray[np.float64] | None,
+    marked: int | None,
+) -> None:
+    for axis, (name, color) in enumerate((("x", "tab:blue"), ("y", "tab:orange"))):
+        if centers is not None:
+            axes.plot(frames, centers[:, axis], ".", color=color, alpha=0.3, markersize=4)
+        axes.plot(frames, track[:, axis], color=color, label=f"{name} of the centre")
+    if marked is not None:
+        axes.axvline(marked, color="tab:red", linewidth=0.8)
+    axes.set_xlabel("frame", fontsize=8)
+    axes.set_ylabel("px in the working frame", fontsize=8)
+    axes.set_title("region of interest over time (dots: before smoothing)", fontsize=9)
+    axes.tick_params(labelsize=7)
+    axes.legend(fontsize=8)
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip("-") or "video"
+
+
+# --- shards --------------------------------------------------------------------------------------
+
+
+def _view_shards(shards: Shards, out: Path, clip_id: str | None, frame: int | None) -> list[Path]:
+    if shards.clips.is_empty():
+        raise InputError(f"{shards.path}: holds no clip")
+    chosen = clip_id if clip_id is not None else str(shards.clips["clip_id"][0])
+    row = shards.read(chosen)
+    first, last = row["stored_start_frame"], row["stored_end_frame"]
+    middle = (row["start_frame"] + row["end_frame"]) // 2
+    position = (middle if frame is None else frame) - first
+    if not 0 <= position < last - first:
+        raise InputError(f"--frame {frame}: clip {chosen} stores frames [{first}, {last})")
+    name = _file_name(chosen)
+    return [
+        _figure_of_clip(shards, row, position, out / f"{name}-frame{first + position}.png"),
+        _contact_sheet(shards, out / "contact-sheet.png"),
+        film_of_clip(out / f"{name}.mp4", row, shards.info.config),
+    ]
+
+
+def _figure_of_clip(shards: Shards, row: dict[str, Any], position: int, picture: Path) -> Path:
+    config = shards.info.config
+    index = row["stored_start_frame"] + position
+    rgb, stored = decode_window(row, index, 1)
+    flow = dequantize_flow(stored[0])
+    full_px = full_length(flow)
+    figure = Figure(figsize=(12, 7), layout="constrained")
+    axes = figure.subplot_mosaic("abw;ttt")
+    crop_hw = (config.crop_height, config.crop_width)
+    margins = (config.patch_side - crop_hw[1]) / 2, (config.patch_side - crop_hw[0]) / 2
+    _draw_image(axes["a"], rgb[0], "stored patch, crop of the network")
+    notes = [
+        text
+        for flag, text in ((FLAG_UNMASKED, "not masked"), (FLAG_NO_MOTION, "no motion"))
+        if row["flags"][position] & flag
+    ]
+    title = ", ".join(["stored flow", *notes])
+    _draw_image(axes["b"], flow_colors(flow, full_px), title)
+    for name in ("a", "b"):
+        _draw_crop(axes[name], *margins, crop_hw)
+    _draw_wheel(axes["w"], full_px)
+    track = np.array(row["roi_xy"]).reshape(-1, 2)
+    frames = list(range(row["stored_start_frame"], row["stored_end_frame"]))
+    _draw_track(axes["t"], frames, track, None, index)
+    axes["t"].axvspan(row["start_frame"], row["end_frame"] - 1, color="gray", alpha=0.15)
+    axes["t"].set_title("region of interest over time (gray: the clip)", fontsize=9)
+    figure.suptitle(
+        f"{row['clip_id']}: {row['label']}, {row['split'] or 'no split'}, frame {index}",
+        fontsize=11,
+    )
+    return _save(figure, picture)
+
+
+def _contact_sheet(shards: Shards, picture: Path) -> Path:
+    """A row per clip, evenly chosen: its first, middle and last frames as the network sees them."""
+    config = shards.info.config
+    step = max(1, math.ceil(shards.clips.height / _SHEET_CLIPS))
+    chosen = shards.clips[::step]
+    columns, wanted = 2, ["stored_start_frame", "stored_end_frame", "rgb"]
+    rows = math.ceil(chosen.height / columns)
+    figure = Figure(figsize=(14, 1.55 * rows + 0.4), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, record in zip(grid.flat, chosen.to_dicts(), strict=False):
+        row = shards.read(record["clip_id"], wanted)
+        strip = _strip(row, (config.crop_height, config.crop_width))
+        axes.imshow(strip)
+        axes.set_title(
+            f"{record['label']}  |  {record['clip_id']}  |  {record['split'] or 'no split'}",
+            fontsize=7,
+        )
+    return _save(figure, picture)
+
+
+def _strip(row: dict[str, Any], crop_hw: tuple[int, int]) -> NDArray[np.uint8]:
+    picks = np.linspace(row["start_frame"], row["end_frame"] - 1, _SHEET_FRAMES).round()
+    tiles = []
+    for frame in picks:
+        patch = decode_frame(row, int(frame))
+        top, left = (patch.shape[0] - crop_hw[0]) // 2, (patch.shape[1] - crop_hw[1]) // 2
+        tiles.append(patch[top : top + crop_hw[0], left : left + crop_hw[1]])
+    return np.concatenate(tiles, axis=1)

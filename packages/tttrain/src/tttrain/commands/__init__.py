@@ -1,0 +1,1 @@
+"""The work of each `tttrain` subcommand on folders."""

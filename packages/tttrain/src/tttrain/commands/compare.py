@@ -1,0 +1,240 @@
+"""`tttrain compare`: the rows of table II, trained and tested on the user's own data."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ttdata.errors import InputError
+from ttdata.settings import override
+from ttdata.storage.atomic import write_json
+from ttmodels import LateFusion, StrokeModel, TwoStreamI3D
+from tttrain import recipes
+from tttrain.commands.evaluate import evaluate, test_model
+from tttrain.commands.fit import check, fit
+from tttrain.config import TrainConfig
+from tttrain.data.dataset import TrainingData, open_data
+from tttrain.evaluation.calibration import calibrate, store
+from tttrain.evaluation.metrics import mcnemar
+from tttrain.evaluation.paper_results import PAPER
+from tttrain.evaluation.scoring import load_model
+from tttrain.run import Run, RunInfo, stored_json
+from tttrain.training.networks import build
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 2
+ROWS = (
+    *("siamese", "siamese_no_augmentation", "rgb", "flow", "early", "late"),
+    *("i3d_rgb", "i3d_flow", "i3d_two_stream"),
+)
+"""The rows that can be asked for, in the order of the table."""
+
+
+def compare(
+    data: Path,
+    out: Path,
+    rows: Sequence[str] = ROWS,
+    *,
+    like: str | None = None,
+    overrides: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Train and test each row, and write `table.json`, `table.md` and `index.html`.
+
+    Every row is a run folder below `out`; rows that are finished are not trained again, and one
+    that was interrupted goes on. `late` joins the networks of the rows `rgb` and `flow`, which are
+    trained where they are not asked for. Nothing is chosen by looking at the test clips.
+
+    Args:
+        data: shards that `ttflow extract` wrote.
+        out: the folder of the comparison.
+        rows: some of ROWS.
+        like: a recipe whose training all rows take; each keeps its network and its augmentation.
+        overrides: `key=value` settings of all rows, `row:key=value` of one.
+
+    Returns:
+        The content of `table.json`.
+
+    Raises:
+        InputError: before anything is trained, for an unknown row or setting, shards that do not
+            suit a row or have no test clips, or a folder that holds a run with other settings.
+    """
+    from tttrain.report.comparison_page import write_pages
+
+    unknown = [name for name in rows if name not in ROWS]
+    if unknown or not rows:
+        raise InputError(f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ROWS)}")
+    settings = split_settings(overrides)
+    asked = [name for name in ROWS if name in rows]
+    streams = [stream for name in asked for stream in recipes.JOINED.get(name, ())]
+    order = [name for name in ROWS if name in (*asked, *streams)]
+    if idle := sorted(settings.keys() - {"", *order}):
+        raise InputError(
+            f"--set {idle[0]}:...: this row is not asked for; rows: {', '.join(order)}"
+        )
+    configs = {
+        name: row_config(name, like, [*settings[""], *settings.get(name, ())])
+        for name in order
+        if name not in recipes.JOINED
+    }
+    shards = open_data(data.absolute())
+    _check(configs, order, shards, out.absolute())
+    results: dict[str, dict[str, Any]] = {}
+    for number, name in enumerate(order, 1):
+        logger.info("row %d of %d: %s", number, len(order), name)
+        folder = out.absolute() / name
+        if name in recipes.JOINED:
+            parts = {stream: results[stream] for stream in recipes.JOINED[name]}
+            results[name] = _joined(folder, parts, shards)
+        else:
+            results[name] = _row(configs[name], folder, data)
+    table = _table({name: results[name] for name in asked}, shards)
+    write_json(out / "table.json", table)
+    write_pages(out, table)
+    return table
+
+
+def _check(
+    configs: dict[str, TrainConfig], order: Sequence[str], data: TrainingData, out: Path
+) -> None:
+    """Refuse now what a later row would refuse after hours."""
+    if not data.clips["test"]:
+        raise InputError(f"{data.path}: no clip has the split 'test'; run `ttdata split` first")
+    shapes = {name: check(config, data, Run(out / name)) for name, config in configs.items()}
+    for name in order:
+        parts = recipes.JOINED.get(name, ())
+        if len({shapes[part] for part in parts}) > 1:
+            told = " and ".join(f"{part} {list(shapes[part])}" for part in parts)
+            raise InputError(f"row {name}: clip_shape of {told}, expected the same to join them")
+
+
+def split_settings(overrides: Iterable[str]) -> dict[str, list[str]]:
+    """Settings by the row they are for; those under "" are for all.
+
+    Raises:
+        InputError: for a row that is not trained.
+
+    >>> split_settings(["epochs=9", "rgb:epochs=4"])
+    {'': ['epochs=9'], 'rgb': ['epochs=4']}
+    """
+    found: dict[str, list[str]] = {"": []}
+    for item in overrides:
+        key, equals, value = item.partition("=")
+        row, colon, inner = key.rpartition(":")
+        if colon and row not in recipes.RECIPES:
+            trained = ", ".join(name for name in ROWS if name not in recipes.JOINED)
+            raise InputError(f"--set {item}: row {row!r}, expected one of {trained}")
+        found.setdefault(row, []).append(f"{inner}{equals}{value}")
+    return found
+
+
+def row_config(name: str, like: str | None, overrides: Iterable[str]) -> TrainConfig:
+    """How a row is trained: its recipe, or another's training with its network and augmentation."""
+    own = config = recipes.get(name)
+    if like is not None:
+        names = ("recipe", "model", "fusion", "first_pool", "dropout")
+        kept = {field: getattr(own, field) for field in names}
+        config = recipes.get(like).model_copy(update=kept)
+        if not own.augment.spatial:
+            config = config.model_copy(update={"augment": own.augment})
+    return override(config, overrides)
+
+
+def _row(config: TrainConfig, folder: Path, data: Path) -> dict[str, Any]:
+    run = fit(config, data, folder)
+    metrics = run.metrics()
+    result = evaluate(folder, data)
+    return {
+        "result": result,
+        "parameters": _parameters(run.info()),
+        "epochs": len(metrics),
+        "training_seconds": sum(entry["seconds"] for entry in metrics),
+        "folder": folder,
+    }
+
+
+def _parameters(info: RunInfo) -> int:
+    with torch.device("meta"):
+        model = build(info.resolved, len(info.classes))
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def _joined(folder: Path, parts: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any]:
+    """The row of a network that joins two rows that are there, by name: picture, then flow."""
+    keys = [row["result"]["key"] for row in parts.values()]
+    key = hashlib.sha256(json.dumps([SCHEMA_VERSION, *keys]).encode()).hexdigest()
+    path = folder / "evaluation" / "test.json"
+    result = stored_json(path, {"key": key})
+    if result is None:
+        streams = [load_model(Run(row["folder"]).model_folder) for row in parts.values()]
+        try:
+            model = _JOIN[folder.name](*streams)
+        except ValueError as error:
+            raise InputError(
+                f"{folder}: {' and '.join(parts)} cannot be joined: {error}"
+            ) from error
+        model.eval()
+        calibration = calibrate(model, data)
+        result = test_model(model, data, "test", calibration) | {"key": key}
+        model.save_pretrained(folder / "model", model.card)
+        store(folder / "model", calibration)
+        write_json(path, result)
+    totals = {
+        name: sum(row[name] for row in parts.values())
+        for name in ("parameters", "epochs", "training_seconds")
+    }
+    return {"result": result, "folder": folder, **totals}
+
+
+_JOIN: dict[str, Callable[..., StrokeModel]] = {
+    "late": LateFusion.from_streams,
+    "i3d_two_stream": TwoStreamI3D.from_streams,
+}
+
+
+def _table(rows: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any]:
+    """What `table.json` holds: a row per network, the shortcuts, and what the split leaks."""
+    first = next(iter(rows))
+    reference = rows[first]["result"]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "data": str(data.path),
+        "dataset_hash": data.hash,
+        "num_clips": {name: len(clips) for name, clips in data.clips.items()},
+        "num_classes": len(data.classes),
+        "split_info": reference["split_info"],
+        "largest_class": reference["largest_class"],
+        "rows": [
+            {
+                "name": name,
+                "methods": row["result"]["methods"],
+                "levels": row["result"]["levels"],
+                "paper": PAPER[name],
+                "parameters": row["parameters"],
+                "epochs": row["epochs"],
+                "training_seconds": round(row["training_seconds"], 1),
+                "mcnemar": None if name == first else _against(first, reference, row["result"]),
+            }
+            for name, row in rows.items()
+        ],
+        "baselines": reference["baselines"],
+    }
+
+
+def _against(name: str, reference: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """The test between the first row and another, on the central windows of the same clips."""
+    right = [
+        [clip["truth"] == clip["answers"]["test"] for clip in result["clips"]]
+        for result in (reference, other)
+    ]
+    found = mcnemar(*right)
+    return {
+        "against": name,
+        "only_it_right": found.first_only,
+        "only_this_right": found.second_only,
+        "p": found.p,
+    }

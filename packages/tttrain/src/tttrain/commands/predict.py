@@ -1,0 +1,134 @@
+"""`tttrain predict`: the strokes of shards or of a video, named by a trained network.
+
+`score` is the mean of the windows' class scores; `probability` is the same after temperature
+scaling, equal to it where the run was not evaluated yet (see `tttrain.evaluation.calibration`).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ttdata.console import track
+from ttdata.errors import InputError
+from ttdata.sources.formats import mediaeval_xml
+from ttdata.storage.atomic import atomic_path, write_json
+from ttdata.storage.spreadsheet import harmless
+from ttmodels import StrokeModel
+from tttrain.data.dataset import TrainingData, open_data
+from tttrain.evaluation.calibration import Calibration, stored
+from tttrain.evaluation.scoring import load_model, score_clip
+from tttrain.evaluation.video_input import extracted
+from tttrain.run import Run, RunInfo
+
+SCHEMA_VERSION = 2
+_METHOD = "test_avg"
+"""Mean of all windows' scores: the steadiest of the three, and the scores belong to the answer."""
+
+
+def predict(run_folder: Path, source: Path, out: Path, strokes: Path | None = None) -> str:
+    """Name every stroke of shards or of a video and write the answers.
+
+    Labels and splits of the source do not matter.
+
+    Args:
+        run_folder: that `tttrain fit` wrote.
+        source: shards that `ttflow extract` wrote, with the crop and at least the window of the
+            run; or a video.
+        out: `*.json` (all classes' scores), `*.csv` (a row per stroke), or a folder that gets one
+            MediaEval XML file per video.
+        strokes: where the strokes of a video are: annotations in any format that ttdata reads.
+
+    Returns:
+        How many strokes were named, and where that stands.
+
+    Raises:
+        InputError: if the run has no model, the source does not suit it, or `out` has another
+            suffix.
+    """
+    write = _writer(out)
+    run = Run(run_folder.absolute())
+    info = run.info()
+    model = load_model(run.model_folder)
+    with _shards(info, source, strokes) as shards:
+        rows = _name_strokes(model, stored(run.model_folder), open_data(shards), info)
+    if not rows:
+        raise InputError(f"{source}: holds no stroke with pixels")
+    write(out, rows, info.classes)
+    return f"{len(rows)} strokes named in {out}"
+
+
+@contextmanager
+def _shards(info: RunInfo, source: Path, strokes: Path | None) -> Iterator[Path]:
+    """The shards to read; those of a video exist for as long."""
+    if source.is_dir():
+        if strokes is not None:
+            raise InputError(f"--strokes {strokes}: shards know their strokes; leave it out")
+        yield source.absolute()
+        return
+    if not source.exists():
+        raise InputError(f"{source}: no such shards folder or video")
+    if strokes is None:
+        raise InputError(f"{source}: is a video; --strokes FILE says where its strokes are")
+    config = info.extraction or open_data(Path(info.data)).extraction
+    with extracted(source, strokes, config, info.classes) as shards:
+        yield shards
+
+
+def _name_strokes(
+    model: StrokeModel, found: Calibration | None, data: TrainingData, info: RunInfo
+) -> list[dict[str, Any]]:
+    if info.resolved.clip_shape is not None:
+        data.check_shape(info.resolved.clip_shape)
+    calibration = found or Calibration()
+    rows = []
+    for video_id, clip in track(data.everything(), "naming"):
+        scores = score_clip(model, data, clip).scores(_METHOD)
+        honest = calibration.apply(scores)
+        index = int(scores.argmax())
+        rows.append(
+            {
+                "video_id": video_id,
+                "clip_id": clip.clip_id,
+                "start_frame": clip.start_frame,
+                "end_frame": clip.end_frame,
+                "label": info.classes[index],
+                "score": round(float(scores[index]), 6),
+                "probability": round(float(honest[index]), 6),
+                "scores": [round(float(value), 6) for value in scores],
+                "probabilities": [round(float(value), 6) for value in honest],
+            }
+        )
+    return sorted(rows, key=lambda row: (row["video_id"], row["start_frame"], row["end_frame"]))
+
+
+def _writer(out: Path) -> Callable[[Path, list[dict[str, Any]], tuple[str, ...]], None]:
+    writers = {".json": _write_json, ".csv": _write_csv, "": _write_xml}
+    if out.suffix.lower() not in writers:
+        raise InputError(f"--out {out}: expected a .json or .csv file, or a folder")
+    return writers[out.suffix.lower()]
+
+
+def _write_json(out: Path, rows: list[dict[str, Any]], classes: tuple[str, ...]) -> None:
+    write_json(
+        out,
+        {
+            "schema_version": SCHEMA_VERSION,
+            "method": _METHOD,
+            "classes": list(classes),
+            "strokes": rows,
+        },
+    )
+
+
+def _write_csv(out: Path, rows: list[dict[str, Any]], _: tuple[str, ...]) -> None:
+    table = pl.DataFrame(rows).drop("scores", "probabilities")
+    with atomic_path(out) as temporary:
+        harmless(table, ("video_id", "clip_id", "label")).write_csv(temporary)
+
+
+def _write_xml(out: Path, rows: list[dict[str, Any]], _: tuple[str, ...]) -> None:
+    names = ("video_id", "start_frame", "end_frame", "label")
+    mediaeval_xml.write(out, pl.DataFrame(rows).select(names))

@@ -1,0 +1,173 @@
+"""A shards folder as training sees it: clips by split, classes, normalisation."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ttdata.errors import InputError
+from ttdata.schema import SplitInfo
+from ttdata.taxonomy import Taxonomy
+from ttflow.errors import ShardError
+from ttflow.schema import FlowConfig
+from ttflow.shards.reader import Shards, open_shards
+from tttrain.data.decode import decode_request
+from tttrain.data.normalise import flow_scale
+from tttrain.data.sampling import ClipInfo, Request, Window, resident_bytes
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "validation", "test")
+
+
+class TrainingData:
+    """The clips of a shards folder that have a split and pixels."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+        self.path: Path = shards.path
+        self.taxonomy: Taxonomy = shards.dataset.taxonomy
+        self.classes: tuple[str, ...] = self.taxonomy.classes
+        self.split: SplitInfo | None = shards.dataset.split
+        self.extraction: FlowConfig = shards.info.config
+
+    @property
+    def clip_shape(self) -> tuple[int, int, int]:
+        """T, H, W that the shards were extracted for."""
+        config = self.extraction
+        return config.window_frames, config.crop_height, config.crop_width
+
+    @cached_property
+    def clips(self) -> dict[str, list[ClipInfo]]:
+        """Clips by split, sorted by clip_id.
+
+        Raises:
+            InputError: if a clip carries a label that is no class of the taxonomy.
+        """
+        found: dict[str, list[ClipInfo]] = {name: [] for name in SPLITS}
+        for row in self._with_pixels(self._shards.clips.drop_nulls("split")):
+            found[row["split"]].append(self._clip(row))
+        return found
+
+    def everything(self) -> list[tuple[str, ClipInfo]]:
+        """The video and the facts of every clip with pixels, used or not, by clip_id."""
+        return [(row["video_id"], self._clip(row)) for row in self._with_pixels(self._shards.clips)]
+
+    def _with_pixels(self, clips: pl.DataFrame) -> list[dict[str, Any]]:
+        """The rows that have pixels, by clip_id; says which have none."""
+        found: list[dict[str, Any]] = []
+        missing: list[str] = []
+        for row in clips.sort("clip_id").iter_rows(named=True):
+            if self._has_pixels(row["clip_id"]):
+                found.append(row)
+            else:
+                missing.append(row["clip_id"])
+        if missing:
+            logger.warning(
+                "%s: %d clips have no pixels (see failures.jsonl) and are left out: %s%s",
+                self.path,
+                len(missing),
+                ", ".join(missing[:3]),
+                ", ..." if len(missing) > 3 else "",
+            )
+        return found
+
+    def _has_pixels(self, clip_id: str) -> bool:
+        try:
+            self._shards.location(clip_id)
+        except ShardError:
+            return False
+        return True
+
+    def _clip(self, row: dict[str, Any]) -> ClipInfo:
+        if row["label"] not in self.classes:
+            raise InputError(
+                f"{self.path}: clip {row['clip_id']} has the label {row['label']!r}, expected a "
+                f"class of the taxonomy {self.taxonomy.name!r}"
+            )
+        return ClipInfo(
+            clip_id=row["clip_id"],
+            start_frame=row["start_frame"],
+            end_frame=row["end_frame"],
+            total_frames=row["num_frames"],
+            fps=row["fps"],
+            class_index=self.classes.index(row["label"]),
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """Of what training and testing depend on: clips, labels, splits and pixels."""
+        rows = [[name, *vars(clip).values()] for name in SPLITS for clip in self.clips[name]]
+        used = {clip.clip_id for clips in self.clips.values() for clip in clips}
+        pixels = sorted(
+            part.sha256
+            for manifest in self._shards.manifests.values()
+            for part in manifest.parts
+            if not used.isdisjoint(part.clip_ids)
+        )
+        text = json.dumps([self._shards.info.config_hash, self.classes, rows, pixels])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def flow_scale(self) -> tuple[float, float]:
+        """Flow that becomes 1, per axis, from the training clips; reads no pixels."""
+        maxima = [
+            self.read(clip.clip_id, ("flow_max_px",))["flow_max_px"] for clip in self.clips["train"]
+        ]
+        return flow_scale(np.concatenate([np.array(item) for item in maxima]).reshape(-1, 2))
+
+    def resident_gib(self) -> float:
+        """Memory that keeping all training and validation clips decoded takes, from above."""
+        config = self.extraction
+        clips = [*self.clips["train"], *self.clips["validation"]]
+        side, window, margin = config.patch_side, config.window_frames, config.margin_frames
+        return resident_bytes(clips, side, window, margin) / 2**30
+
+    def check_shape(self, clip_shape: tuple[int, int, int]) -> None:
+        """Refuse a clip shape that these shards cannot serve.
+
+        Raises:
+            InputError: if the window is longer than extracted, or the crop another one.
+        """
+        frames, *crop = self.clip_shape
+        if clip_shape[0] > frames or list(clip_shape[1:]) != crop:
+            raise InputError(
+                f"{self.path}: clip_shape {list(clip_shape)}, expected at most {frames} frames of "
+                f"{crop[0]} x {crop[1]}; --set clip_shape={json.dumps([frames, *crop])} fits"
+            )
+
+    def read(self, clip_id: str, columns: Sequence[str] | None = None) -> dict[str, Any]:
+        """A clip's row with its encoded pixels."""
+        return self._shards.read(clip_id, columns)
+
+    def background(self, clip_id: str) -> np.ndarray:
+        """(1728,) uint8: the temporal median of the clip's working frames, 32 x 18 RGB."""
+        blob = self.read(clip_id, ("background_rgb",))["background_rgb"]
+        return np.frombuffer(blob, dtype=np.uint8)
+
+
+class ShardSource:
+    """Windows decoded straight from the shards, in this process."""
+
+    def __init__(self, data: TrainingData, num_frames: int) -> None:
+        self._data, self._num_frames = data, num_frames
+
+    def windows(self, requests: Sequence[Request]) -> Iterator[Window]:
+        """The windows asked for, in that order."""
+        for item in requests:
+            row = self._data.read(item.clip_id)
+            yield decode_request(row, item.start_frame, self._num_frames)
+
+
+def open_data(path: Path) -> TrainingData:
+    """Open a shards folder.
+
+    Raises:
+        ShardError: if the folder is missing or not finished.
+    """
+    return TrainingData(open_shards(path))

@@ -1,0 +1,118 @@
+"""What a network says of a clip: scores of its central window and of all its windows (SPEC 3.5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ttdata.errors import InputError
+from ttmodels import ModelFileError, SlidingWindows, StrokeModel, load
+from ttmodels.base import BranchModel
+from tttrain.data.augment import IDENTITY, transform
+from tttrain.data.dataset import TrainingData
+from tttrain.data.decode import decode_clip, decode_request
+from tttrain.data.normalise import normalise_flow
+from tttrain.data.sampling import ClipInfo, StoredClip, Window, central_request
+from tttrain.data.windows import STEP_FRAMES, sliding_starts
+from tttrain.evaluation.metrics import vote
+
+METHODS = ("test", "test_vote", "test_avg")
+"""Central window; majority of all windows' classes; mean of all windows' scores."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipScores:
+    """What the network says of one clip: scores (classes,) and windows (windows, classes)."""
+
+    clip: ClipInfo
+    central: np.ndarray
+    windows: np.ndarray
+
+    def predicted(self, method: str) -> int:
+        """The class index by one of METHODS."""
+        if method == "test_vote":
+            return vote(self.windows)
+        return int(self.scores(method).argmax())
+
+    def scores(self, method: str) -> np.ndarray:
+        """Class scores (classes,) that belong to the answer of a method."""
+        return self.central if method == "test" else self.windows.mean(axis=0)
+
+
+def score_clip(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> ClipScores:
+    """Scores of the central window and of all windows of a clip."""
+    num_frames = model.config.clip_shape[0]
+    central = central_request(clip, num_frames).start_frame
+    starts = sliding_starts(clip.start_frame, clip.end_frame, num_frames, clip.total_frames)
+    stored = decode_clip(data.read(clip.clip_id))
+    windows = window_scores(model, stored, starts)
+    if central in starts:
+        return ClipScores(clip, windows[starts.index(central)], windows)
+    return ClipScores(clip, window_scores(model, stored, [central])[0], windows)
+
+
+def central_scores(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> np.ndarray:
+    """Scores (classes,) of the central window of a clip."""
+    num_frames = model.config.clip_shape[0]
+    request = central_request(clip, num_frames)
+    row = data.read(clip.clip_id)
+    return _probabilities(model, decode_request(row, request.start_frame, num_frames))
+
+
+def window_scores(model: StrokeModel, stored: StoredClip, starts: Sequence[int]) -> np.ndarray:
+    """Scores (windows, classes) of windows with these first frames.
+
+    The networks of the SSTC family share the convolutions of overlapping windows; the scores are
+    those of the windows one by one, to rounding.
+    """
+    num_frames = model.config.clip_shape[0]
+    stop = starts[-1] + num_frames
+    inside = stored.interval[0] <= starts[0] and stop <= stored.interval[1]
+    regular = list(starts) == list(range(starts[0], starts[-1] + 1, STEP_FRAMES))
+    if not (isinstance(model, BranchModel) and len(starts) > 1 and inside and regular):
+        one_by_one = [_probabilities(model, stored.window(start, num_frames)) for start in starts]
+        return np.stack(one_by_one)
+    whole = stored.window(starts[0], stop - starts[0])
+    logits = SlidingWindows(model, STEP_FRAMES)(*_inputs(model, whole))
+    scores: np.ndarray = torch.softmax(logits[0], dim=1).double().cpu().numpy()
+    return scores
+
+
+@torch.inference_mode()
+def _probabilities(model: StrokeModel, window: Window) -> np.ndarray:
+    scores: np.ndarray = model.predict_proba(*_inputs(model, window))[0].double().cpu().numpy()
+    return scores
+
+
+def _inputs(model: StrokeModel, window: Window) -> list[Tensor]:
+    """The network's inputs from a window of any length: centre crop, normalised."""
+    scale = model.card.flow_scale_px
+    _, height, width = model.config.clip_shape
+    device = next(model.parameters()).device
+    rgb, flow = transform(
+        [torch.from_numpy(window.rgb).to(device)],
+        [torch.from_numpy(window.flow).to(device)],
+        [IDENTITY],
+        (height, width),
+    )
+    inputs = {"rgb": rgb, "flow": normalise_flow(flow, scale) if scale else flow}
+    return [inputs[name].contiguous(memory_format=torch.channels_last_3d) for name in model.inputs]
+
+
+def load_model(folder: Path) -> StrokeModel:
+    """The network of a run's `model/`, ready to be asked, on a GPU where there is one.
+
+    Raises:
+        InputError: if the folder holds none.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        model = load(folder, device)
+    except ModelFileError as error:
+        raise InputError(f"{error}; run `tttrain fit` to its end first") from error
+    model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    model.eval()
+    return model

@@ -1,0 +1,87 @@
+"""A video with localised strokes as shards: what `ttflow extract` makes of it, for a while."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from ttdata.errors import InputError
+from ttdata.schema import Action, Annotation, Clip, CurationConfig, DatasetInfo, Video
+from ttdata.sources.annotations import REGION
+from ttdata.sources.conversion import timed_marks
+from ttdata.sources.formats import read_annotations
+from ttdata.sources.videos import files_table, probe_videos
+from ttdata.storage.dataset import write_dataset
+from ttdata.storage.tables import conform, empty
+from ttdata.taxonomy import Taxonomy
+from ttflow.jobs.run import extract
+from ttflow.schema import FlowConfig
+
+
+@contextmanager
+def extracted(
+    video: Path, strokes: Path, config: FlowConfig, classes: tuple[str, ...]
+) -> Iterator[Path]:
+    """Shards of the strokes of one video, in a folder that is gone afterwards.
+
+    Args:
+        video: the file.
+        strokes: annotations in any format that ttdata reads; labels do not matter.
+        config: how the network's own shards were extracted.
+        classes: labels that the shards' taxonomy must have.
+
+    Raises:
+        InputError: if the video or the annotations cannot be read, or an interval does not fit.
+        ExtractError: if the extraction failed.
+    """
+    facts = _facts(video)
+    taxonomy = Taxonomy.infer(classes)
+    clips = _clips(strokes, facts, taxonomy.classes[0])
+    info = DatasetInfo(
+        source=str(video), taxonomy=taxonomy, config=CurationConfig(), counts={"clips": len(clips)}
+    )
+    with tempfile.TemporaryDirectory(prefix="tttrain-predict-") as scratch:
+        dataset, shards = Path(scratch) / "dataset", Path(scratch) / "shards"
+        nothing = {"annotations": empty(Annotation), "actions": empty(Action)}
+        write_dataset(dataset, info, videos=facts, clips=clips, **nothing)
+        extract(dataset, shards, config)
+        yield shards
+
+
+def _facts(video: Path) -> pl.DataFrame:
+    """The row of `videos.parquet`."""
+    if not video.is_file():
+        raise InputError(f"{video}: no such video")
+    videos, problems = probe_videos(files_table(video.absolute().parent, [video.absolute()]))
+    if problems:
+        raise InputError(problems[0])
+    return conform(videos, Video)
+
+
+def _clips(strokes: Path, facts: pl.DataFrame, label: str) -> pl.DataFrame:
+    """Rows of `clips.parquet` from the marks of this video, each interval once."""
+    video_id, num_frames = facts["video_id"][0], facts["num_frames"][0]
+    marks = read_annotations(strokes)
+    named = marks.filter(pl.col("video_id") == video_id)
+    if named.is_empty() and marks["video_id"].n_unique() == 1:
+        named = marks.with_columns(video_id=pl.lit(video_id))
+    if named.is_empty():
+        known = ", ".join(sorted(marks["video_id"].unique())[:3])
+        raise InputError(f"{strokes}: has no stroke of {video_id!r}; it names {known}")
+    columns = ["video_id", "start_frame", "end_frame", *REGION]
+    timed = timed_marks(named, facts).select(columns).unique().sort(columns[1:])
+    for row in timed.iter_rows(named=True):
+        start, end = row["start_frame"], row["end_frame"]
+        if start is None or end is None or not 0 <= start < end <= num_frames:
+            raise InputError(
+                f"{strokes}: {video_id}: frames [{start}, {end}), expected an interval inside "
+                f"[0, {num_frames})"
+            )
+    name = pl.format("{}@{}-{}", "video_id", "start_frame", "end_frame")
+    count = pl.int_range(1, pl.len() + 1).over("start_frame", "end_frame")
+    clip_id = pl.when(count == 1).then(name).otherwise(pl.format("{}#{}", name, count))
+    return conform(
+        timed.with_columns(clip_id=clip_id, label=pl.lit(label), kind=pl.lit("stroke")), Clip
+    )

@@ -1,0 +1,43 @@
+"""The result of a test in words, for the terminal."""
+
+from pathlib import Path
+from typing import Any
+
+from tttrain.evaluation.metrics import Accuracy
+from tttrain.run import Run
+
+_NAMES = {"test": "Test", "test_vote": "TestVote", "test_avg": "TestAvg"}
+
+
+def summary(result: dict[str, Any], run_folder: Path) -> str:
+    """Accuracies of the network and the shortcuts, each with n and interval, and the leakage.
+
+    Args:
+        result: what `evaluate` returns.
+        run_folder: named in the last line, with its report.
+    """
+    rows = [(_NAMES[key], item) for key, item in result["methods"].items()]
+    rows += [(f"shortcut: {key}", item) for key, item in result["baselines"].items()]
+    rows += [(f"by {key}", item) for key, item in result["levels"].items()]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}  {Accuracy(item['correct'], item['n'])}" for name, item in rows]
+    largest = result["largest_class"]
+    lines.append(f"largest class of these clips: {largest['label']}, {largest['share']:.1%}")
+    lines.append(leakage(result["split_info"]))
+    lines.append(f"report: {Run(run_folder).report_path}")
+    return "\n".join(lines)
+
+
+def percent(share: float | None) -> str:
+    """A share as text; a dash for none."""
+    return "–" if share is None else f"{share:.1%}".replace("%", " %")
+
+
+def leakage(split: dict[str, Any] | None) -> str:
+    """What a split leaks, in words; every accuracy is printed with it."""
+    if split is None:
+        return "split: unknown, and so is its leakage"
+    return (
+        f"split: {split['strategy']} by {split['group']}, leakage {split['leakage']:.1%} "
+        f"(validation and test clips whose {split['group']} is also in train)"
+    )

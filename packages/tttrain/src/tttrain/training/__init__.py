@@ -1,0 +1,1 @@
+"""Training of one network, in a process or on Ray."""

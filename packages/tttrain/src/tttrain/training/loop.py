@@ -1,0 +1,250 @@
+"""The training loop on batches of tensors: no files, no cluster (SPEC section 5)."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ttdata.errors import TTError
+from tttrain.config import TrainConfig
+from tttrain.training.collective import gather, sum_over_workers
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class TrainingError(TTError):
+    """Training cannot go on; the message says at which clips."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A worker's part of a global batch, ready for the network.
+
+    `inputs` are the tensors by name ("rgb" (B, 3, T, H, W), "flow" (B, 2, T, H, W)); `total` counts
+    the clips of the global batch. A worker without a clip of its own in a short batch holds one
+    clip of zeros and no clip_id, because all workers must meet in every step.
+    """
+
+    clip_ids: Sequence[str]
+    inputs: dict[str, Tensor]
+    labels: Tensor
+    total: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean loss and correct answers over the clips of all workers."""
+
+    loss: float
+    correct: int
+    n: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share that is correct; 0 for no clip."""
+        return self.correct / self.n if self.n else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best weights so far, and what made them so."""
+
+    epoch: int
+    accuracy: float
+    loss: float
+    weights: dict[str, Tensor]
+
+    def beaten_by(self, score: Score) -> bool:
+        """Higher accuracy wins, then lower loss; of equals the earlier epoch stays."""
+        return (score.accuracy, -score.loss) > (self.accuracy, -self.loss)
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """How validation went, for a learning rate that drops where it stalls."""
+
+    lowest_loss: float | None = None
+    stalled_epochs: int = 0
+    drops: int = 0
+
+    def after(self, loss: float, config: TrainConfig) -> "Plateau":
+        """The state after an epoch with this validation loss."""
+        if self.lowest_loss is None or loss < self.lowest_loss:
+            return Plateau(loss, 0, self.drops)
+        stalled = self.stalled_epochs + 1
+        if stalled < max(1, config.scaled_epoch(config.plateau_epochs)):
+            return Plateau(self.lowest_loss, stalled, self.drops)
+        return Plateau(self.lowest_loss, 0, self.drops + 1)
+
+
+def momentum_at(config: TrainConfig, epoch: int) -> float:
+    """The momentum of an epoch (0-based): the last milestone reached, or the initial one."""
+    reached = [
+        item.value
+        for item in config.momentum_milestones
+        if config.scaled_epoch(item.epoch) <= epoch
+    ]
+    return reached[-1] if reached else config.momentum
+
+
+def learning_rate_at(config: TrainConfig, epoch: int, drops: int = 0) -> float:
+    """The learning rate of an epoch (0-based), after so many drops of a plateau schedule."""
+    rate = config.base_learning_rate
+    if epoch < config.warmup_epochs:
+        rate *= (epoch + 1) / (config.warmup_epochs + 1)
+    elif config.learning_rate_decay == "cosine":
+        length = config.epochs - config.warmup_epochs
+        share = (epoch - config.warmup_epochs) / max(length, 1)
+        rate *= 0.5 * (1 + math.cos(math.pi * share))
+    if config.learning_rate_decay == "plateau":
+        rate *= config.plateau_factor**drops
+    return rate
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """The configured optimiser; `set_epoch` gives it the values of an epoch."""
+    rate, decay = config.base_learning_rate, config.weight_decay
+    fused = all(weight.is_cuda for weight in model.parameters())
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=fused)
+    momentum = momentum_at(config, 0)
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=rate,
+        momentum=momentum,
+        nesterov=momentum > 0,
+        weight_decay=decay,
+        fused=fused,
+    )
+
+
+def set_epoch(
+    optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: int, drops: int = 0
+) -> None:
+    """Set the learning rate of an epoch, and the momentum of SGD."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate_at(config, epoch, drops)
+        if "momentum" in group:
+            group["momentum"] = momentum_at(config, epoch)
+            group["nesterov"] = group["momentum"] > 0
+
+
+def train_epoch(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    names: Sequence[str],
+    num_workers: int = 1,
+) -> Score:
+    """One pass over the training clips; a step follows the mean loss over the global batch.
+
+    Args:
+        model: called with the tensors of `names`, in that order; returns logits.
+        batches: this worker's parts.
+        optimizer: stepped once a batch.
+        config: for `gradient_clip` and `precision`.
+        names: of the model's inputs.
+        num_workers: over whose gradients `model` averages (as DistributedDataParallel does).
+
+    Raises:
+        TrainingError: on a loss that is not finite, naming the clips of its global batch.
+    """
+    model.train()
+    losses, correct, n = 0.0, 0, 0
+    for batch in batches:
+        optimizer.zero_grad(set_to_none=True)
+        summed, right = _forward(model, batch, names, config.precision)
+        (summed * (num_workers / batch.total)).backward()  # type: ignore[no-untyped-call]
+        total = sum_over_workers([float(summed.detach()), float(right)])
+        if not math.isfinite(total[0]):
+            raise TrainingError(_describe(batch, total[0], n))
+        if config.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+        optimizer.step()
+        losses, correct, n = losses + total[0], correct + int(total[1]), n + batch.total
+    return Score(losses / max(n, 1), correct, n)
+
+
+@torch.no_grad()
+def validate(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    names: Sequence[str],
+    precision: Precision = "float32",
+) -> Score:
+    """Mean loss and correct answers over all workers' batches, each clip counted once.
+
+    Raises:
+        TrainingError: on a loss that is not finite, naming clips that gave one.
+    """
+    model.eval()
+    losses, correct, n = 0.0, 0, 0
+    bad: list[str] = []
+    for batch in batches:
+        summed, right = _forward(model, batch, names, precision)
+        loss = float(summed)
+        losses, correct, n = losses + loss, correct + right, n + len(batch.clip_ids)
+        if not math.isfinite(loss):
+            bad += batch.clip_ids
+    total = sum_over_workers([losses, float(correct), float(n)])
+    if not math.isfinite(total[0]):
+        clips = [clip for part in gather(bad) for clip in part]
+        raise TrainingError(
+            f"validation loss is {total[0]}, expected a finite number; clips of the batches that "
+            f"gave it: {', '.join(clips)}; look at them, or lower learning_rate"
+        )
+    return Score(total[0] / max(total[2], 1), int(total[1]), int(total[2]))
+
+
+def autocast(device: str, precision: Precision) -> torch.autocast:
+    """The context in which networks compute: bfloat16 where asked for, by default on GPUs."""
+    return torch.autocast(device, torch.bfloat16, enabled=is_narrow(device, precision))
+
+
+def is_narrow(device: str, precision: Precision) -> bool:
+    """Whether networks compute in bfloat16 on a device of this type."""
+    return precision == "bfloat16" or (precision == "auto" and device == "cuda")
+
+
+def _forward(
+    model: nn.Module, batch: Batch, names: Sequence[str], precision: Precision
+) -> tuple[Tensor, int]:
+    """Summed loss and number of correct answers of this worker's clips."""
+    with autocast(batch.labels.device.type, precision):
+        logits = model(*[batch.inputs[name] for name in names])
+    losses = cross_entropy(logits.float(), batch.labels, reduction="none")
+    if not batch.clip_ids:
+        return losses.sum() * 0.0, 0
+    return losses.sum(), int((logits.argmax(dim=1) == batch.labels).sum())
+
+
+def _describe(batch: Batch, loss: float, seen: int) -> str:
+    clips = [clip for part in gather(list(batch.clip_ids)) for clip in part]
+    return (
+        f"loss is {loss} after {seen} clips of the epoch, expected a finite number; clips of this "
+        f"step: {', '.join(clips)}; look at them, or lower learning_rate"
+    )
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the weights in CPU memory, laid out plainly."""
+    return {
+        name: value.detach().to("cpu", copy=True).contiguous()
+        for name, value in model.state_dict().items()
+    }
+
+
+def copied(value: Any) -> Any:
+    """A copy of nested dicts, lists and tensors, the tensors in CPU memory."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [copied(item) for item in value]
+    return value

@@ -1,0 +1,93 @@
+"""Shows the epochs of a run as they appear in its metrics file, whoever writes them."""
+
+import contextlib
+import logging
+import sys
+import threading
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from ttdata.confidence import wilson
+from tttrain.run import Run, RunInfo
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+
+
+def follow(run: Run, info: RunInfo, ended: threading.Event) -> None:
+    """Show epochs until `ended` is set; those that are there already are not repeated.
+
+    A bar on a terminal, a line per epoch elsewhere.
+    """
+    with _bar() if sys.stderr.isatty() else contextlib.nullcontext() as bar:
+        task = None
+        if bar is not None:
+            task = bar.add_task("starting", total=info.resolved.epochs, left="")
+        # A restart drops and recomputes epochs; their lines are equal and need not be shown twice.
+        shown = len(run.metrics())
+        last_round = False
+        while not last_round:
+            last_round = ended.wait(POLL_SECONDS)
+            entries = run.metrics()
+            if bar is None or task is None:
+                for entry in entries[shown:]:
+                    logger.info(line(entry, info.resolved.epochs, entries))
+            elif entries:
+                text, left = short(entries, info.resolved.epochs)
+                bar.update(task, completed=len(entries), description=text, left=left)
+            shown = max(shown, len(entries))
+
+
+def _bar() -> Progress:
+    columns = (MofNCompleteColumn(), BarColumn(16), TextColumn("{task.fields[left]}"))
+    return Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True))
+
+
+def short(entries: list[dict[str, Any]], epochs: int) -> tuple[str, str]:
+    """The last epoch for a bar: losses, accuracies and speed; and the time left."""
+    entry = entries[-1]
+    text = (
+        f"loss {entry['train_loss']:.3f}/{entry['validation_loss']:.3f} "
+        f"right {entry['train_accuracy']:.0%}/{entry['validation_accuracy']:.0%} "
+        f"{entry['clips_per_second']:.1f} clips/s"
+    )
+    return text, f"{_duration(_left(entry, epochs, entries))} left"
+
+
+def _left(entry: dict[str, Any], epochs: int, entries: list[dict[str, Any]]) -> float:
+    """Seconds of the epochs to come, at the pace of the median one so far."""
+    done = int(entry["epoch"]) + 1
+    seconds = median([float(item["seconds"]) for item in entries[:done]])
+    return seconds * (epochs - done)
+
+
+def line(entry: dict[str, Any], epochs: int, entries: list[dict[str, Any]]) -> str:
+    """One epoch in words: losses, accuracies with n and interval, speed, time left."""
+    done = entry["epoch"] + 1
+    left = _left(entry, epochs, entries)
+    return (
+        f"epoch {done}/{epochs}: train loss {entry['train_loss']:.3f}, "
+        f"accuracy {_accuracy(entry, 'train')}; "
+        f"validation loss {entry['validation_loss']:.3f}, "
+        f"accuracy {_accuracy(entry, 'validation')}{', best so far' if entry['best'] else ''}; "
+        f"{entry['clips_per_second']:.1f} clips/s, {_duration(left)} left"
+    )
+
+
+def _accuracy(entry: dict[str, Any], name: str) -> str:
+    n = entry[f"{name}_n"]
+    if not n:
+        return "of no clip"
+    value = float(entry[f"{name}_accuracy"])
+    low, high = wilson(round(value * n), n)
+    return f"{value:.0%} ({low:.0%} to {high:.0%}, n={n})"
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"

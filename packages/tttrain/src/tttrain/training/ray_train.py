@@ -1,0 +1,237 @@
+"""Runs the training loop on Ray Train workers and feeds it from Ray Data; holds no arithmetic.
+
+Each worker streams Ray Datasets of its own, in the order it needs: a shared, split dataset promises
+no order. Checkpoints are ours (`training.checkpoint`), so every start is a fresh Ray experiment and
+nothing depends on what a killed one left behind.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+from ray.data import DataContext, Dataset, TaskPoolStrategy
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from ttdata.errors import InputError, TTError
+from ttdata.machine import available_cores
+from ttdata.storage.atomic import write_json
+from ttflow.jobs.ray_pipeline import CLIPS_PER_TASK, nameless_arguments, read_clips
+from tttrain.config import TrainConfig
+from tttrain.data import decode as decoding
+from tttrain.data.cache import ResidentSource, place
+from tttrain.data.dataset import TrainingData, open_data
+from tttrain.data.sampling import Request, Source, Window
+from tttrain.run import Run
+from tttrain.training.collective import sum_over_workers
+from tttrain.training.loop import TrainingError
+from tttrain.training.worker import Trainer, Worker, set_up
+
+logger = logging.getLogger(__name__)
+
+RETRIES = 2
+"""How often Ray replaces workers that died; training then goes on from the last checkpoint. Also
+how often a task is tried again whose process died."""
+
+_BLOCK_BYTES = 16 * 2**20
+_OBJECT_STORE_BYTES = 2**30
+_FAILURE = "failure.json"
+
+
+def launch(run: Run, config: TrainConfig) -> None:
+    """Train a run on a Ray cluster: the one RAY_ADDRESS names, or one started for this call.
+
+    On a cluster of its own a single worker is this process (Ray Train's local mode): two further
+    ones would start half a minute later and bring nothing.
+
+    Args:
+        run: whose `run.json` says what to do.
+        config: the resolved configuration.
+
+    Raises:
+        TTError: if training failed, with the first reason in one line.
+    """
+    (run.folder / _FAILURE).unlink(missing_ok=True)
+    scratch = run.folder / "ray"
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        with _cluster(config.num_workers) as embedded:
+            _fit(run, config, scratch, here=embedded and config.num_workers == 1)
+    except TTError:
+        raise
+    except Exception as error:  # Ray's start, or what went wrong in a worker, here or elsewhere
+        raise TTError(f"{run.folder}: training failed: {_reason(error)}") from error
+    if (run.folder / _FAILURE).is_file():
+        raise TTError(json.loads((run.folder / _FAILURE).read_text(encoding="utf-8"))["error"])
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
+    """Train on the cluster that is connected, in this process (`here`) or in workers."""
+    _check_cores(config)
+    use_gpu = _use_gpu(config)
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={"run": str(run.folder), "use_gpu": use_gpu},
+        scaling_config=ScalingConfig(
+            num_workers=0 if here else _num_workers(config),
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": 1, **({"GPU": 1} if use_gpu else {})},
+        ),
+        run_config=RunConfig(
+            name=f"{config.result_hash()}-{uuid.uuid4().hex[:8]}",
+            storage_path=str(scratch),
+            failure_config=FailureConfig(max_failures=RETRIES),
+        ),
+    )
+    trainer.fit()
+
+
+def _num_workers(config: TrainConfig) -> int | tuple[int, int]:
+    """As Ray Train takes it: a number, or from and to where training may shrink and grow."""
+    if config.min_workers is None:
+        return config.num_workers
+    return config.min_workers, config.num_workers
+
+
+def _check_cores(config: TrainConfig) -> None:
+    """Refuse more workers than there are cores: Ray would wait for ever."""
+    cores, least = ray.cluster_resources().get("CPU", 0), config.min_workers or config.num_workers
+    if cores < least:
+        raise InputError(f"num_workers: the cluster has {cores:g} CPUs, expected {least}")
+
+
+def _use_gpu(config: TrainConfig) -> bool:
+    """Whether workers get a GPU each; asking for ones that are not there would wait for ever."""
+    gpus, least = ray.cluster_resources().get("GPU", 0), config.min_workers or config.num_workers
+    if config.device == "cuda" and gpus < least:
+        raise InputError(f"device=cuda: {gpus:g} GPUs, expected {least}")
+    if config.device == "auto" and 0 < gpus < least:
+        logger.warning(
+            "%g GPUs for %d workers: they compute on CPUs; --set num_workers=%d uses the GPUs",
+            *(gpus, least, gpus),
+        )
+    return config.device != "cpu" and bool(gpus >= least)
+
+
+@contextlib.contextmanager
+def _cluster(num_workers: int) -> Iterator[bool]:
+    """Connect to a cluster; one that is started here ends here. Yields whether it is such a one."""
+    if ray.is_initialized():
+        yield False
+        return
+    logging.getLogger("ray").setLevel(logging.WARNING)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    embedded = not os.environ.get("RAY_ADDRESS")
+    if embedded:
+        options |= {
+            "address": "local",
+            "num_cpus": max(available_cores(), num_workers),
+            "include_dashboard": False,
+            "object_store_memory": _OBJECT_STORE_BYTES,
+        }
+        # It watches for nodes about to be taken away: a process of its own, for nothing here.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+    ray.init(**options)
+    try:
+        yield embedded
+    finally:
+        ray.shutdown()
+
+
+def _work(config: Mapping[str, Any]) -> None:
+    """What every Ray Train worker runs."""
+    context = ray.train.get_context()
+    run = Run(Path(config["run"]))
+    info = run.info()
+    worker = Worker(
+        rank=context.get_world_rank(),
+        num_workers=context.get_world_size(),
+        device=str(ray.train.torch.get_device()) if config["use_gpu"] else "cpu",
+    )
+    computed_on = set_up(info.resolved, worker.device)
+    data = open_data(Path(info.data))
+    source = _source(data, info.resolved, worker.device)
+    # A predecessor that was orphaned by a kill must not write beside us.
+    own = run.lock("worker", wait=True) if worker.rank == 0 else contextlib.nullcontext()
+    with own:
+        if worker.rank == 0:
+            run.write_info(info.model_copy(update={"computed_on": computed_on}))
+        # Only now is the checkpoint final; every worker must read the same one.
+        sum_over_workers([0.0])
+        try:
+            Trainer(run, data.clips, source, worker).train(ray.train.report)
+        except TrainingError as error:
+            # Every worker meets this error in the same step; trying again would end the same way.
+            if worker.rank == 0:
+                write_json(run.folder / _FAILURE, {"error": str(error)})
+
+
+def _source(data: TrainingData, config: TrainConfig, device: str) -> Source:
+    assert config.clip_shape is not None
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    context.target_max_block_size = _BLOCK_BYTES
+    num_frames = config.clip_shape[0]
+    if config.data_path == "stream":
+        return StreamSource(data.path, num_frames, config.num_workers)
+    clips = [clip.clip_id for name in ("train", "validation") for clip in data.clips[name]]
+    stored = _decoded(data.path, clips, decoding.clip_row, config.num_workers)
+    kept_on = place(device, data.resident_gib())
+    return ResidentSource(map(decoding.clip, stored.iter_rows()), num_frames, kept_on)
+
+
+def _decoded(
+    path: Path, clip_ids: Sequence[str], decode: Callable[..., Any], num_workers: int
+) -> Dataset:
+    """Rows of these clips, in this order, read and decoded in the same tasks.
+
+    Workers hold cores, maybe all of them: a task that asked for one would wait for ever. So tasks
+    ask for none, and each worker has no more of them at a time than its share of the cores.
+    """
+    cores = int(ray.cluster_resources().get("CPU", 1))
+    most = min(cores // num_workers, -(-len(clip_ids) // CLIPS_PER_TASK))
+    options: dict[str, Any] = {"num_cpus": 0, "max_retries": RETRIES}
+    options["compute"] = TaskPoolStrategy(size=max(1, most))
+    with nameless_arguments():
+        return read_clips(path, clip_ids=clip_ids, **options).map(decode, **options)
+
+
+class StreamSource:
+    """Windows decoded in Ray tasks, in the order asked for."""
+
+    def __init__(self, path: Path, num_frames: int, num_workers: int = 1) -> None:
+        self._path, self._num_frames, self._num_workers = path, num_frames, num_workers
+
+    def windows(self, requests: Sequence[Request]) -> Iterator[Window]:
+        """The windows asked for, in that order; a clip may be asked for once."""
+        if not requests:
+            return
+        starts = {item.clip_id: item.start_frame for item in requests}
+        decode = partial(decoding.window_row, starts=starts, num_frames=self._num_frames)
+        for row in _decoded(self._path, list(starts), decode, self._num_workers).iter_rows():
+            yield decoding.window(row)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of the innermost cause, without Ray's frames round it."""
+    inner: BaseException = error
+    workers = getattr(error, "worker_failures", None)
+    if workers:
+        inner = workers[min(workers)]
+    while inner.__cause__ is not None:
+        inner = inner.__cause__
+    lines = [line for line in str(inner).strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(inner).__name__

@@ -1,0 +1,106 @@
+"""Crowds that err as the paper's did, with the truth known: what curation makes of them."""
+
+from itertools import pairwise
+
+import polars as pl
+import pytest
+
+from ttdata.curation.curate import curate
+from ttdata.schema import Video
+from ttdata.storage.tables import conform
+from ttdata.synth.config import CrowdConfig, SynthConfig
+from ttdata.synth.crowd import Mark, annotate
+from ttdata.synth.plan import plan_video
+
+REASONS = {
+    "starts_at_first_frame": "starts_at_first_frame",
+    "ends_after_video": "ends_after_video",
+    "too_short": "too_short",
+    "too_long": "too_long",
+    "missing_label": "unlabelled",
+}
+"""Planted errors that the rules of SPEC 1.1 define, and the reason each must have."""
+
+CROWD = CrowdConfig(
+    start_at_zero_rate=0.1,
+    end_past_rate=0.06,
+    too_short_rate=0.08,
+    too_long_rate=0.08,
+    wrong_label_rate=0.05,
+    missing_label_rate=0.1,
+    missed_rate=0.05,
+    boundary_jitter_seconds=8 / 120,
+)
+
+
+def crowd_marks(config: SynthConfig) -> list[tuple[str, Mark]]:
+    return [
+        (f"v{index}", mark)
+        for index in range(config.num_videos)
+        for mark in annotate(plan_video(config, index))
+    ]
+
+
+def tables(config: SynthConfig, marks: list[tuple[str, Mark]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    made = [(video, mark) for video, mark in marks if mark.start_frame is not None]
+    rows = [
+        (str(i), video, mark.annotator_id, mark.start_frame, mark.end_frame, mark.label or None)
+        for i, (video, mark) in enumerate(made)
+    ]
+    names = ["annotation_id", "video_id", "annotator_id", "start_frame", "end_frame", "label"]
+    facts = {"fps": config.fps, "num_frames": config.num_frames, "width": 640, "height": 360}
+    videos = pl.DataFrame({"video_id": [f"v{i}" for i in range(config.num_videos)]})
+    known = videos.with_columns(**{name: pl.lit(value) for name, value in facts.items()})
+    return pl.DataFrame(rows, schema=names, orient="row"), conform(known, Video)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_errors_are_caught_and_strokes_found(seed: int) -> None:
+    config = SynthConfig(num_videos=6, num_players=6, seconds=60, seed=seed, crowd=CROWD)
+    marks = crowd_marks(config)
+    annotations, videos = tables(config, marks)
+    result = curate(annotations, videos)
+    made = [(video, mark) for video, mark in marks if mark.start_frame is not None]
+    judged = dict(result.annotations.select("annotation_id", "reasons").iter_rows())
+    for number, (_, mark) in enumerate(made):
+        if mark.planted_error in REASONS:
+            assert REASONS[mark.planted_error] in judged[str(number)]
+        else:
+            assert judged[str(number)] == [], mark
+    supported: dict[tuple[str, int, int], set[str]] = {}
+    for number, (video, mark) in enumerate(made):
+        if not judged[str(number)]:
+            key = (video, mark.stroke.start_frame, mark.stroke.end_frame)
+            supported.setdefault(key, set()).add(mark.annotator_id)
+    check_strokes(result.actions, supported)
+    check_purity(result.annotations, result.actions, made)
+
+
+def check_strokes(actions: pl.DataFrame, supported: dict[tuple[str, int, int], set[str]]) -> None:
+    """Precision and recall of the actions that two or more annotators marked, at IoU 0.5."""
+    rows = [key for key, people in supported.items() if len(people) >= 2]
+    true = pl.DataFrame(rows, schema=["video_id", "a", "b"], orient="row")
+    common = pl.min_horizontal("end_frame", "b") - pl.max_horizontal("start_frame", "a")
+    union = pl.max_horizontal("end_frame", "b") - pl.min_horizontal("start_frame", "a")
+    several = actions.filter(pl.col("num_annotators") >= 2)
+    hits = several.join(true, on="video_id").filter(common / union >= 0.5)
+    assert true.height > 50
+    assert hits.n_unique(["video_id", "a", "b"]) >= 0.98 * true.height
+    assert hits["action_id"].n_unique() >= 0.98 * several.height
+
+
+def check_purity(
+    annotations: pl.DataFrame, actions: pl.DataFrame, made: list[tuple[str, Mark]]
+) -> None:
+    """No action mixes two true strokes that overlap by less than 0.25."""
+    owner = dict(annotations.select("annotation_id", "action_id").iter_rows())
+    members: dict[str, set[tuple[int, int]]] = {}
+    for number, (_, mark) in enumerate(made):
+        if (action := owner[str(number)]) is not None:
+            interval = (mark.stroke.start_frame, mark.stroke.end_frame)
+            members.setdefault(action, set()).add(interval)
+    assert len(members) == actions.height
+    for intervals in members.values():
+        ordered = sorted(intervals)
+        for (start, end), (other, last) in pairwise(ordered):
+            assert (end - other) / min(end - start, last - other) >= 0.25

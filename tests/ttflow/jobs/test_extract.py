@@ -1,0 +1,347 @@
+"""The command: odd input, reruns, relabelling, one failure among many; through Ray where marked."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import polars as pl
+import pytest
+
+import ttflow.jobs.run
+from ttdata.errors import DatasetError, InputError
+from ttflow.errors import ExtractError, ShardError
+from ttflow.jobs.job import Job, Workers, run_job
+from ttflow.jobs.run import extract, resolve_config
+from ttflow.schema import Failure
+from ttflow.shards.reader import open_shards
+from ttflow.shards.verify import verify
+from ttflow.view.pictures import view
+
+
+@pytest.fixture
+def without_ray(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Jobs run here, one after the other; their videos are listed."""
+    ran: list[str] = []
+
+    def run_here(jobs: list[Job], workers: Workers):
+        for job in jobs:
+            ran.append(job.video_id)
+            yield run_job(Job.model_validate_json(job.model_dump_json()))
+
+    monkeypatch.setattr(ttflow.jobs.run, "_events", run_here)
+    return ran
+
+
+@pytest.fixture
+def videos(lib, tmp_path: Path, square_video: Path) -> dict[str, Path]:
+    result = {}
+    for video_id in ("plain", "with space", "-dash", "ünï/卓球"):
+        path = tmp_path / "videos" / f"{video_id}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(square_video.read_bytes())
+        result[video_id] = path
+    return result
+
+
+@pytest.fixture
+def dataset(lib, tmp_path: Path, videos: dict[str, Path]) -> Path:
+    clips = [
+        lib.clip_row(video_id, start, start + 30) for video_id in videos for start in (10, 30, 150)
+    ]
+    listed = {video_id: (path, 200) for video_id, path in videos.items()}
+    return lib.write_dataset(tmp_path / "dataset", listed, clips)
+
+
+def stamps(shards: Path) -> dict[str, int]:
+    return {str(p): p.stat().st_mtime_ns for p in sorted(shards.rglob("*")) if p.is_file()}
+
+
+def test_a_rerun_does_nothing(lib, dataset: Path, tmp_path: Path, without_ray: list[str]) -> None:
+    summary = extract(dataset, tmp_path / "shards", lib.small)
+    assert (summary.computed, summary.unchanged) == (4, 0)
+    assert verify(tmp_path / "shards", deep=True).problems == ()
+    before = stamps(tmp_path / "shards")
+    without_ray.clear()
+    summary = extract(dataset, tmp_path / "shards", lib.small)
+    assert without_ray == []
+    assert summary.line == "unchanged: 4 videos, relabelled clips: 0, nothing to compute"
+    after = stamps(tmp_path / "shards")
+    before.pop(str(tmp_path / "shards" / "failures.jsonl"))
+    assert all(after[name] == stamp for name, stamp in before.items())
+
+
+def test_relabelling_recomputes_nothing(
+    lib, dataset: Path, tmp_path: Path, without_ray: list[str], videos: dict[str, Path]
+) -> None:
+    extract(dataset, tmp_path / "shards", lib.small)
+    without_ray.clear()
+    clips = pl.read_parquet(dataset / "clips.parquet").to_dicts()
+    clips[0]["label"], clips[1]["split"] = "Serve Forehand Loop", "test"
+    listed = {video_id: (path, 200) for video_id, path in videos.items()}
+    lib.write_dataset(dataset, listed, clips)
+    videos["plain"].unlink()  # its pixels are there already
+    summary = extract(dataset, tmp_path / "shards", lib.small)
+    assert without_ray == []
+    assert "relabelled clips: 2, nothing to compute" in summary.line
+    stored = open_shards(tmp_path / "shards").clips
+    assert stored.select("clip_id", "label", "split").to_dicts() == [
+        {name: clip[name] for name in ("clip_id", "label", "split")} for clip in clips
+    ]
+
+
+def test_a_new_clip_recomputes_its_video_only(
+    lib, dataset: Path, tmp_path: Path, without_ray: list[str], videos: dict[str, Path]
+) -> None:
+    extract(dataset, tmp_path / "shards", lib.small)
+    without_ray.clear()
+    clips = pl.read_parquet(dataset / "clips.parquet").to_dicts()
+    clips.append(lib.clip_row("-dash", 100, 120))
+    lib.write_dataset(dataset, {v: (p, 200) for v, p in videos.items()}, clips)
+    extract(dataset, tmp_path / "shards", lib.small)
+    assert without_ray == ["-dash"]
+    assert verify(tmp_path / "shards", deep=True).clips == 13
+    assert verify(tmp_path / "shards").problems == ()
+
+
+def test_damage_is_recomputed(lib, dataset: Path, tmp_path: Path, without_ray: list[str]) -> None:
+    extract(dataset, tmp_path / "shards", lib.small)
+    part = sorted((tmp_path / "shards" / "parts").iterdir())[0]
+    content = part.read_bytes()
+    part.write_bytes(content[:-1])
+    without_ray.clear()
+    extract(dataset, tmp_path / "shards", lib.small)
+    assert len(without_ray) == 1
+    assert part.read_bytes() == content
+
+
+def test_one_bad_video_does_not_stop_the_others(
+    lib, dataset: Path, tmp_path: Path, without_ray: list[str], videos: dict[str, Path]
+) -> None:
+    videos["plain"].write_bytes(b"")
+    videos["with space"].unlink()
+    listed = {video_id: (path, 200) for video_id, path in videos.items()}
+    clips = pl.read_parquet(dataset / "clips.parquet").to_dicts()
+    clips += [lib.clip_row("elsewhere", 0, 5)]
+    lib.write_dataset(dataset, listed | {"elsewhere": (None, 100)}, clips)
+    with pytest.raises(ExtractError, match=r"3 of 5 videos failed.*failures\.jsonl") as caught:
+        extract(dataset, tmp_path / "shards", lib.small)
+    assert caught.value.exit_code == 1
+    lines = (tmp_path / "shards" / "failures.jsonl").read_text().splitlines()
+    failures = {f.video_id: f for f in map(Failure.model_validate_json, lines)}
+    assert set(failures) == {"plain", "with space", "elsewhere"}
+    assert "plain.mp4: cannot be opened" in failures["plain"].error
+    assert failures["plain"].num_clips == 3
+    assert set(open_shards(tmp_path / "shards").clips["video_id"]) == {"-dash", "ünï/卓球"}
+    assert verify(tmp_path / "shards", deep=True).problems == ()
+
+
+def test_a_repaired_video_is_added(
+    lib, dataset: Path, tmp_path: Path, without_ray: list[str], videos: dict[str, Path]
+) -> None:
+    good = videos["plain"].read_bytes()
+    videos["plain"].write_bytes(good[:1000])
+    with pytest.raises(ExtractError):
+        extract(dataset, tmp_path / "shards", lib.small)
+    videos["plain"].write_bytes(good)
+    without_ray.clear()
+    extract(dataset, tmp_path / "shards", lib.small)
+    assert without_ray == ["plain"]
+    assert (tmp_path / "shards" / "failures.jsonl").read_text() == ""
+    assert open_shards(tmp_path / "shards").clips.height == 12
+
+
+def test_another_configuration_is_refused(
+    lib, dataset: Path, tmp_path: Path, without_ray: list[str]
+) -> None:
+    extract(dataset, tmp_path / "shards", lib.small)
+    other = lib.small.model_copy(update={"estimator": "farneback"})
+    with pytest.raises(ShardError, match="estimator='dis-ultrafast', asked 'farneback'"):
+        extract(dataset, tmp_path / "shards", other)
+
+
+def test_settings() -> None:
+    assert resolve_config(None, None, []).estimator == "beyond-pixels"
+    assert resolve_config(None, "auto", []) == resolve_config(None, "beyond-pixels", [])
+    assert resolve_config(None, "dis", []).estimator == "dis-medium"
+    assert resolve_config(None, None, ["estimator=dis", "roi_alpha=0.5"]).roi_alpha == 0.5
+    with pytest.raises(InputError, match="unknown flow estimator 'x'"):
+        resolve_config(None, "x", [])
+    with pytest.raises(InputError, match="did you mean 'patch_side'"):
+        resolve_config(None, None, ["patch_size=3"])
+
+
+def test_bad_datasets(lib, dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="ttdata curate"):
+        extract(tmp_path / "nothing", tmp_path / "shards", lib.small)
+    clip = lib.clip_row("unlisted", 0, 5)
+    lib.write_dataset(dataset, {"plain": (tmp_path, 1)}, [clip])
+    with pytest.raises(DatasetError, match="unlisted"):
+        extract(dataset, tmp_path / "shards", lib.small)
+    lib.write_dataset(dataset, {"unlisted": (tmp_path, 1)}, [clip, clip])
+    with pytest.raises(DatasetError, match="comes twice"):
+        extract(dataset, tmp_path / "shards", lib.small)
+
+
+@pytest.mark.real
+def test_every_odd_file_gives_frames_or_one_error(
+    lib, tmp_path: Path, without_ray: list[str]
+) -> None:
+    suffixes = {".mp4", ".mov", ".mkv", ".avi", ".webm"}
+    paths = sorted(p for p in lib.real_videos().rglob("*") if p.suffix in suffixes)
+    listed = {p.relative_to(lib.real_videos()).as_posix(): (p, 0) for p in paths}
+    clips = [lib.clip_row(video_id, 0, 3) for video_id in listed]
+    dataset = lib.write_dataset(tmp_path / "dataset", listed, clips)
+    with pytest.raises(ExtractError, match=f"2 of {len(paths)} videos failed"):
+        extract(dataset, tmp_path / "shards", lib.small)
+    lines = (tmp_path / "shards" / "failures.jsonl").read_text().splitlines()
+    errors = {f["video_id"]: f["error"] for f in map(json.loads, lines)}
+    assert set(errors) == {"decord/corrupted.mp4", "moviepy/result.webm"}
+    assert "frame 28" in errors["decord/corrupted.mp4"]
+    opened = open_shards(tmp_path / "shards")
+    assert opened.clips.height == len(paths) - 2
+    counts = dict(opened.clips.select("video_id", "num_frames").iter_rows())
+    assert counts["decord/flipping_a_pancake.mkv"] == 310
+    assert counts["torchcodec/nasa_13013.mp4"] == 390
+    assert verify(tmp_path / "shards", deep=True).problems == ()
+
+
+# --- the real command ----------------------------------------------------------------------------
+
+SETS = [
+    *("--set", "frame_height=90", "--set", "frame_width=160", "--set", "patch_side=72"),
+    *("--set", "crop_height=48", "--set", "crop_width=48", "--set", "window_frames=24"),
+    *("--set", "margin_frames=4", "--estimator", "dis-ultrafast"),
+]
+
+
+def command(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    parts = [sys.executable, "-m", "ttflow", *map(str, arguments)]
+    result = subprocess.run(parts, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+def test_help_is_quick() -> None:
+    seconds = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert "extract" in command("--help").stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Processor time: what else the machine does is no concern of the command.
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert median(seconds) < 1
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    code = "import sys, ttflow; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in out.stdout.split()}
+    assert not loaded & {"ray", "torch", "cv2", "av", "polars", "pyarrow", "matplotlib"}
+
+
+def test_a_video_is_viewed_inside_its_frames(lib, square_video: Path, tmp_path: Path) -> None:
+    sizes = [f"{name}={value}" for name, value in lib.small.model_dump().items() if value]
+    with pytest.raises(InputError, match=r"--frame 1000: the video has 200 frames"):
+        view(square_video, tmp_path, frame=1000, overrides=sizes)
+    pictures = view(square_video, tmp_path, overrides=sizes)
+    assert pictures[0].name.endswith("-frame60.png")
+
+
+def test_exports() -> None:
+    import ttflow
+    from ttflow import flow
+    from ttflow.flow import variational
+
+    assert flow.BeyondPixels is variational.BeyondPixels
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = flow.no_such_name
+
+    assert list(ttflow.__all__) == sorted(ttflow.__all__)
+    assert all(getattr(ttflow, name) is not None for name in ttflow.__all__)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = ttflow.no_such_name
+
+
+def test_usage_errors_are_one_line(tmp_path: Path) -> None:
+    result = command("extract", tmp_path, "--out", tmp_path / "x", "--estimator", "x", code=2)
+    assert result.stderr.startswith("error: unknown flow estimator 'x'")
+    assert result.stderr.count("\n") == 1
+    command("extract", code=2)
+    command("verify", tmp_path, code=2)
+
+
+@pytest.mark.ray
+def test_extract_verify_and_view(lib, dataset: Path, tmp_path: Path) -> None:
+    shards, pictures = tmp_path / "shards", tmp_path / "pictures"
+    clips = pl.read_parquet(dataset / "clips.parquet").to_dicts()
+    paths = pl.read_parquet(dataset / "videos.parquet")["path"].to_list()
+    listed = {Path(p).stem: (Path(p), 200) for p in paths[:2]} | {"gone": (tmp_path / "no", 9)}
+    clips = [c for c in clips if c["video_id"] in listed] + [lib.clip_row("gone", 0, 5)]
+    lib.write_dataset(dataset, listed, clips)
+    result = command("extract", dataset, "--out", shards, "--workers", 2, *SETS, code=1)
+    assert "1 of 3 videos failed" in result.stderr
+    report = json.loads(command("verify", shards, "--deep", "--json").stdout)
+    assert (report["videos"], report["clips"], report["problems"]) == (2, 6, [])
+    command("view", shards, "--out", pictures, "--clip", clips[1]["clip_id"], "--frame", 35)
+    command("view", paths[0], "--out", pictures, "--frame", 60)
+    assert len(list(pictures.glob("*.png"))) == 3
+    assert len(list(pictures.glob("*.mp4"))) == 2
+
+
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """A cluster with a GPU that only Ray believes in."""
+    import ray
+
+    address = os.environ.pop("RAY_ADDRESS", None)
+    ray.init(address="local", num_cpus=2, num_gpus=1, log_to_driver=False, include_dashboard=False)
+    yield
+    ray.shutdown()
+    if address is not None:
+        os.environ["RAY_ADDRESS"] = address
+
+
+@pytest.mark.ray
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+def test_a_gpu_is_looked_for_before_it_is_waited_for(lib, local_ray, tmp_path: Path) -> None:
+    from ttflow.jobs.ray_pipeline import run_jobs
+
+    job = Job(
+        shards=tmp_path,
+        video_id="v",
+        path="no.mp4",
+        key="k",
+        source=(0, ""),
+        promised_frames=1,
+        clips=(),
+        config=lib.small.model_copy(update={"estimator": "beyond-pixels"}),
+    )
+    with pytest.raises(InputError, match="--device cuda: Ray and torch find no GPU here"):
+        list(run_jobs([job], Workers(device="cuda")))
+
+
+@pytest.mark.ray
+# Ray reads deprecated settings of its own when it copies its context.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+def test_read_clips_keeps_order_and_rows(
+    lib, local_ray, dataset: Path, tmp_path: Path, without_ray: list[str]
+) -> None:
+    from ttflow import read_clips
+
+    extract(dataset, tmp_path / "shards", lib.small)
+    opened = open_shards(tmp_path / "shards")
+    wanted = list(reversed(opened.clips["clip_id"].to_list())) * 2
+    rows = list(read_clips(tmp_path / "shards", wanted).iter_rows())
+    assert [row["clip_id"] for row in rows] == wanted
+    assert all(dict(row) == opened.read(row["clip_id"]) for row in rows)
+    slim = read_clips(tmp_path / "shards", columns=["flow_max_px"]).take_all()
+    assert [row["clip_id"] for row in slim] == opened.clips["clip_id"].to_list()
+    assert set(slim[0]) == set(opened.clips.columns) | {"flow_max_px"}
+    assert read_clips(tmp_path / "shards", []).count() == 0

@@ -1,0 +1,226 @@
+"""Table II on tiny shards, without a cluster; and the names that a network gives to strokes."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ttdata.errors import InputError
+from ttmodels import LateFusion, TwoStreamI3D, load
+from tttrain import recipes
+from tttrain.commands import fit as fitting
+from tttrain.commands.compare import ROWS, compare, row_config
+from tttrain.commands.evaluate import evaluate
+from tttrain.commands.predict import predict
+from tttrain.data.dataset import ShardSource, open_data
+from tttrain.evaluation.metrics import mcnemar
+from tttrain.report.comparison_page import lines
+from tttrain.run import Run, RunInfo
+from tttrain.training.worker import Trainer, Worker
+
+FAST = ("epochs=3", "batch_size=6", "torch_threads=1")
+CLASSES = ("down", "left", "right")
+SMALL = ROWS[:6]
+"""I3D takes seconds also on tiny clips; its rows have a test of their own."""
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Trains in this process instead of on a cluster; tells what was trained."""
+    names: list[str] = []
+
+    def here(run: Run, info: RunInfo) -> None:
+        names.append(info.config.recipe)
+        data, shape = open_data(Path(info.data)), info.resolved.clip_shape
+        assert shape is not None
+        Trainer(run, data.clips, ShardSource(data, shape[0]), Worker()).train(lambda _: None)
+
+    monkeypatch.setattr(fitting, "_launch", here)
+    return names
+
+
+@pytest.fixture
+def table(shards: Path, tmp_path: Path, trained: list[str]) -> dict[str, Any]:
+    return compare(shards, tmp_path / "table", SMALL, like="demo", overrides=FAST)
+
+
+def test_table(table: dict[str, Any], shards: Path, tmp_path: Path, trained: list[str]) -> None:
+    out = tmp_path / "table"
+    assert [row["name"] for row in table["rows"]] == list(SMALL)
+    assert trained == list(SMALL[:-1])
+    assert json.loads((out / "table.json").read_text()) == json.loads(json.dumps(table))
+    rows = {row["name"]: row for row in table["rows"]}
+    assert rows["siamese"]["mcnemar"] is None
+    assert rows["late"]["parameters"] == rows["rgb"]["parameters"] + rows["flow"]["parameters"]
+    assert rows["late"]["paper"] == (0.577, 0.595, 0.707)
+    for row in table["rows"]:
+        test = json.loads((out / row["name"] / "evaluation" / "test.json").read_text())
+        assert row["methods"] == test["methods"]
+        assert row["methods"]["test"]["n"] == 6
+    check_late(out, shards)
+    text = (out / "table.md").read_text()
+    assert text.count("\n| ") == 1 + len(SMALL) + 4 - 1
+    assert "leakage 0.0%" in text
+    assert "| shortcut: background |" in text
+    page = (out / "index.html").read_text()
+    assert "Late fusion" in page
+    assert "http" not in page
+    assert lines(table)[0].startswith("Siamese (SSTC)            ")
+
+
+def check_late(out: Path, shards: Path) -> None:
+    """The mean of the two networks' scores, clip by clip."""
+    results = {name: read_clips(out / name) for name in ("rgb", "flow", "late")}
+    for rgb, flow, late in zip(*results.values(), strict=True):
+        mean = (np.array(rgb["scores"]) + np.array(flow["scores"])) / 2
+        assert late["scores"] == pytest.approx(mean, abs=2e-6)
+    assert isinstance(load(out / "late" / "model"), LateFusion)
+
+
+def test_again_trains_nothing(
+    table: dict[str, Any], shards: Path, tmp_path: Path, trained: list[str]
+) -> None:
+    del trained[:]
+    assert compare(shards, tmp_path / "table", SMALL, like="demo", overrides=FAST) == table
+    assert trained == []
+    with pytest.raises(InputError, match="holds a run with other settings"):
+        compare(shards, tmp_path / "table", ["rgb"], like="demo", overrides=["epochs=4"])
+
+
+def test_settings_of_one_row(shards: Path, tmp_path: Path, trained: list[str]) -> None:
+    def epochs_of(*settings: str) -> dict[str, int]:
+        table = compare(shards, tmp_path / "t", ["rgb", "flow"], like="demo", overrides=settings)
+        return {row["name"]: row["epochs"] for row in table["rows"]}
+
+    assert epochs_of(*FAST, "flow:epochs=1") == {"rgb": 3, "flow": 1}
+    with pytest.raises(InputError, match=r"row 'late', expected one of siamese, .*, i3d_flow$"):
+        epochs_of(*FAST, "late:epochs=1")
+    with pytest.raises(InputError, match=r"--set early:...: this row is not asked for; rows: rgb,"):
+        epochs_of(*FAST, "early:epochs=1")
+    with pytest.raises(InputError, match="unknown key 'epoch'; did you mean 'epochs'"):
+        epochs_of(*FAST, "flow:epoch=1")
+
+
+def test_late_alone_trains_what_it_needs(shards: Path, tmp_path: Path, trained: list[str]) -> None:
+    table = compare(shards, tmp_path / "table", ["late"], like="demo", overrides=FAST)
+    assert trained == ["rgb", "flow"]
+    assert [row["name"] for row in table["rows"]] == ["late"]
+
+
+def test_two_stream_i3d_adds_the_logits_of_its_parts(
+    few_shards: Path, tmp_path: Path, trained: list[str]
+) -> None:
+    out = tmp_path / "table"
+    settings = ["epochs=1", "batch_size=3", "torch_threads=1"]
+    table = compare(few_shards, out, ["i3d_two_stream"], like="demo", overrides=settings)
+    assert trained == ["i3d_rgb", "i3d_flow"]
+    (row,) = table["rows"]
+    assert row["paper"] == (0.431, None, None)
+    joined = load(out / "i3d_two_stream" / "model")
+    assert isinstance(joined, TwoStreamI3D)
+    assert row["parameters"] == sum(weight.numel() for weight in joined.parameters())
+    scores = [
+        [np.log(clip["scores"]) for clip in read_clips(out / name)]
+        for name in ("i3d_rgb", "i3d_flow", "i3d_two_stream")
+    ]
+    for rgb, flow, both in zip(*scores, strict=True):
+        total = np.exp(rgb + flow)
+        assert np.exp(both) == pytest.approx(total / total.sum(), abs=1e-4)
+
+
+def read_clips(run: Path) -> list[dict[str, Any]]:
+    return json.loads((run / "evaluation" / "test.json").read_text())["clips"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "like", "settings", "message"),
+    [
+        (["siamese", "lstm"], None, [], "row lstm: expected some of siamese"),
+        ([], None, [], "row none"),
+        (["rgb"], "fast", [], "recipe 'fast' is unknown"),
+        (["rgb"], None, ["epoch=3"], "did you mean 'epochs'"),
+        (["rgb", "flow"], "demo", ["flow:epoch=3"], "did you mean 'epochs'"),
+        (["rgb", "flow"], "demo", ["flow:clip_shape=[9,16,16]"], "expected at most 8 frames"),
+    ],
+)
+def test_wrong_requests(
+    rows, like, settings, message, shards: Path, tmp_path: Path, trained: list[str]
+) -> None:
+    """Also a wrong last row: before the first one is trained."""
+    with pytest.raises(InputError, match=message):
+        compare(shards, tmp_path / "table", rows, like=like, overrides=settings)
+    assert not (tmp_path / "table").exists()
+    assert trained == []
+
+
+def test_what_cannot_be_tested_or_joined(
+    shards_of: Callable[..., Path], tmp_path: Path, trained: list[str]
+) -> None:
+    """Seen before anything is trained."""
+    shards = shards_of(tmp_path / "a", {"train": 1, "validation": 1})
+    with pytest.raises(InputError, match="no clip has the split 'test'"):
+        compare(shards, tmp_path / "table", ["rgb"], like="demo")
+    shards = shards_of(tmp_path / "b", {"train": 1, "validation": 1, "test": 1}, frames=10)
+    settings = ["rgb:clip_shape=[8,16,16]"]
+    with pytest.raises(InputError, match=r"late: clip_shape of rgb \[8, 16, 16\] and flow \[10,"):
+        compare(shards, tmp_path / "table", ["late"], like="demo", overrides=settings)
+    assert trained == []
+
+
+def test_a_row_keeps_its_network_and_augmentation() -> None:
+    demo = recipes.demo()
+    for name in (name for name in ROWS if name not in recipes.JOINED):
+        own, config = recipes.get(name), row_config(name, "demo", ["epochs=2"])
+        assert (config.model, config.recipe, config.epochs) == (own.model, name, 2)
+        assert config.learning_rate == demo.learning_rate
+        assert config.augment == (demo.augment if own.augment.spatial else own.augment)
+    assert row_config("rgb", None, []) == recipes.rgb()
+
+
+def test_mcnemar_by_hand() -> None:
+    # 5 clips differ, one of them for the first: 2 (1 + 5) / 32.
+    first = [True, True, False, False, False, False, False]
+    second = [True, False, True, True, True, True, False]
+    found = mcnemar(first, second)
+    assert (found.first_only, found.second_only) == (1, 4)
+    assert found.p == 12 / 32
+    assert mcnemar([True], [True]).p == 1
+    # Fagerland et al. 2013, table I: 1 and 7 discordant pairs, exact conditional p = 0.070.
+    assert mcnemar([True] + [False] * 7, [False] + [True] * 7).p == pytest.approx(0.0703, abs=1e-4)
+
+
+def test_predictions(shards: Path, tmp_path: Path, trained: list[str]) -> None:
+    run = tmp_path / "run"
+    config = row_config("flow", "demo", [*FAST, "epochs=8"])
+    fitting.fit(config, shards, run)
+    assert predict(run, shards, tmp_path / "a.json").startswith("24 strokes named")
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert tuple(found["classes"]) == CLASSES
+    for stroke in found["strokes"]:
+        assert stroke["score"] == max(stroke["scores"])
+        assert stroke["label"] == CLASSES[stroke["scores"].index(stroke["score"])]
+        assert stroke["probabilities"] == stroke["scores"]
+    predict(run, shards, tmp_path / "a.csv")
+    table = pl.read_csv(tmp_path / "a.csv")
+    assert table["label"].to_list() == [stroke["label"] for stroke in found["strokes"]]
+    predict(run, shards, tmp_path / "xml")
+    (action,) = ElementTree.parse(tmp_path / "xml" / "video 00.xml").getroot()
+    first = found["strokes"][0]
+    assert action.attrib == {"begin": "5", "end": "13", "move": first["label"]}
+    # Once validation clips have told how far scores can be believed, so do predictions.
+    temperature = evaluate(run, shards)["calibration"]["temperature"]
+    assert temperature != 1
+    predict(run, shards, tmp_path / "b.json")
+    for before, after in zip(
+        found["strokes"], json.loads((tmp_path / "b.json").read_text())["strokes"], strict=True
+    ):
+        assert after["scores"] == before["scores"]
+        honest = np.array(before["scores"]) ** (1 / temperature)
+        assert after["probabilities"] == pytest.approx(honest / honest.sum(), abs=1e-3)
+    with pytest.raises(InputError, match=r"expected a \.json or \.csv file, or a folder"):
+        predict(run, shards, tmp_path / "a.txt")

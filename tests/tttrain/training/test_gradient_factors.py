@@ -1,0 +1,107 @@
+"""Two real worker processes: factors of gradients, and training as one worker does it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tttrain.commands import fit as fitting
+from tttrain.config import TrainConfig
+from tttrain.data.dataset import open_data
+from tttrain.run import Run
+from tttrain.training.gradient_factors import (
+    FactorLinear,
+    factor_numbers,
+    reduce_numbers,
+    use_factors,
+)
+from tttrain.training.networks import build
+
+SCRIPT = Path(__file__).with_name("two_workers.py")
+
+
+def start(task: str, workers: int, rank: int, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, SCRIPT, task, str(workers), str(rank), str(folder)]
+    return subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        text, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, text
+
+
+def test_gradients_equal_those_of_all_reduce(tmp_path: Path) -> None:
+    finish(*[start("gradients", 2, rank, tmp_path) for rank in (0, 1)])
+    found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    for worker in found:
+        for by_reduce, by_factors in worker["gradients"]:
+            for a, b in zip(by_reduce, by_factors, strict=True):
+                assert (a - b).abs().max() <= 1e-6 * a.abs().max()
+    for a, b in zip(*[worker["gradients"] for worker in found], strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a[1], b[1], strict=True))
+    # Two steps of five rows of float32.
+    layers = {"0": (40, 4000), "2": (4000, 50)}
+    expected = {name: 2 * 4 * factor_numbers(*sizes, 5, 2) for name, sizes in layers.items()}
+    assert found[0]["sent"] == found[1]["sent"] == expected
+
+
+def test_large_layers_only_and_the_bytes_at_full_size() -> None:
+    """At 2 workers x batch 5, the two layers of the full siamese network and no other."""
+    config = TrainConfig(clip_shape=(100, 120, 120))
+    with torch.device("meta"):
+        model = build(config, 21)
+    before = {name: weight.shape for name, weight in model.named_parameters()}
+    names = use_factors(model, batch_size=10, num_workers=2)
+    assert names == ["rgb_branch.fc.weight", "flow_branch.fc.weight"]
+    assert {name: weight.shape for name, weight in model.named_parameters()} == before
+    assert isinstance(model.rgb_branch.fc, FactorLinear)
+    sizes = (216_000, 500)
+    share = factor_numbers(*sizes, 5, 2) / reduce_numbers(*sizes, 2)
+    assert share == pytest.approx(5 * 216_500 / 108e6)
+    assert share < 0.05
+    # Small layers go with the rest; and 600 x 300 is less than its factors at 200 clips a worker.
+    assert use_factors(nn.Sequential(nn.Linear(1000, 21)), 10, 2) == []
+    assert use_factors(nn.Sequential(nn.Linear(600, 300)), 400, 2) == []
+
+
+def test_a_layer_alone_is_a_linear_layer() -> None:
+    layer = nn.Linear(6, 4)
+    other = FactorLinear.of(layer, 3)
+    assert other.weight is layer.weight
+    assert other.bias is layer.bias
+    x = torch.rand((3, 6))
+    with torch.no_grad():
+        assert torch.equal(other(x), layer(x))
+
+
+def test_two_workers_lose_what_one_does(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over 20 steps and more, from the shards and from memory alike."""
+    config = TrainConfig(
+        epochs=5, batch_size=3, learning_rate=0.02, torch_threads=1, momentum_milestones=()
+    )
+    monkeypatch.setattr(fitting, "_launch", lambda run, info: None)
+    for workers in (1, 2):
+        for path in ("stream", "resident"):
+            fitting.fit(config, shards, tmp_path / str(workers) / path)
+    assert len(open_data(shards).clips["train"]) * 5 / 3 == 20
+    finish(
+        start("train", 1, 0, tmp_path / "1"),
+        *[start("train", 2, rank, tmp_path / "2") for rank in (0, 1)],
+    )
+    one, two = (
+        [Run(tmp_path / str(workers) / path).metrics() for path in ("stream", "resident")]
+        for workers in (1, 2)
+    )
+    for entries, others in ((one[0], one[1]), (two[0], two[1]), (one[0], two[0])):
+        assert len(entries) == len(others) == 5
+        for a, b in zip(entries, others, strict=True):
+            for key in ("train_loss", "validation_loss"):
+                assert a[key] == pytest.approx(b[key], rel=1e-5)
