@@ -1,4 +1,4 @@
-"""ROI and smoothing against a loop-by-loop transcription of SPEC section 2, and known answers."""
+"""ROI and smoothing against a loop-by-loop transcription of specification 2, and known answers."""
 
 import math
 

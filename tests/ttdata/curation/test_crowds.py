@@ -19,7 +19,7 @@ REASONS = {
     "too_long": "too_long",
     "missing_label": "unlabelled",
 }
-"""Planted errors that the rules of SPEC 1.1 define, and the reason each must have."""
+"""Planted errors that the rules of specification 1.1 define, and the reason each must have."""
 
 CROWD = CrowdConfig(
     start_at_zero_rate=0.1,

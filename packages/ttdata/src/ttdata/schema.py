@@ -1,4 +1,4 @@
-"""The tables and settings of curation, one frozen Pydantic model per table (DESIGN section 4).
+"""The tables and settings of curation, one frozen Pydantic model per table (docs/formats.md).
 
 Frames are 0-based and intervals half-open, `[start_frame, end_frame)`.
 """
@@ -21,7 +21,7 @@ Reason = Literal[
     "unknown_video",
     "empty_interval",
 ]
-"""Why an annotation was rejected (SPEC 1.1), in the order in which reasons are listed."""
+"""Why an annotation was rejected (specification 1.1), in the order in which reasons are listed."""
 
 Kind = Literal["stroke", "negative"]
 Split = Literal["train", "validation", "test"]
@@ -124,7 +124,7 @@ class Review(_Frozen):
 
 
 class CurationConfig(_Frozen):
-    """Every number that shapes a curated dataset (SPEC section 1)."""
+    """Every number that shapes a curated dataset (specification 1)."""
 
     min_duration_seconds: float = Field(default=0.6, gt=0, description="shortest stroke kept")
     max_duration_seconds: float = Field(default=2.3, gt=0, description="longest stroke kept")

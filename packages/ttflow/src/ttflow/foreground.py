@@ -1,4 +1,4 @@
-"""Moving foreground of a whole video, frame by frame in order (SPEC 2.2)."""
+"""Moving foreground of a whole video, frame by frame in order (specification 2.2)."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _DILATION = np.ones((3, 3), np.uint8)
 class Foreground:
     """A background model that learns from every working frame it is shown.
 
-    Source: Zivkovic & van der Heijden, 2006, as OpenCV's KNN and MOG2; settings of SPEC 2.2.
+    Source: Zivkovic & van der Heijden, 2006, as OpenCV's KNN and MOG2; specification 2.2.
     Differs: the first `warmup_frames` frames have no foreground, where OpenCV calls every pixel
     of them foreground.
     """

@@ -1,4 +1,4 @@
-"""Region of interest: where the player is, frame by frame (SPEC 2.3 and 2.4; paper IV-B).
+"""Region of interest: where the player is, frame by frame (specification 2.3 and 2.4; paper IV-B).
 
 Points are (x, y) in pixels of the working frame, x to the right, y down. Results are float64, on
 the device of the input.
@@ -42,8 +42,8 @@ def centers(
     Raises:
         ValueError: if there is no frame, or the crop exceeds the frame.
 
-    Source: SPEC 2.3; paper IV-B, equation 1. Differs: the paper prints f with frame and crop
-        exchanged, which would always give the frame's centre.
+    Source: specification 2.3; paper IV-B, equation 1. Differs: the paper prints f with
+        frame and crop exchanged, which would always give the frame's centre.
     """
     if flow.shape[0] == 0:
         raise ValueError("no frame")
@@ -171,8 +171,8 @@ def smooth(
     Raises:
         ValueError: if there is no frame, or the number of taps is even.
 
-    Source: SPEC 2.4; paper IV-B. Differs: 41 taps for the paper's 40, since an even kernel shifts
-        the track by half a frame.
+    Source: specification 2.4; paper IV-B. Differs: 41 taps for the paper's 40, since an even
+        kernel shifts the track by half a frame.
     """
     if centers.shape[0] == 0 or taps % 2 == 0:
         raise ValueError(f"{centers.shape[0]} frames and {taps} taps, expected some and an odd one")

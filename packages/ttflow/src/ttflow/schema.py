@@ -1,4 +1,4 @@
-"""Settings and files of preprocessing (DESIGN section 4): configuration, parts, manifests.
+"""Settings and files of preprocessing (docs/flow_shards.md): configuration, parts, manifests.
 
 Legend: T frames, S side of a stored patch in pixels, `xy` a point (x right, y down).
 """
@@ -28,7 +28,7 @@ class _Frozen(BaseModel):
 
 
 class FlowConfig(_Frozen):
-    """Every number that changes a stored pixel (SPEC section 2)."""
+    """Every number that changes a stored pixel (specification 2)."""
 
     frame_height: int = Field(default=180, ge=16, description="working frame, pixels")
     frame_width: int = Field(default=320, ge=16, description="working frame, pixels")

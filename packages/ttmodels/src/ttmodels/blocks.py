@@ -63,8 +63,8 @@ class Branch(nn.Module):
     Divisions round down at each pooling (100 -> 50 -> 25 -> 12). At 100 x 120 x 120 the fully
     connected layer takes 80 * 12 * 15 * 15 = 216 000 values and holds 108 M weights.
 
-    Source: Martin et al. 2018, section IV-A, figure 2; SPEC 4. Differs: pools before the ReLU.
-    Both are monotone, so the values are the same, and the ReLU has eight times less to do.
+    Source: Martin et al. 2018, section IV-A, figure 2; specification 4. Differs: pools before the
+    ReLU. Both are monotone, so the values are the same, and the ReLU has eight times less to do.
 
     Attributes:
         recompute: compute each stage again in the backward pass instead of keeping its results.

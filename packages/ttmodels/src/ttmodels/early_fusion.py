@@ -14,7 +14,7 @@
                         |
                  logits (B, classes)
 
-Source: Martin et al. 2018, table II, row "Early fusion"; SPEC 4.
+Source: Martin et al. 2018, table II, row "Early fusion"; specification 4.
 Differs: the softmax is in `predict_proba`, not in the network.
 """
 

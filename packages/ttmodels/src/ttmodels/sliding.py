@@ -16,7 +16,7 @@ where a window starts, except for two things:
       conv2           e   e   i  ...  e e           reaches one cell further ...
       pooled 2       [e      ][i      ]...          ... and pooling brings it back to one
 
-Source: this project; SPEC 3.5 defines the windows.
+Source: this project; specification 3.5 defines the windows.
 """
 
 from collections.abc import Iterator

@@ -10,7 +10,7 @@
                           |
                    logits (B, classes)
 
-Source: Carreira & Zisserman, CVPR 2017, section 3; SPEC 4. The logits are added, as in its
+Source: Carreira & Zisserman, CVPR 2017, section 3; specification 4. The logits are added, as in its
 release, not the class scores. Differs: see `i3d.py`.
 """
 

@@ -1,4 +1,4 @@
-"""Every number that shapes a training run, in one frozen configuration (SPEC section 5)."""
+"""Every number that shapes a training run, in one frozen configuration (specification 5)."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ class _Frozen(BaseModel):
 
 
 class AugmentConfig(_Frozen):
-    """How training clips are varied (SPEC 3.2, 3.4); one draw per clip and epoch."""
+    """How training clips are varied (specification 3.2, 3.4); one draw per clip and epoch."""
 
     spatial: bool = Field(default=True, description="rotate, shift and scale the crop")
     temporal: bool = Field(default=True, description="draw the window's start inside the stroke")

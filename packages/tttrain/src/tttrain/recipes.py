@@ -10,7 +10,7 @@ from tttrain.config import AugmentConfig, TrainConfig
 
 
 def siamese() -> TrainConfig:
-    """The paper's siamese network and training, exactly (SPEC section 5)."""
+    """The paper's siamese network and training, exactly (specification 5)."""
     return TrainConfig(recipe="siamese", clip_shape=(100, 120, 120), learning_rate=0.001)
 
 

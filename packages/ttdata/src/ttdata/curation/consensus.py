@@ -1,4 +1,4 @@
-"""Actions from gathered marks, and the labels their annotators agree on (SPEC 1.2, 1.3)."""
+"""Actions from gathered annotations, with the labels agreed on (specification 1.2, 1.3)."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,4 @@
-"""From marks to clips: filter, merge, agree, review, propose negatives (SPEC section 1)."""
+"""From marks to clips: filter, merge, agree, review, propose negatives (specification 1)."""
 
 from dataclasses import dataclass
 from typing import get_args

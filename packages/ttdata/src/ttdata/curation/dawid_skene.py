@@ -1,4 +1,4 @@
-"""Labels and annotators' error rates at once, by expectation maximisation (SPEC 1.3).
+"""Labels and annotators' error rates at once, by expectation maximisation (specification 1.3).
 
 Source: Dawid and Skene, 1979, "Maximum likelihood estimation of observer error-rates using the EM
 algorithm". An annotator has one confusion matrix for all actions, so one who mixes up two strokes

@@ -1,4 +1,4 @@
-"""People's decisions, kept apart from the data and applied on top (SPEC 1.3, 1.4).
+"""People's decisions, kept apart from the data and applied on top (specification 1.3, 1.4).
 
 `relabel`, `move` and `drop` concern actions, `accept` and `reject` negative proposals. A review
 finds what it speaks of by video and interval (best IoU, at least 0.5), so curating again with more

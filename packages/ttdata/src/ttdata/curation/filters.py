@@ -1,4 +1,4 @@
-"""The filters of SPEC 1.1: every mark is kept, with all the reasons that speak against it."""
+"""Rejection of annotations: every row is kept, with all its reasons (specification 1.1)."""
 
 from typing import get_args
 

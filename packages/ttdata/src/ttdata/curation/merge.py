@@ -1,4 +1,4 @@
-"""Marks of the same stroke become one action (SPEC 1.2).
+"""Marks of the same stroke become one action (specification 1.2).
 
 1. Marks that agree closely (IoU >= 0.5) gather round the best supported of them.
 2. Every mark moves to the action whose consensus interval (median start, median end) it fits best,

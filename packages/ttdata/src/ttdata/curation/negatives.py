@@ -1,4 +1,4 @@
-"""Negative proposals: what a video shows between its actions (SPEC 1.4)."""
+"""Negative proposals: what a video shows between its actions (specification 1.4)."""
 
 import polars as pl
 

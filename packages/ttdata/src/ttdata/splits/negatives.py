@@ -1,4 +1,4 @@
-"""How many negatives a split uses, and which (SPEC 1.5)."""
+"""How many negatives a split uses, and which (specification 1.5)."""
 
 import polars as pl
 

@@ -1,4 +1,4 @@
-"""Clips divided into train, validation and test (SPEC 1.5)."""
+"""Clips divided into train, validation and test (specification 1.5)."""
 
 import math
 

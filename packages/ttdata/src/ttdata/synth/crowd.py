@@ -25,7 +25,7 @@ PlantedError = Literal[
 Region = tuple[float, float, float, float]
 
 _CROWD, _SKILL = 40, 41  # streams of random numbers
-_MIN_SECONDS, _MAX_SECONDS = 0.6, 2.3  # a correct mark stays within, as SPEC section 1.1 keeps it
+_MIN_SECONDS, _MAX_SECONDS = 0.6, 2.3  # a correct mark stays within, as specification 1.1 keeps it
 _ERRORS: tuple[tuple[PlantedError, str], ...] = (
     ("starts_at_first_frame", "start_at_zero_rate"),
     ("ends_after_video", "end_past_rate"),

@@ -23,7 +23,7 @@ from ttflow.shards.patches import (
 )
 
 BACKGROUND_HW = (18, 32)
-"""Height and width of the picture of the background-only baseline (SPEC 3.3)."""
+"""Height and width of the picture of the background-only baseline (specification 3.3)."""
 
 Points = Mapping[Region | None, tuple[tuple[float, float], bool]]
 """Per region: the smoothed centre (x, y) of a frame, and whether anything moved in it."""

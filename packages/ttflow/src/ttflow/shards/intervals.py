@@ -1,4 +1,4 @@
-"""Pure integer rules on frames: windows, stored intervals, runs (SPEC 2.4, 3.1; DESIGN 4).
+"""Pure integer rules on frames: windows, stored intervals, runs (specification 2.4, 3.1).
 
 Frames are 0-based, intervals half-open.
 """
@@ -52,7 +52,7 @@ def central_window(
         end_frame: of the clip, exclusive.
         num_frames: T, of the window.
         total_frames: of the video.
-    Source: SPEC 3.1.
+    Source: specification 3.1.
     """
     start = (start_frame + end_frame - num_frames) // 2
     start = max(0, min(start, total_frames - num_frames))
@@ -123,7 +123,7 @@ def runs(stored: Iterable[Interval], total_frames: int, widen_frames: int = 20) 
     >>> runs([(100, 220), (230, 350), (500, 620)], 630)
     [(80, 370), (480, 630)]
 
-    Source: SPEC 2.4.
+    Source: specification 2.4.
     """
     return unions(
         (max(0, start - widen_frames), min(total_frames, end + widen_frames))

@@ -28,7 +28,7 @@ def crop_left_top(
     >>> crop_left_top((160.5, 90.0), (120, 120), (180, 320))
     (101, 30)
 
-    Source: SPEC 2.4: floor(x - crop / 2 + 0.5), clipped into the frame.
+    Source: specification 2.4: floor(x - crop / 2 + 0.5), clipped into the frame.
     """
     left = math.floor(center_xy[0] - crop_hw[1] / 2 + 0.5)
     top = math.floor(center_xy[1] - crop_hw[0] / 2 + 0.5)

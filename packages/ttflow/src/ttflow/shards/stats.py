@@ -1,4 +1,4 @@
-"""How large the flow of a shards folder is, for its normalisation (SPEC 2.5)."""
+"""How large the flow of a shards folder is, for its normalisation (specification 2.5)."""
 
 import json
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def flow_stats(path: Path, split: str | None = "train") -> FlowStats:
         ShardError: if the folder cannot be opened.
         InputError: if it holds no clip of this split.
 
-    Source: SPEC 2.5: maxima above 5 px only, all of them where none is.
+    Source: specification 2.5: maxima above 5 px only, all of them where none is.
     """
     shards = open_shards(path)
     clips = shards.clips if split is None else shards.clips.filter(pl.col("split") == split)

@@ -1,4 +1,4 @@
-"""Tests a run on clips it has not learned from: Test, TestVote, TestAvg (SPEC 3.5, 5)."""
+"""Tests a run on clips it has not learned from: Test, TestVote, TestAvg (specification 3.5, 5)."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""Cuts the network's input from stored patches, varied for training (SPEC 3.4).
+"""Cuts the network's input from stored patches, varied for training (specification 3.4).
 
 Legend: B clips, T frames, S side of a stored patch, H and W of the crop, pixels.
 

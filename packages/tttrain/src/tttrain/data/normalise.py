@@ -1,4 +1,4 @@
-"""Scales flow to [-1, 1] by what the training clips show (SPEC 2.5)."""
+"""Scales flow to [-1, 1] by what the training clips show (specification 2.5)."""
 
 import numpy as np
 from torch import Tensor
@@ -19,7 +19,7 @@ def flow_scale(maxima_px: np.ndarray) -> tuple[float, float]:
     Raises:
         ValueError: if the shape is not (N, 2) with N > 0, or a value is not finite.
 
-    Source: SPEC 2.5, the authors' later rule (the paper is silent).
+    Source: specification 2.5, the authors' later rule (the paper is silent).
     """
     if maxima_px.ndim != 2 or maxima_px.shape[1] != 2 or len(maxima_px) == 0:
         raise ValueError(f"expected maxima of shape (N, 2) with N > 0, found {maxima_px.shape}")

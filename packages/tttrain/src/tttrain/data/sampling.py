@@ -1,4 +1,4 @@
-"""From clips to batches: who comes when, and which frames (SPEC section 3).
+"""From clips to batches: who comes when, and which frames (specification 3).
 
 Nothing here depends on the number of workers: an epoch is one permutation, cut into global
 batches, and a worker takes every n-th clip of each.

@@ -1,4 +1,4 @@
-"""Which frames of a clip the network sees: pure integer rules (SPEC 3.1, 3.2, 3.5)."""
+"""Which frames of a clip the network sees: pure integer rules (specification 3.1, 3.2, 3.5)."""
 
 import math
 from statistics import NormalDist
@@ -9,7 +9,7 @@ from ttflow.shards.intervals import central_window
 from tttrain.data.rng import generator
 
 STEP_FRAMES = 10
-"""Distance of the windows that TestVote and TestAvg look at (SPEC 3.5)."""
+"""Distance of the windows that TestVote and TestAvg look at (specification 3.5)."""
 
 
 def temporal_sigma(fps: float) -> float:
@@ -18,7 +18,7 @@ def temporal_sigma(fps: float) -> float:
     >>> temporal_sigma(120.0)
     6.375
 
-    Source: SPEC 3.2 (paper IV-C): 0.3 ((wt - 1) 0.5 - 1) + 0.8 with wt = (2 fps + 1) / 6.
+    Source: specification 3.2 (paper IV-C): 0.3 ((wt - 1) 0.5 - 1) + 0.8 with wt = (2 fps + 1) / 6.
     Differs: below about 5 frames per second the formula turns negative; it stops at 0 there.
     """
     window = (2 * fps + 1) / 6
@@ -26,7 +26,7 @@ def temporal_sigma(fps: float) -> float:
 
 
 def central_start(start_frame: int, end_frame: int, num_frames: int, total_frames: int) -> int:
-    """First frame of the central window of a stroke (SPEC 3.1).
+    """First frame of the central window of a stroke (specification 3.1).
 
     Args:
         start_frame: of the stroke.
@@ -50,7 +50,7 @@ def draw_start(
     A stroke not longer than the window takes the central one. One uniform number goes through the
     inverse of the truncated distribution, so nothing is ever redrawn.
 
-    Source: SPEC 3.2 (paper IV-C).
+    Source: specification 3.2 (paper IV-C).
     """
     last = end_frame - num_frames
     if last <= start_frame:

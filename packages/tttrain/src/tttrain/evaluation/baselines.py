@@ -1,4 +1,4 @@
-"""What needs no network: a model must beat these to have learned anything (SPEC 3.3)."""
+"""What needs no network: a model must beat these to have learned anything (specification 3.3)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Accuracy with its interval, confusion matrix and the coarser measures of SPEC section 5."""
+"""Accuracy with its interval, confusion matrix and the coarser measures of specification 5."""
 
 import math
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ def coarser(
 ) -> dict[str, Accuracy]:
     """Accuracy by type, by hand, and by both; empty where the taxonomy has no such levels.
 
-    A negative is a group of its own on every level. Source: MediaEval sports task, SPEC section 5.
+    A negative is a group of its own on every level. Source: MediaEval sports task, specification 5.
     """
     if any(stroke.type is None or stroke.hand is None for stroke in taxonomy.strokes):
         return {}
@@ -106,7 +106,7 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
 
 
 def vote(scores: np.ndarray) -> int:
-    """The class that most windows choose; a tie goes to the higher mean score (SPEC 3.5).
+    """The class that most windows choose; a tie goes to the higher mean score (specification 3.5).
 
     Args:
         scores: (windows, classes) softmax probabilities.

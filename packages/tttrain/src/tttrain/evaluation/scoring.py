@@ -1,4 +1,4 @@
-"""What a network says of a clip: scores of its central window and of all its windows (SPEC 3.5)."""
+"""Class scores of a clip: of its central window, of all its windows (specification 3.5)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

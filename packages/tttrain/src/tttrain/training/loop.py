@@ -1,4 +1,4 @@
-"""The training loop on batches of tensors: no files, no cluster (SPEC section 5)."""
+"""The training loop on batches of tensors: no files, no cluster (specification 5)."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""ActivityNet JSON: all videos in one file, segments in seconds (SPEC 1.7).
+"""ActivityNet JSON: all videos in one file, segments in seconds (specification 1.7).
 
 `{"database": {"match_01": {"subset": "training", "annotations": [{"segment": [2.5, 3.5], "label":
 "Push"}]}}}`. The end is where the segment ends, so exclusive as ours.

@@ -1,4 +1,4 @@
-"""Trimmed clips in folders named by class: `<class>/<clip>` (SPEC 1.7).
+"""Trimmed clips in folders named by class: `<class>/<clip>` (specification 1.7).
 
 A `clips.csv` beside the folders may add `player_id` and `session_id` per `path`, and a `label` that
 replaces the folder's name; other columns are ignored.

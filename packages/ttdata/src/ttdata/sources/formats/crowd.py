@@ -1,4 +1,4 @@
-"""The crowd export: one row per mark, CSV or Parquet (SPEC 1.7).
+"""The crowd export: one row per mark, CSV or Parquet (specification 1.7).
 
 `video_id, annotator_id, start_frame, end_frame, label`, optionally `annotation_id`, `player_id`,
 `start_seconds, end_seconds` in place of frames, and a region `x_min, y_min, x_max, y_max`.

@@ -1,4 +1,4 @@
-"""CVAT for video 1.1: tracks of shapes, in frames (SPEC 1.7).
+"""CVAT for video 1.1: tracks of shapes, in frames (specification 1.7).
 
 A track labelled with a stroke says when it happens: a run of shapes with `outside="0"` is a mark.
 It begins with its first shape and ends, exclusive, at the first one with `outside="1"`, or after

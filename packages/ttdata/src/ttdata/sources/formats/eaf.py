@@ -1,4 +1,4 @@
-"""ELAN: one `.eaf` file per video or annotator, in milliseconds (SPEC 1.7).
+"""ELAN: one `.eaf` file per video or annotator, in milliseconds (specification 1.7).
 
 Every annotation of a tier that depends on no other is a mark: its value is the label, the tier's
 ANNOTATOR (else the document's AUTHOR) the annotator, its PARTICIPANT the player.

@@ -1,4 +1,6 @@
-"""Events of E2E-Spot and OpenTTGames: single 0-based frames, made strokes by a window (SPEC 1.7).
+"""Events of E2E-Spot and OpenTTGames: single 0-based frames, widened to strokes.
+
+Source: specification 1.7.
 
 E2E-Spot: `[{"video": "match_01", "fps": 25, "events": [{"frame": 525, "label": "serve"}]}]`.
 OpenTTGames: `{"5250": "bounce"}` in `events_markup.json`, filmed at 120 frames per second.

@@ -1,4 +1,4 @@
-"""Label Studio timeline labels, exported as JSON or JSON-MIN: 1-based frames (SPEC 1.7).
+"""Label Studio timeline labels, exported as JSON or JSON-MIN: 1-based frames (specification 1.7).
 
 `{"ranges": [{"start": 301, "end": 420}], "timelinelabels": ["Push"]}` names the first and the last
 frame, counted from 1: `[300, 420)` for us. A range with several labels is a mark per label.

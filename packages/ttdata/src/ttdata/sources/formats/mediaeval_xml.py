@@ -1,4 +1,4 @@
-"""TTStroke-21 and MediaEval 2019 to 2021: one XML file per video, in frames (SPEC 1.7).
+"""TTStroke-21 and MediaEval 2019 to 2021: one XML file per video, in frames (specification 1.7).
 
 `<video><action begin="280" end="372" move="Offensive Backhand Hit"/></video>`: 0-based frames, the
 end exclusive, as the organisers' evaluation counts them (`array[begin:end]`), so nothing is

@@ -1,4 +1,4 @@
-"""VIA 3 (VGG Image Annotator) projects: temporal segments in seconds (SPEC 1.7).
+"""VIA 3 (VGG Image Annotator) projects: temporal segments in seconds (specification 1.7).
 
 A metadata entry whose `z` holds two times is a mark. Its label is the attribute for temporal
 segments (`anchor_id` FILE1_Z2_XY0): the one named `label` if there are several, else the first.
