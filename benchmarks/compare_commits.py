@@ -1,7 +1,7 @@
 """Two checkouts side by side: curation, extraction and training, by their own commands.
 
     git worktree add ../before HEAD~1
-    python benchmarks/bench_commits.py ../before [--repeats 5] [--markdown FILE]
+    python benchmarks/compare_commits.py ../before [--repeats 5] [--markdown FILE]
 
 Every command runs in a process of its own, with the packages of one checkout or of the other; the
 two take turns, and who begins changes from round to round. Curation and extraction are whole
@@ -23,11 +23,16 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("ttdata", "ttflow", "ttmodels", "tttrain")
-SYNTH = "--videos 6 --players 6 --seconds 20 --fps 60 --size 640x360 --seed 1".split()
+SYNTH = {"videos": 4, "players": 4, "seconds": 15, "fps": 60, "size": "640x360", "seed": 1}
 STROKES = "Offensive Forehand Hit,Defensive Backhand Push,Serve Forehand Topspin"
-SPLIT = "--strategy grouped --group player --shares 0.5,0.25,0.25".split()
-EXTRACT = "--estimator dis-fast --workers 1 --set window_frames=48".split()
+SPLIT = {"strategy": "grouped", "group": "player", "shares": "0.5,0.25,0.25"}
+SHAPE = ("window_frames=24", "crop_height=64", "crop_width=64", "patch_side=104")
 EPOCHS = 4
+
+
+def flags(values: dict[str, object]) -> list[str]:
+    """Options of a command line."""
+    return [f"--{name}={value}" for name, value in values.items()]
 
 
 def call(checkout: Path, package: str, *arguments: str | Path) -> float:
@@ -78,8 +83,11 @@ def one_round(checkout: Path, source: Path, work: Path) -> tuple[dict[str, list[
     """Times of each command, and what was written."""
     dataset, shards, run = work / "dataset", work / "shards", work / "run"
     times = {"curate": [call(checkout, "ttdata", "curate", source, "--out", dataset)]}
-    call(checkout, "ttdata", "split", dataset, *SPLIT)
-    times["extract"] = [call(checkout, "ttflow", "extract", dataset, "--out", shards, *EXTRACT)]
+    call(checkout, "ttdata", "split", dataset, *flags(SPLIT))
+    extract = flags({"estimator": "dis-fast", "workers": 1})
+    for setting in SHAPE:
+        extract += ["--set", setting]
+    times["extract"] = [call(checkout, "ttflow", "extract", dataset, "--out", shards, *extract)]
     config = work / "config.json"
     training_config(checkout, config)
     call(checkout, "tttrain", "fit", "--data", shards, "--out", run, "--config", config)
@@ -117,7 +125,7 @@ def main() -> None:
     written: dict[str, list[dict]] = {"before": [], "after": []}
     with tempfile.TemporaryDirectory(prefix="commits-") as name:
         source = Path(name) / "source"
-        call(checkouts["before"], "ttdata", "synth", source, *SYNTH, "--strokes", STROKES)
+        call(checkouts["before"], "ttdata", "synth", source, *flags({**SYNTH, "strokes": STROKES}))
         for turn in range(options.repeats):
             for side in ("before", "after") if turn % 2 == 0 else ("after", "before"):
                 work = Path(name) / f"{side}{turn}"
