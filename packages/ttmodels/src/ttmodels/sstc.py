@@ -1,16 +1,18 @@
 """SSTC, the siamese spatio-temporal convolutional network: one branch for RGB, one for flow.
 
-    rgb (B, 3, T, H, W)                     flow (B, 2, T, H, W)
-             |                                        |
-      +-------------+                          +-------------+
-      | rgb_branch  |    own weights each      | flow_branch |
-      +-------------+                          +-------------+
-       conv 3x3x3 - pool - ReLU  (B, 30, T/2, H/2, W/2)  in either branch
-       conv 3x3x3 - pool - ReLU  (B, 60, T/4, H/4, W/4)
-       conv 3x3x3 - pool - ReLU  (B, 80, T/8, H/8, W/8)  maps
-       fully connected - ReLU    (B, 500)                features
-             |                                        |
-             +-------------------+--------------------+
+       rgb (B, 3, T, H, W)                      flow (B, 2, T, H, W)
+                |                                        |
+            rgb_branch                              flow_branch         own weights each
+                |                                        |
+     conv 3x3x3 - pool - ReLU                 conv 3x3x3 - pool - ReLU
+                | (B, 30, T/2, H/2, W/2)                 | (B, 30, T/2, H/2, W/2)
+     conv 3x3x3 - pool - ReLU                 conv 3x3x3 - pool - ReLU
+                | (B, 60, T/4, H/4, W/4)                 | (B, 60, T/4, H/4, W/4)
+     conv 3x3x3 - pool - ReLU                 conv 3x3x3 - pool - ReLU
+                | maps (B, 80, T/8, H/8, W/8)            | maps (B, 80, T/8, H/8, W/8)
+     fully connected - ReLU                   fully connected - ReLU
+                | features (B, 500)                      | features (B, 500)
+                +----------------+-----------------------+
                                  |
                       +---------------------+
                       |        head         |   concat:   linear, RGB first, 1000 -> classes
