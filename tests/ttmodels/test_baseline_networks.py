@@ -291,7 +291,7 @@ def test_small_pictures_without_the_first_pool(frames: int) -> None:
         model = I3D(21, 3, first_pool=False, clip_shape=(frames, 120, 120)).eval()
     clip = torch.empty(1, 3, frames, 120, 120, device="meta")
     steps = -(-frames // 8)
-    assert model.maps(clip)[0].shape == (1, 1024, steps, 8, 8)
+    assert model.forward_features(clip)[0].shape == (1, 1024, steps, 8, 8)
     assert model(clip).shape == (1, 21)
 
 
@@ -308,7 +308,8 @@ def test_small_pictures_run(frames: int) -> None:
 def test_the_mean_over_the_picture_is_that_of_the_source_at_its_size() -> None:
     with torch.device("meta"):
         model = I3D(400).eval()
-    assert model.maps(torch.empty(1, 3, 64, 224, 224, device="meta"))[0].shape[2:] == (8, 7, 7)
+    (maps,) = model.forward_features(torch.empty(1, 3, 64, 224, 224, device="meta"))
+    assert maps.shape[2:] == (8, 7, 7)
 
 
 def test_training_differs_from_evaluation() -> None:

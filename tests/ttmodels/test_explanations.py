@@ -26,8 +26,8 @@ def test_the_formula(build) -> None:
     model = build()
     clips = clips_for(model)
     target = torch.tensor([2, 0])
-    maps = [stream.detach().requires_grad_() for stream in model.maps(*clips)]
-    logits = model.classify(*maps)
+    maps = [stream.detach().requires_grad_() for stream in model.forward_features(*clips)]
+    logits = model.forward_head(*maps)
     torch.testing.assert_close(logits, model(*clips))
     found = grad_cam(model, *clips, target=target, full_size=False)
     assert tuple(found) == model.streams

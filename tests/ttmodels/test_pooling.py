@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from ttmodels import SSTC, RGBNet, blocks, pooling, slabs
+from ttmodels import SSTC, RGBNet, blocks, chunked_conv, pooling
 from ttmodels.pooling import pool_relu
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last_3d]
@@ -63,15 +63,15 @@ def test_both_ways_to_spread_a_gradient_agree(
 ) -> None:
     maps = integers(2, 3, 5, 7, 9, layout=layout)
     values, index = functional.max_pool3d(maps, kernel, return_indices=True)
-    _, code = pooling.pool_codes(maps, kernel)
+    _, code = pooling.pool_relu_argmax(maps, kernel)
     gradient = torch.randn_like(values)
     by_index, by_strides = (torch.zeros_like(maps) for _ in range(2))
-    pooling._spread_by_index(by_index, gradient, code, kernel, layout)
+    pooling._unpool_by_index(by_index, gradient, code, kernel, layout)
     expected = (
         torch.zeros_like(by_index).flatten(2).scatter(2, index.flatten(2), gradient.flatten(2))
     )
     assert torch.equal(by_index.flatten(2), expected)
-    pooling._spread_by_strides(by_strides, gradient, code, kernel)
+    pooling._unpool_by_strides(by_strides, gradient, code, kernel)
     assert torch.equal(by_index, by_strides)
     assert by_index.count_nonzero() == gradient.numel()
 
@@ -84,7 +84,7 @@ def test_both_ways_to_spread_a_gradient_agree(
     values=st.sampled_from([1, 500, 2**22]),
     dtype=st.sampled_from([torch.float32, torch.float64]),
 )
-def test_slabs_of_time_change_nothing(
+def test_chunks_of_time_change_nothing(
     sides: tuple[int, int, int], first: int, batch: int, values: int, dtype: torch.dtype
 ) -> None:
     conv = torch.nn.Conv3d(2, 5, 3, padding=1, dtype=dtype)
@@ -92,8 +92,8 @@ def test_slabs_of_time_change_nothing(
     leaves = [clip, conv.weight, conv.bias]
     wanted = plain(conv(clip), (first, 2, 2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slabs, "SLAB_VALUES", values)
-        found = slabs.conv_pool_relu(conv, blocks.fastest_layout(clip), (first, 2, 2))
+        patch.setattr(chunked_conv, "CHUNK_VALUES", values)
+        found = chunked_conv.conv_pool_relu(conv, blocks.fastest_layout(clip), (first, 2, 2))
         flow = torch.randn_like(wanted)
         ours = torch.autograd.grad(found, leaves, flow)
     theirs = torch.autograd.grad(wanted, leaves, flow)
@@ -103,7 +103,7 @@ def test_slabs_of_time_change_nothing(
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-def test_networks_take_slabs_for_large_outputs(
+def test_networks_take_chunks_for_large_outputs(
     recompute: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, clip = RGBNet(3, (12, 16, 17)), torch.rand(2, 3, 12, 16, 17)
@@ -111,15 +111,15 @@ def test_networks_take_slabs_for_large_outputs(
     parameters = list(model.parameters())
     expected = torch.autograd.grad(model(clip).square().sum(), parameters)
     taken: list[object] = []
-    through_slabs = slabs.conv_pool_relu
+    through_chunks = chunked_conv.conv_pool_relu
 
     def spy(*arguments: object) -> Tensor:
         taken.append(arguments)
-        return through_slabs(*arguments)
+        return through_chunks(*arguments)
 
-    monkeypatch.setattr(slabs, "conv_pool_relu", spy)
-    monkeypatch.setattr(slabs, "LARGE_VALUES", 1)
-    monkeypatch.setattr(slabs, "SLAB_VALUES", 2000)
+    monkeypatch.setattr(chunked_conv, "conv_pool_relu", spy)
+    monkeypatch.setattr(chunked_conv, "MIN_CHUNKED_VALUES", 1)
+    monkeypatch.setattr(chunked_conv, "CHUNK_VALUES", 2000)
     found = torch.autograd.grad(model(clip).square().sum(), parameters)
     assert len(taken) == (6 if recompute else 3)
     for ours, theirs in zip(found, expected, strict=True):
@@ -133,7 +133,7 @@ def test_frozen_weights_and_clips_get_no_gradient() -> None:
     conv = torch.nn.Conv3d(2, 3, 3, padding=1)
     clip = torch.randn(1, 2, 4, 4, 4)
     conv.bias.requires_grad_(False)
-    slabs.conv_pool_relu(conv, clip, (2, 2, 2)).sum().backward()
+    chunked_conv.conv_pool_relu(conv, clip, (2, 2, 2)).sum().backward()
     assert conv.weight.grad is not None
     assert conv.bias.grad is None
     assert clip.grad is None

@@ -124,13 +124,13 @@ def counted(windows: SlidingWindows, clips: list[Tensor]) -> int:
     return sum(counts.get(convolution, 0) for convolution in convolutions)
 
 
-def test_small_slabs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = FlowNet(3, (20, 8, 8))
     clips = long_clips(model, 90)
     for step in (1, 2, 4, 7):
         expected = one_by_one(model, clips, step)
         for values in (1, 30 * 64 * 4, 30 * 64 * 10):
-            monkeypatch.setattr("ttmodels.sliding.SLAB_VALUES", values)
+            monkeypatch.setattr("ttmodels.sliding.CHUNK_VALUES", values)
             assert (SlidingWindows(model, step)(*clips) - expected).abs().max() < 1e-5
 
 

@@ -31,7 +31,7 @@ def test_exported_names_are_the_public_ones() -> None:
     assert homes == {"ttmodels"}
 
 
-def test_the_catalogue_uses_the_names_of_the_classes() -> None:
+def test_models_are_listed_by_the_names_of_the_classes() -> None:
     assert {name: model.name for name, model in ttmodels.MODELS.items()} == {
         name: name for name in ttmodels.MODELS
     }
@@ -105,6 +105,6 @@ def test_readme_table_has_the_true_numbers_of_parameters(readme: str) -> None:
 
 
 def test_readme_tree_lists_every_file(readme: str) -> None:
-    listed = set(re.findall(r"^    (\S+)  ", readme.split("## Files")[1], re.MULTILINE))
+    listed = set(re.findall(r"^  (\S+)  ", readme.split("## What is where")[1], re.MULTILINE))
     folder = Path(ttmodels.__file__).parent
     assert listed == {path.name for path in folder.iterdir() if path.is_file()}

@@ -1,4 +1,4 @@
-"""Spatio-temporal networks for fine-grained stroke recognition: SSTC and its rivals.
+"""Spatio-temporal networks for fine-grained stroke recognition: SSTC and its baselines.
 
 Names load on first use, so `import ttmodels` costs next to nothing beside torch.
 """
@@ -10,14 +10,15 @@ if TYPE_CHECKING:
     from ttmodels.base import BranchModel, StrokeModel
     from ttmodels.c3d import C3D, C3DConfig
     from ttmodels.card import ModelCard
-    from ttmodels.catalogue import MODELS, load
-    from ttmodels.config import ClipInput, ModelConfig
+    from ttmodels.config import ModelConfig
     from ttmodels.early_fusion import EarlyFusion
     from ttmodels.errors import ModelFileError
     from ttmodels.export import export_onnx, export_program
     from ttmodels.gradcam import grad_cam
     from ttmodels.i3d import I3D, I3DConfig
+    from ttmodels.inputs import ClipInput
     from ttmodels.late_fusion import LateFusion
+    from ttmodels.loading import MODELS, load
     from ttmodels.ltc import LTC, LTCConfig
     from ttmodels.single_stream import FlowNet, RGBNet
     from ttmodels.sliding import SlidingWindows
@@ -28,7 +29,7 @@ _HOME = {
     "BranchModel": "base",
     "C3D": "c3d",
     "C3DConfig": "c3d",
-    "ClipInput": "config",
+    "ClipInput": "inputs",
     "EarlyFusion": "early_fusion",
     "FlowNet": "single_stream",
     "I3D": "i3d",
@@ -36,7 +37,7 @@ _HOME = {
     "LTC": "ltc",
     "LTCConfig": "ltc",
     "LateFusion": "late_fusion",
-    "MODELS": "catalogue",
+    "MODELS": "loading",
     "ModelCard": "card",
     "ModelConfig": "config",
     "ModelFileError": "errors",
@@ -50,7 +51,7 @@ _HOME = {
     "export_onnx": "export",
     "export_program": "export",
     "grad_cam": "gradcam",
-    "load": "catalogue",
+    "load": "loading",
 }
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The face all networks share."""
+"""Base classes of the networks: what all have in common."""
 
 from abc import abstractmethod
 from dataclasses import asdict
@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ttmodels import hub, pretrained
-from ttmodels.blocks import Branch, check_clips
+from ttmodels.blocks import Branch
 from ttmodels.card import ModelCard
 from ttmodels.config import ModelConfig, OneStreamConfig
+from ttmodels.inputs import check_clips
 
 # typing.Self would be shorter, but run-time type checkers want it on whole classes only.
 Network = TypeVar("Network", bound="StrokeModel")
@@ -31,13 +32,13 @@ class StrokeModel(nn.Module):
     have neither dropout nor batch normalisation, so `train()` and `eval()` compute the same; C3D,
     LTC and I3D differ there. Clips may come in any memory format.
 
-    Every network is two steps: `maps`, the convolutions, one result per stream, and `classify`,
-    from those to logits. `ttmodels.grad_cam` looks between them.
+    Every network has two steps: `forward_features` returns the maps of the last convolution of each
+    stream, `forward_head` turns them into logits. `ttmodels.grad_cam` differentiates the second.
 
     Attributes:
-        name: what a model folder calls this network.
-        inputs: names of the arguments of `forward`, in order: "rgb", "flow".
-        streams: names of the results of `maps`, in order.
+        name: name of this network in a model folder.
+        inputs: names of the clips that `forward` takes, in order: "rgb", "flow".
+        streams: names of the results of `forward_features`, in order.
         config: what it was built from.
         card: labels, flow scale and provenance; saved with the weights.
     """
@@ -63,16 +64,16 @@ class StrokeModel(nn.Module):
 
     @classmethod
     def inputs_for(cls, config: ModelConfig) -> tuple[str, ...]:
-        """Names of the arguments of `forward` of a network with this configuration."""
+        """Return the names of the clips that a network with this configuration takes."""
         if isinstance(config, OneStreamConfig):
             return (config.input,)
         return cls.inputs
 
     @abstractmethod
-    def maps(
+    def forward_features(
         self, *clips: Float[Tensor, "batch _ _ _ _"]
     ) -> tuple[Float[Tensor, "batch _ _ _ _"], ...]:
-        """Return the last convolutional maps of each stream, as the classifier reads them.
+        """Return the maps of the last convolution of each stream, after the last pooling.
 
         Args:
             *clips: what `forward` takes.
@@ -82,8 +83,8 @@ class StrokeModel(nn.Module):
         """
 
     @abstractmethod
-    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
-        """Return the logits of clips with these maps; `forward` is `classify(*maps(...))`."""
+    def forward_head(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+        """Return the logits of clips with these maps, one per stream."""
 
     def recompute_activations(self, on: bool = True) -> None:
         """Trade time for memory in training: keep one tensor per stage, compute the rest again.
@@ -164,7 +165,7 @@ class StrokeModel(nn.Module):
 
     @classmethod
     def from_stored(
-        cls: type[Network], stored: pretrained.Stored, device: str | torch.device = "cpu"
+        cls: type[Network], stored: pretrained.StoredModel, device: str | torch.device = "cpu"
     ) -> Network:
         """Build the network that a model folder's configuration describes and fill in its weights.
 
@@ -181,7 +182,7 @@ class StrokeModel(nn.Module):
                 model = cls.from_config(config)
         except (RuntimeError, OverflowError, TypeError) as error:
             raise stored.error("config", config, "one that can be built") from error
-        pretrained.fill(model, stored, device)
+        pretrained.load_weights(model, stored, device)
         model.card = card
         return model
 
@@ -190,22 +191,22 @@ class StrokeModel(nn.Module):
 
 
 class BranchModel(StrokeModel):
-    """A network whose streams are branches of SSTC; what `ttmodels.SlidingWindows` can share."""
+    """A network whose streams are branches of SSTC, as `ttmodels.SlidingWindows` needs them."""
 
     @abstractmethod
     def branches(self) -> tuple[Branch, ...]:
-        """The branches, one per stream."""
+        """Return the branches, one per stream."""
 
     def branch_clips(
         self, *clips: Float[Tensor, "batch _ time height width"]
     ) -> tuple[Float[Tensor, "batch _ time height width"], ...]:
-        """What each branch takes, from what `forward` takes."""
+        """Return the clip of each branch, from the clips that `forward` takes."""
         return clips
 
-    def maps(
+    def forward_features(
         self, *clips: Float[Tensor, "batch _ _ _ _"]
     ) -> tuple[Float[Tensor, "batch _ _ _ _"], ...]:
-        """Return the maps of each branch; see `StrokeModel.maps`."""
+        """Return the last maps of each branch; see `StrokeModel.forward_features`."""
         self._check(**dict(zip(self.inputs, clips, strict=True)))
         pairs = zip(self.branches(), self.branch_clips(*clips), strict=True)
-        return tuple(branch.maps(clip) for branch, clip in pairs)
+        return tuple(branch.forward_convs(clip) for branch, clip in pairs)

@@ -6,10 +6,10 @@
       | conv3a, conv3b         256 | pool 2x2x2 -> (B, 256, T/4,  H/8,  W/8)
       | conv4a, conv4b         512 | pool 2x2x2 -> (B, 512, T/8,  H/16, W/16)
       | conv5a, conv5b         512 | pool 2x2x2, one row and column of padding on either side
-                                   -> (B, 512, T/16, H/32 + 1/2, W/32 + 1/2)     `maps`
+                                   -> (B, 512, T/16, H/32 + 1/2, W/32 + 1/2)     maps
       | flatten, channel first     -> (B, 8192) at 16 x 112 x 112
       | fc6 | ReLU | dropout       -> (B, 4096)
-      | fc7 | ReLU                 -> (B, 4096)                                  `features`
+      | fc7 | ReLU                 -> (B, 4096)                                  features
       | dropout | fc8              -> logits (B, classes)
 
 All convolutions are 3x3x3 with a ReLU.
@@ -89,10 +89,10 @@ class C3D(StrokeModel):
         self.dropout = nn.Dropout(dropout)
         self.recompute = False
 
-    def maps(
+    def forward_features(
         self, *clips: Float[Tensor, "batch 3 time height width"]
     ) -> tuple[Float[Tensor, "batch 512 _ _ _"]]:
-        """Return the maps of the last convolution; see `StrokeModel.maps`."""
+        """Return the maps of the last convolution; see `StrokeModel.forward_features`."""
         (rgb,) = clips
         self._check(rgb=rgb)
         clip = conv_pool_relu(self.conv1, fastest_layout(rgb), (1, 2, 2), self.recompute)
@@ -108,9 +108,9 @@ class C3D(StrokeModel):
         self, rgb: Float[Tensor, "batch 3 time height width"]
     ) -> Float[Tensor, "batch 4096"]:
         """Return the second hidden layer."""
-        return self._hidden(*self.maps(rgb))
+        return self._hidden(*self.forward_features(rgb))
 
-    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+    def forward_head(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
         """Return the logits of clips with these maps."""
         logits: Tensor = self.fc8(self.dropout(self._hidden(*maps)))
         return logits
@@ -126,7 +126,7 @@ class C3D(StrokeModel):
         Raises:
             ValueError: if the clip has another shape or dtype than the network takes.
         """
-        return self.classify(*self.maps(rgb))
+        return self.forward_head(*self.forward_features(rgb))
 
     def _hidden(self, maps: Tensor) -> Tensor:
         hidden = self.dropout(functional.relu(self.fc6(maps.flatten(start_dim=1))))

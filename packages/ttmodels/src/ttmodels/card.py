@@ -1,4 +1,4 @@
-"""What travels with the weights so that other people can use them."""
+"""Model card: what people need to know to use the weights."""
 
 import json
 import math
@@ -34,7 +34,7 @@ class ModelCard:
 
     @classmethod
     def joined(cls, rgb: "ModelCard", flow: "ModelCard") -> "ModelCard":
-        """Card of two networks used as one.
+        """Return the card of two networks used as one.
 
         The labels come from whichever has them, the flow scale from the flow network; the
         provenance keeps both.

@@ -1,27 +1,13 @@
-"""What a network is built from, and what it takes in."""
+"""Settings that networks are built from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ttmodels.inputs import INPUTS
+
 MIN_SIDE = 8
 """Three poolings halve every axis three times, so shorter axes would vanish."""
-
-
-@dataclass(frozen=True)
-class ClipInput:
-    """One input clip of a network, (batch, channels, time, height, width) floats in [low, high]."""
-
-    channels: int
-    low: float
-    high: float
-
-
-INPUTS: dict[str, ClipInput] = {
-    "rgb": ClipInput(channels=3, low=0.0, high=1.0),
-    "flow": ClipInput(channels=2, low=-1.0, high=1.0),
-}
-"""Red, green, blue = value / 255; flow x (right), y (down) = clip(px per frame / scale, -1, 1)."""
 
 
 @dataclass(frozen=True)

@@ -73,19 +73,20 @@ class EarlyFusion(BranchModel):
         Raises:
             ValueError: if a clip has another shape or dtype than the network takes.
         """
-        return self.classify(*self.maps(rgb, flow))
+        logits: Tensor = self.head(self.features(rgb, flow))
+        return logits
 
     def branches(self) -> tuple[Branch, ...]:
-        """The only branch."""
+        """Return the only branch."""
         return (self.branch,)
 
     def branch_clips(
         self, *clips: Float[Tensor, "batch _ time height width"]
     ) -> tuple[Float[Tensor, "batch _ time height width"], ...]:
-        """The clips as one of five channels: red, green, blue, x, y."""
+        """Return the clips as one of five channels: red, green, blue, x, y."""
         return (torch.cat(clips, dim=1),)
 
-    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+    def forward_head(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
         """Return the logits of clips with these maps."""
-        logits: Tensor = self.head(self.branch.summarise(maps[0]))
+        logits: Tensor = self.head(self.branch.forward_fc(maps[0]))
         return logits

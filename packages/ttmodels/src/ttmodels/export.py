@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ttmodels.base import StrokeModel
-from ttmodels.config import INPUTS
+from ttmodels.inputs import INPUTS
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram

@@ -40,10 +40,10 @@ def grad_cam(
         ValueError: if a target is no class, or the clips are not what the network takes.
     """
     with torch.no_grad():
-        maps = [stream.detach() for stream in model.maps(*clips)]
+        maps = [stream.detach() for stream in model.forward_features(*clips)]
     with torch.enable_grad():
         leaves = [stream.requires_grad_() for stream in maps]
-        logits = model.classify(*leaves)
+        logits = model.forward_head(*leaves)
         chosen = logits.gather(1, _targets(logits, target)[:, None]).sum()
         gradients = torch.autograd.grad(chosen, leaves)
     sides = clips[0].shape[2:]

@@ -9,12 +9,12 @@
       | MaxPool3d_4a_3x3  3x3x3, stride 2             -> (B,  480, T/4, H/16, W/16)
       | Mixed_4b to Mixed_4f                          -> (B,  832, T/4, H/16, W/16)
       | MaxPool3d_5a_2x2  2x2x2, stride 2             -> (B,  832, T/8, H/32, W/32)
-      | Mixed_5b, Mixed_5c                            -> (B, 1024, T/8, H/32, W/32)  `maps`
+      | Mixed_5b, Mixed_5c                            -> (B, 1024, T/8, H/32, W/32)  maps
       | mean over the picture and over 2 steps of time-> (B, 1024, T/8 - 1)
       | dropout | logits per step | mean over time    -> logits (B, classes)
 
     Mixed:  +- 1x1x1 (b0) ---------------------+
-            +- 1x1x1 (b1a) - 3x3x3 (b1b) ------+- stacked
+            +- 1x1x1 (b1a) - 3x3x3 (b1b) ------+- concatenated
             +- 1x1x1 (b2a) - 3x3x3 (b2b) ------+
             +- max 3x3x3 (b3a) - 1x1x1 (b3b) --+
 
@@ -40,8 +40,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ttmodels.base import StrokeModel
-from ttmodels.blocks import check_clips, fastest_layout
-from ttmodels.config import INPUTS, ModelConfig, OneStreamConfig, check_dropout
+from ttmodels.blocks import fastest_layout
+from ttmodels.config import ModelConfig, OneStreamConfig, check_dropout
+from ttmodels.inputs import INPUTS, check_clips
 
 Sides = tuple[int, int, int]
 
@@ -79,7 +80,9 @@ class I3DConfig(OneStreamConfig):
 
 
 def same_padding(sides: Sides, kernel: Sides, stride: Sides) -> list[tuple[int, int]]:
-    """Padding (before, after) of each axis for ceil(side / stride) outputs, more of it at the end.
+    """Return the padding (before, after) of each axis for ceil(side / stride) outputs.
+
+    Where the two differ, there is more padding at the end.
 
     Args:
         sides: time, height and width of the maps.
@@ -143,7 +146,7 @@ class Pool(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Four ways to look at the same maps, stacked.
+    """Inception block: four parallel paths from the same maps, concatenated.
 
     Args:
         into: channels that come in.
@@ -161,14 +164,14 @@ class Mixed(nn.Module):
         self.b3b = Unit(into, out[5])
 
     def forward(self, clip: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch _ _ _ _"]:
-        """Return the stacked maps."""
-        ways = (
+        """Return the concatenated maps."""
+        paths = (
             self.b0(clip),
             self.b1b(self.b1a(clip)),
             self.b2b(self.b2a(clip)),
             self.b3b(self.b3a(clip)),
         )
-        return torch.cat(ways, dim=1)
+        return torch.cat(paths, dim=1)
 
 
 class I3D(StrokeModel):
@@ -220,10 +223,10 @@ class I3D(StrokeModel):
         self.dropout = nn.Dropout(dropout)
         self.logits = Unit(1024, num_classes, plain=True)
 
-    def maps(
+    def forward_features(
         self, *clips: Float[Tensor, "batch _ _ _ _"]
     ) -> tuple[Float[Tensor, "batch 1024 _ _ _"]]:
-        """Return the maps of Mixed_5c; see `StrokeModel.maps`."""
+        """Return the maps of Mixed_5c; see `StrokeModel.forward_features`."""
         (clip,) = clips
         dtype = next(self.parameters()).dtype
         check_clips(self.config.smallest_clip, dtype, {self.inputs[0]: clip}, or_larger=True)
@@ -235,9 +238,9 @@ class I3D(StrokeModel):
 
     def features(self, clip: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch 1024"]:
         """Return the pooled maps, averaged over time."""
-        return self._pooled(*self.maps(clip)).mean(dim=(2, 3, 4))
+        return self._pooled(*self.forward_features(clip)).mean(dim=(2, 3, 4))
 
-    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+    def forward_head(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
         """Return the logits of clips with these maps."""
         logits: Tensor = self.logits(self.dropout(self._pooled(*maps)))
         return logits.mean(dim=(2, 3, 4))
@@ -254,10 +257,10 @@ class I3D(StrokeModel):
         Raises:
             ValueError: if the clip has another shape or dtype than the network takes.
         """
-        return self.classify(*self.maps(clip))
+        return self.forward_head(*self.forward_features(clip))
 
     def _pooled(self, maps: Tensor) -> Tensor:
-        """Mean over the picture and over each two steps of time, (B, 1024, T/8 - 1, 1, 1)."""
+        """Return the mean over the picture and each two steps of time, (B, 1024, T/8 - 1, 1, 1)."""
         means = maps.mean(dim=(3, 4), keepdim=True)
         if means.shape[2] == 1:
             return means

@@ -98,14 +98,17 @@ class LateFusion(BranchModel):
         Raises:
             ValueError: if a clip has another shape or dtype than the network takes.
         """
-        return self.classify(*self.maps(rgb, flow))
+        return self.forward_head(*self.forward_features(rgb, flow))
 
     def branches(self) -> tuple[Branch, ...]:
-        """RGB first, then flow."""
+        """Return the RGB branch, then the flow branch."""
         return self.rgb_net.branch, self.flow_net.branch
 
-    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+    def forward_head(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
         """Return the log of the mean class scores of clips with these maps (RGB, flow)."""
-        logits = torch.stack((self.rgb_net.classify(maps[0]), self.flow_net.classify(maps[1])))
+        rgb_maps, flow_maps = maps
+        logits = torch.stack(
+            (self.rgb_net.forward_head(rgb_maps), self.flow_net.forward_head(flow_maps))
+        )
         # log of a mean of exponentials, without leaving the log: tiny scores do not become -inf
         return logits.log_softmax(dim=2).logsumexp(dim=0) - math.log(2)

@@ -5,10 +5,10 @@
       | conv 3x3x3, 128 | pool 2x2x2 | ReLU -> (B, 128, T/2,  H/4,  W/4)
       | conv 3x3x3, 256 | pool 2x2x2 | ReLU -> (B, 256, T/4,  H/8,  W/8)
       | conv 3x3x3, 256 | pool 2x2x2 | ReLU -> (B, 256, T/8,  H/16, W/16)
-      | conv 3x3x3, 256 | pool 2x2x2 | ReLU -> (B, 256, T/16, H/32, W/32)    `maps`
+      | conv 3x3x3, 256 | pool 2x2x2 | ReLU -> (B, 256, T/16, H/32, W/32)    maps
       | flatten, channel first              -> (B, 256 T/16 H/32 W/32)
       | fully connected | ReLU | dropout    -> (B, 2048)
-      | fully connected | ReLU              -> (B, 2048)                     `features`
+      | fully connected | ReLU              -> (B, 2048)                     features
       | dropout | fully connected           -> logits (B, classes)
 
 Source: Varol, Laptev, Schmid, "Long-term Temporal Convolutions for Action Recognition", PAMI
@@ -84,8 +84,10 @@ class LTC(StrokeModel):
         self.dropout = nn.Dropout(dropout)
         self.recompute = False
 
-    def maps(self, *clips: Float[Tensor, "batch _ _ _ _"]) -> tuple[Float[Tensor, "batch _ _ _ _"]]:
-        """Return the maps of the last convolution; see `StrokeModel.maps`."""
+    def forward_features(
+        self, *clips: Float[Tensor, "batch _ _ _ _"]
+    ) -> tuple[Float[Tensor, "batch _ _ _ _"]]:
+        """Return the maps of the last convolution; see `StrokeModel.forward_features`."""
         self._check(**dict(zip(self.inputs, clips, strict=True)))
         clip = conv_pool_relu(self.conv1, fastest_layout(clips[0]), (1, 2, 2), self.recompute)
         for conv in (self.conv2, self.conv3, self.conv4, self.conv5):
@@ -96,9 +98,9 @@ class LTC(StrokeModel):
         self, clip: Float[Tensor, "batch _ time height width"]
     ) -> Float[Tensor, "batch 2048"]:
         """Return the second hidden layer."""
-        return self._hidden(*self.maps(clip))
+        return self._hidden(*self.forward_features(clip))
 
-    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+    def forward_head(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
         """Return the logits of clips with these maps."""
         logits: Tensor = self.fc8(self.dropout(self._hidden(*maps)))
         return logits
@@ -114,7 +116,7 @@ class LTC(StrokeModel):
         Raises:
             ValueError: if the clip has another shape or dtype than the network takes.
         """
-        return self.classify(*self.maps(clip))
+        return self.forward_head(*self.forward_features(clip))
 
     def _hidden(self, maps: Tensor) -> Tensor:
         hidden = self.dropout(functional.relu(self.fc6(maps.flatten(start_dim=1))))

@@ -1,9 +1,9 @@
 """Max pooling, then ReLU, that remembers one byte per output for the backward pass.
 
     PyTorch:  conv -> ReLU -> max pooling    keeps the whole ReLU output and an int64 per cell
-    here:     conv -> max pooling -> ReLU    keeps one byte per cell, which tells the winner of the
-                                             (at most) eight inputs, and the result, which the next
-                                             layer keeps anyway
+    here:     conv -> max pooling -> ReLU    keeps one byte per cell, the position of the
+                                             largest of (at most) eight inputs (argmax), beside
+                                             the result, which the next layer keeps anyway
 
 Both are monotone, so they commute and the values are the same. The gradients are the same too:
 a tie goes to the first input in (t, y, x) order, as in `torch.nn.functional.max_pool3d`. (Where a
@@ -45,67 +45,67 @@ def pool_relu(
 class _PoolReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, kernel: Kernel) -> Tensor:
-        pooled, code = pool_codes(maps, kernel)
-        ctx.save_for_backward(pooled, code)
+        pooled, argmax = pool_relu_argmax(maps, kernel)
+        ctx.save_for_backward(pooled, argmax)
         ctx.sides, ctx.kernel, ctx.layout = maps.shape[2:], kernel, _layout(maps)
         return pooled
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        pooled, code = ctx.saved_tensors
+        pooled, argmax = ctx.saved_tensors
         outward = torch.ops.aten.threshold_backward(gradients[0], pooled, 0)
-        return spread_codes(outward, code, ctx.sides, ctx.kernel, ctx.layout), None
+        return max_unpool(outward, argmax, ctx.sides, ctx.kernel, ctx.layout), None
 
 
-def pool_codes(maps: Tensor, kernel: Kernel) -> tuple[Tensor, Tensor]:
-    """Return the pooled values after the ReLU, and the bytes that tell the winners.
+def pool_relu_argmax(maps: Tensor, kernel: Kernel) -> tuple[Tensor, Tensor]:
+    """Return the pooled values after the ReLU, and which input of each cell was the largest.
 
     Args:
         maps: (B, C, T, H, W).
         kernel: sides of a cell, each 1 or 2.
 
     Returns:
-        The values; and for each the flat distance (t H + y) W + x of the winner from its cell's
-        first input, modulo what keeps these distances apart and below 256.
+        The values; and for each the argmax, one byte: the flat distance (t H + y) W + x of the
+        largest input from its cell's first, modulo what keeps these distances apart below 256.
     """
     largest, index = functional.max_pool3d(maps, kernel, return_indices=True)
     corners = _corners(maps.shape[2:], kernel, index.device)
     modulus = _modulus(tuple(_offsets(maps.shape[2:], kernel).values()))
     if modulus == 256:  # the lowest byte alone: no wide arithmetic
-        code = index.to(torch.uint8).sub_(corners.to(torch.uint8))
+        argmax = index.to(torch.uint8).sub_(corners.to(torch.uint8))
     else:
-        code = (index.to(torch.int32) - corners).remainder_(modulus).to(torch.uint8)
-    return functional.relu(largest), code
+        argmax = (index.to(torch.int32) - corners).remainder_(modulus).to(torch.uint8)
+    return functional.relu(largest), argmax
 
 
-def spread_codes(
-    gradient: Tensor, code: Tensor, sides: torch.Size, kernel: Kernel, layout: torch.memory_format
+def max_unpool(
+    gradient: Tensor, argmax: Tensor, sides: torch.Size, kernel: Kernel, layout: torch.memory_format
 ) -> Tensor:
-    """Return the gradient of the maps from that of the pooled values; undoes `pool_codes`.
+    """Return the gradient of the maps from that of the pooled values (max unpooling).
 
     Args:
         gradient: (B, C, T2, H2, W2), of the pooled values, zero where the ReLU is closed.
-        code: their bytes.
+        argmax: from `pool_relu_argmax`.
         sides: time, height and width of the maps.
         kernel: sides of a cell.
         layout: memory format of the result.
     """
-    spread = torch.empty(
+    unpooled = torch.empty(
         (*gradient.shape[:2], *sides),
         dtype=gradient.dtype,
         device=gradient.device,
         memory_format=layout,
     )
-    spread.zero_()
+    unpooled.zero_()
     if gradient.is_cuda:  # a few streaming writes instead of a scatter
-        _spread_by_strides(spread, gradient, code, kernel)
+        _unpool_by_strides(unpooled, gradient, argmax, kernel)
     else:
-        _spread_by_index(spread, gradient, code, kernel, layout)
-    return spread
+        _unpool_by_index(unpooled, gradient, argmax, kernel, layout)
+    return unpooled
 
 
 def _corners(sides: torch.Size, kernel: Kernel, device: torch.device) -> Tensor:
-    """Flat position of every cell's first input, (time2, height2, width2) int32."""
+    """Return the flat position of every cell's first input, (time2, height2, width2) int32."""
     starts = [
         torch.arange(side // step, dtype=torch.int32, device=device) * step
         for side, step in zip(sides, kernel, strict=True)
@@ -115,7 +115,7 @@ def _corners(sides: torch.Size, kernel: Kernel, device: torch.device) -> Tensor:
 
 
 def _offsets(sides: torch.Size, kernel: Kernel) -> dict[int, int]:
-    """From position in the cell (bits x, y, t) to its distance from the corner, flat."""
+    """Return from position in the cell (bits x, y, t) its flat distance from the corner."""
     _, height, width = sides
     return {
         4 * t + 2 * y + x: (t * height + y) * width + x
@@ -126,28 +126,28 @@ def _offsets(sides: torch.Size, kernel: Kernel) -> dict[int, int]:
 
 
 def _modulus(offsets: tuple[int, ...]) -> int:
-    """The largest number up to 256 that leaves every offset another remainder."""
+    """Return the largest number up to 256 that leaves every offset another remainder."""
     return next(
         m for m in range(256, 1, -1) if len({offset % m for offset in offsets}) == len(offsets)
     )
 
 
-def _spread_by_index(
-    spread: Tensor, gradient: Tensor, code: Tensor, kernel: Kernel, layout: torch.memory_format
+def _unpool_by_index(
+    unpooled: Tensor, gradient: Tensor, argmax: Tensor, kernel: Kernel, layout: torch.memory_format
 ) -> None:
-    """Write each cell's gradient to its flat position in `spread`, which holds zeros."""
-    sides = spread.shape[2:]
+    """Write each cell's gradient to its flat position in `unpooled`, which holds zeros."""
+    sides = unpooled.shape[2:]
     offsets = tuple(_offsets(sides, kernel).values())
     distance = torch.zeros(256, dtype=torch.int64)
     distance[[offset % _modulus(offsets) for offset in offsets]] = torch.tensor(offsets)
-    corners = _corners(sides, kernel, code.device).flatten()
+    corners = _corners(sides, kernel, argmax.device).flatten()
     if layout == torch.channels_last_3d:
         order, dim, corners = _channels_to_end, 1, corners[:, None]
     else:
         order, dim = _flat, 2
-    cells = order(code)
+    cells = order(argmax)
     index = distance.index_select(0, cells.flatten().to(torch.int32)).view(cells.shape)
-    order(spread).scatter_(dim, index.add_(corners), order(gradient))
+    order(unpooled).scatter_(dim, index.add_(corners), order(gradient))
 
 
 def _flat(maps: Tensor) -> Tensor:
@@ -156,20 +156,20 @@ def _flat(maps: Tensor) -> Tensor:
 
 
 def _channels_to_end(maps: Tensor) -> Tensor:
-    """(B, C, T, H, W) in channels-last order -> (B, T H W, C), a view even of a slab."""
+    """(B, C, T, H, W) in channels-last order -> (B, T H W, C), a view even of a chunk."""
     return maps.permute(0, 2, 3, 4, 1).flatten(1, 3)
 
 
-def _spread_by_strides(spread: Tensor, gradient: Tensor, code: Tensor, kernel: Kernel) -> None:
-    """The same, one position of all cells at a time."""
+def _unpool_by_strides(unpooled: Tensor, gradient: Tensor, argmax: Tensor, kernel: Kernel) -> None:
+    """Write the same as `_unpool_by_index`, one position of all cells at a time."""
     times, heights, widths = gradient.shape[2:]
-    cells = spread[:, :, : times * kernel[0], : heights * kernel[1], : widths * kernel[2]]
-    offsets = _offsets(spread.shape[2:], kernel)
+    cells = unpooled[:, :, : times * kernel[0], : heights * kernel[1], : widths * kernel[2]]
+    offsets = _offsets(unpooled.shape[2:], kernel)
     modulus = _modulus(tuple(offsets.values()))
     for position, offset in offsets.items():
         t, y, x = position >> 2, (position >> 1) & 1, position & 1
-        won = code == offset % modulus
-        part = gradient.masked_fill(~won, 0)  # not a product: 0 times infinity is no zero
+        largest = argmax == offset % modulus
+        part = gradient.masked_fill(~largest, 0)  # not a product: 0 times infinity is no zero
         cells[:, :, t :: kernel[0], y :: kernel[1], x :: kernel[2]] = part
 
 

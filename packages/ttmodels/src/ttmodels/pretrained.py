@@ -28,8 +28,9 @@ import torch
 from torch import Tensor, nn
 
 from ttmodels.card import ModelCard
-from ttmodels.config import INPUTS, ModelConfig
+from ttmodels.config import ModelConfig
 from ttmodels.errors import ModelFileError
+from ttmodels.inputs import INPUTS
 
 FORMAT = "ttmodels"
 SCHEMA_VERSION = 1
@@ -77,7 +78,7 @@ def write(
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredModel:
     """A model folder whose `config.json` was read; its weights were not yet.
 
     Args:
@@ -94,7 +95,7 @@ class Stored:
         return str(self.values.get("model"))
 
     def error(self, key: str, found: object, expected: str) -> ModelFileError:
-        """An error about one entry of `config.json`."""
+        """Return an error about one entry of `config.json`."""
         path = self.folder / CONFIG_FILE
         return ModelFileError(f"{path}: {key} is {found!r}, expected {expected}")
 
@@ -133,7 +134,7 @@ class Stored:
         return value
 
 
-def read_config(folder: Path) -> Stored:
+def read_config(folder: Path) -> StoredModel:
     """Read `config.json` of a model folder.
 
     Raises:
@@ -146,7 +147,7 @@ def read_config(folder: Path) -> Stored:
         raise ModelFileError(f"{path}: {error.strerror}, expected a model folder") from error
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: damaged, not JSON ({error})") from error
-    stored = Stored(folder, values if isinstance(values, dict) else {})
+    stored = StoredModel(folder, values if isinstance(values, dict) else {})
     if stored.values.get("format") != FORMAT:
         raise stored.error("format", stored.values.get("format"), repr(FORMAT))
     version = stored.values.get("schema_version")
@@ -155,8 +156,8 @@ def read_config(folder: Path) -> Stored:
     return stored
 
 
-def fill(network: nn.Module, stored: Stored, device: str | torch.device) -> None:
-    """Put the weights of a model folder into a network built from its configuration.
+def load_weights(network: nn.Module, stored: StoredModel, device: str | torch.device) -> None:
+    """Load the weights of a model folder into a network built from its configuration.
 
     Args:
         network: typically on the meta device; its tensors are replaced, not written into.
@@ -201,7 +202,7 @@ def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Ten
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:
-    """The state on the CPU and in row-major order, as safetensors wants it."""
+    """Return the state on the CPU and in row-major order, as safetensors wants it."""
     tensors = {name: tensor.detach() for name, tensor in network.state_dict().items()}
     on_meta = [name for name, tensor in tensors.items() if tensor.is_meta]
     if on_meta:

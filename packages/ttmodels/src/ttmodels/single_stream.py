@@ -26,103 +26,67 @@ from ttmodels.blocks import FEATURES, Branch
 from ttmodels.config import ModelConfig
 
 
-class RGBNet(BranchModel):
-    """Network on RGB alone.
+class SingleStream(BranchModel):
+    """Network on one stream of `in_channels` channels; use it as RGBNet or FlowNet.
 
     Args:
         num_classes: number of logits, the rejection class included.
         clip_shape: (time, height, width) in frames and pixels, each at least 8.
     """
+
+    in_channels: ClassVar[int]
+
+    def __init__(
+        self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
+    ) -> None:
+        config = ModelConfig(num_classes, clip_shape)
+        super().__init__(config)
+        self.branch = Branch(self.in_channels, config.clip_shape)
+        self.head = nn.Linear(FEATURES, num_classes)
+
+    def features(
+        self, clip: Float[Tensor, "batch {self.in_channels} time height width"]
+    ) -> Float[Tensor, "batch 500"]:
+        """Return the features of the branch."""
+        self._check(**{self.inputs[0]: clip})
+        features: Tensor = self.branch(clip)
+        return features
+
+    def forward(
+        self, clip: Float[Tensor, "batch {self.in_channels} time height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Return the logits.
+
+        Args:
+            clip: RGB in [0, 1], or flow x (right) and y (down) normalised to [-1, 1].
+
+        Raises:
+            ValueError: if the clip has another shape or dtype than the network takes.
+        """
+        logits: Tensor = self.head(self.features(clip))
+        return logits
+
+    def branches(self) -> tuple[Branch, ...]:
+        """Return the only branch."""
+        return (self.branch,)
+
+    def forward_head(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+        """Return the logits of clips with these maps."""
+        logits: Tensor = self.head(self.branch.forward_fc(maps[0]))
+        return logits
+
+
+class RGBNet(SingleStream):
+    """Network on RGB alone; its arguments are those of `SingleStream`."""
 
     name: ClassVar[str] = "rgb"
-    inputs = ("rgb",)
-    streams = ("rgb",)
-
-    def __init__(
-        self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
-    ) -> None:
-        config = ModelConfig(num_classes, clip_shape)
-        super().__init__(config)
-        self.branch = Branch(3, config.clip_shape)
-        self.head = nn.Linear(FEATURES, num_classes)
-
-    def features(
-        self, rgb: Float[Tensor, "batch 3 time height width"]
-    ) -> Float[Tensor, "batch 500"]:
-        """Return the features of the branch."""
-        self._check(rgb=rgb)
-        features: Tensor = self.branch(rgb)
-        return features
-
-    def forward(
-        self, rgb: Float[Tensor, "batch 3 time height width"]
-    ) -> Float[Tensor, "batch classes"]:
-        """Return the logits.
-
-        Args:
-            rgb: values in [0, 1].
-
-        Raises:
-            ValueError: if the clip has another shape or dtype than the network takes.
-        """
-        return self.classify(*self.maps(rgb))
-
-    def branches(self) -> tuple[Branch, ...]:
-        """The only branch."""
-        return (self.branch,)
-
-    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
-        """Return the logits of clips with these maps."""
-        logits: Tensor = self.head(self.branch.summarise(maps[0]))
-        return logits
+    inputs = streams = ("rgb",)
+    in_channels = 3
 
 
-class FlowNet(BranchModel):
-    """Network on optical flow alone.
-
-    Args:
-        num_classes: number of logits, the rejection class included.
-        clip_shape: (time, height, width) in frames and pixels, each at least 8.
-    """
+class FlowNet(SingleStream):
+    """Network on optical flow alone; its arguments are those of `SingleStream`."""
 
     name: ClassVar[str] = "flow"
-    inputs = ("flow",)
-    streams = ("flow",)
-
-    def __init__(
-        self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
-    ) -> None:
-        config = ModelConfig(num_classes, clip_shape)
-        super().__init__(config)
-        self.branch = Branch(2, config.clip_shape)
-        self.head = nn.Linear(FEATURES, num_classes)
-
-    def features(
-        self, flow: Float[Tensor, "batch 2 time height width"]
-    ) -> Float[Tensor, "batch 500"]:
-        """Return the features of the branch."""
-        self._check(flow=flow)
-        features: Tensor = self.branch(flow)
-        return features
-
-    def forward(
-        self, flow: Float[Tensor, "batch 2 time height width"]
-    ) -> Float[Tensor, "batch classes"]:
-        """Return the logits.
-
-        Args:
-            flow: x (right) and y (down), normalised to [-1, 1].
-
-        Raises:
-            ValueError: if the clip has another shape or dtype than the network takes.
-        """
-        return self.classify(*self.maps(flow))
-
-    def branches(self) -> tuple[Branch, ...]:
-        """The only branch."""
-        return (self.branch,)
-
-    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
-        """Return the logits of clips with these maps."""
-        logits: Tensor = self.head(self.branch.summarise(maps[0]))
-        return logits
+    inputs = streams = ("flow",)
+    in_channels = 2

@@ -28,13 +28,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ttmodels.base import BranchModel
-from ttmodels.blocks import Branch, check_clips, fastest_layout
-from ttmodels.slabs import convolve
+from ttmodels.blocks import Branch, fastest_layout
+from ttmodels.chunked_conv import convolve
+from ttmodels.inputs import check_clips
 
 LEVELS = 3
 SHORTEST_SHARED = 6
-"""Below that many cells a window's ends meet; it is then finished window by window."""
-SLAB_VALUES = 2**22
+"""Below that many cells a window's ends meet; it is then computed window by window."""
+CHUNK_VALUES = 2**22
 """Convolution outputs computed at a time before they are pooled: 16 MB of float32."""
 
 
@@ -66,7 +67,7 @@ class SlidingWindows(nn.Module):
         self.group = group
 
     def starts(self, num_frames: int) -> range:
-        """First frames of the windows of a clip; the last window ends within the clip.
+        """Return the first frames of the windows of a clip; the last window ends within the clip.
 
         Raises:
             ValueError: if the clip is shorter than a window.
@@ -98,7 +99,7 @@ class SlidingWindows(nn.Module):
         dtype = next(self.model.parameters()).dtype
         check_clips((frames, height, width), dtype, named)
         shared, apart = self.convolution_work(frames)
-        score = self._score_shared if shared < apart else self._score_apart
+        score = self._score_shared if shared < apart else self._score_each_window
         rows = [
             torch.cat(list(score([clip[i : i + 1] for clip in clips], starts)))
             for i in range(clips[0].shape[0])
@@ -106,7 +107,7 @@ class SlidingWindows(nn.Module):
         return torch.stack(rows)
 
     def convolution_work(self, num_frames: int) -> tuple[int, int]:
-        """Multiply-adds of all convolutions for one clip: shared, and window by window.
+        """Return the multiply-adds of all convolutions for one clip: shared, window by window.
 
         Where windows hardly overlap, sharing saves nothing and `forward` does not share.
         """
@@ -121,7 +122,7 @@ class SlidingWindows(nn.Module):
                 work = [total + each * count for total, count in zip(work, outputs, strict=True)]
         return work[0], work[1]
 
-    def _score_apart(self, clips: list[Tensor], starts: range) -> Iterator[Tensor]:
+    def _score_each_window(self, clips: list[Tensor], starts: range) -> Iterator[Tensor]:
         length = self.model.config.clip_shape[0]
         for group in _grouped(starts, self.group):
             yield self.model(
@@ -137,7 +138,7 @@ class SlidingWindows(nn.Module):
             )
         ]
         for group in _grouped(starts, self.group):
-            yield self.model.classify(*[stream.window_maps(group) for stream in streams])
+            yield self.model.forward_head(*[stream.window_maps(group) for stream in streams])
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ class _Shared:
     def build(cls, branch: Branch, clip: Tensor, length: int, starts: range) -> "_Shared":
         levels = [{0: fastest_layout(clip)}]
         for level, conv in enumerate(branch.convolutions()):
-            if _finishes_apart(length, level):
+            if _too_short_to_share(length, level):
                 break
             phases = {start % 2 ** (level + 1) for start in starts}
             pooled: dict[int, Tensor] = {}
@@ -168,12 +169,12 @@ class _Shared:
         return cls(branch, length, levels)
 
     def window_maps(self, starts: list[int]) -> Tensor:
-        """The branch's last maps of these windows, (windows, 80, T/8, H/8, W/8)."""
+        """Return the branch's last maps of these windows, (windows, 80, T/8, H/8, W/8)."""
         first: Tensor | None = None  # cell 0 of each window, where it differs from the shared one
         last: Tensor | None = None
         length = self.length
         for level, conv in enumerate(self.branch.convolutions()):
-            if _finishes_apart(self.length, level):
+            if _too_short_to_share(self.length, level):
                 maps = self._gather(starts, level, 0, length, first, last)
                 for rest in self.branch.convolutions()[level:]:
                     maps = _pool(rest(maps))
@@ -198,7 +199,7 @@ class _Shared:
         first: Tensor | None,
         last: Tensor | None,
     ) -> Tensor:
-        """Cells [begin, end) of windows, `first` and `last` in place of their outermost ones."""
+        """Return cells [begin, end) of windows, with `first` and `last` as their outermost ones."""
         some = next(iter(self.levels[level].values()))
         shape = (len(starts), some.shape[1], end - begin, *some.shape[3:])
         cells = fastest_layout(some.new_empty(shape))
@@ -216,33 +217,33 @@ class _Shared:
 
 
 def _pooled_at(conv: nn.Conv3d, maps: Tensor, offsets: list[int]) -> dict[int, Tensor]:
-    """Pooled convolution outputs for pairs that begin at even (0) or odd (1) positions.
+    """Return pooled convolution outputs for pairs that begin at even (0) or odd (1) positions.
 
     Cell a of an offset covers outputs offset + 2 a and the next. Outputs 2 to K - 2 of K are
-    computed, in slabs of time, each of them once.
+    computed, in chunks of time, each of them once.
     """
     stop = maps.shape[2] - 1
     height, width = maps.shape[3:]
-    slab = max(2, SLAB_VALUES // (conv.out_channels * height * width) // 2 * 2)
+    chunk = max(2, CHUNK_VALUES // (conv.out_channels * height * width) // 2 * 2)
     shape = (1, conv.out_channels, height // 2, width // 2)
     pooled: dict[int, Tensor] = {}
-    edge: Tensor | None = None  # the last output of the slab before
-    for begin in range(2, stop, slab):
-        outputs = _convolve(conv, maps[:, :, begin - 1 : min(begin + slab, stop) + 1])
+    edge: Tensor | None = None  # the last output of the chunk before
+    for begin in range(2, stop, chunk):
+        outputs = _convolve(conv, maps[:, :, begin - 1 : min(begin + chunk, stop) + 1])
         for offset in offsets:
             if offset not in pooled:
                 count = max(1, (stop - offset) // 2)
                 zeros = outputs.new_zeros(shape[0], shape[1], count, *shape[2:])
                 pooled[offset] = fastest_layout(zeros)
-            _put(pooled[offset], begin // 2, outputs[:, :, offset:])
+            _pool_into(pooled[offset], begin // 2, outputs[:, :, offset:])
         if 1 in offsets:
             if edge is not None:
-                _put(pooled[1], begin // 2 - 1, torch.cat((edge, outputs[:, :, :1]), dim=2))
+                _pool_into(pooled[1], begin // 2 - 1, torch.cat((edge, outputs[:, :, :1]), dim=2))
             edge = outputs[:, :, -1:]
     return pooled
 
 
-def _put(pooled: Tensor, cell: int, outputs: Tensor) -> None:
+def _pool_into(pooled: Tensor, cell: int, outputs: Tensor) -> None:
     if outputs.shape[2] > 1:
         cells = _pool(outputs)
         pooled[:, :, cell : cell + cells.shape[2]] = cells
@@ -256,8 +257,8 @@ def _pool(outputs: Tensor) -> Tensor:
     return functional.relu(functional.max_pool3d(outputs, kernel_size=2))
 
 
-def _finishes_apart(length: int, level: int) -> bool:
-    """Whether windows of that many frames have too few cells at this level to share any."""
+def _too_short_to_share(length: int, level: int) -> bool:
+    """Return whether windows of that many frames have too few cells at a level to share any."""
     return length >> level < SHORTEST_SHARED
 
 
@@ -267,9 +268,9 @@ def _grouped(starts: range, size: int) -> Iterator[list[int]]:
 
 
 def _num_outputs(num_frames: int, length: int, starts: range, level: int) -> tuple[int, int]:
-    """Time steps the convolution of a level computes: shared, and window by window."""
+    """Return the time steps the convolution of a level computes: shared, window by window."""
     apart = len(starts) * (length >> level)
-    if _finishes_apart(length, level):
+    if _too_short_to_share(length, level):
         return apart, apart
     shared = sum(
         max(0, _num_cells(num_frames, level, phase) - 3)
@@ -280,7 +281,7 @@ def _num_outputs(num_frames: int, length: int, starts: range, level: int) -> tup
 
 
 def _num_cells(num_frames: int, level: int, phase: int) -> int:
-    """Cells of a shared map; see `_pooled_at`."""
+    """Return the number of cells of a shared map; see `_pooled_at`."""
     cells = num_frames
     for below in range(level):
         cells = max(1, (cells - 1 - (phase >> below & 1)) // 2)

@@ -1,15 +1,21 @@
 """SSTC, the siamese spatio-temporal convolutional network: one branch for RGB, one for flow.
 
-    rgb  (B, 3, T, H, W)                      flow (B, 2, T, H, W)
-            |                                         |
-     +-------------+                           +-------------+
-     | rgb_branch  |   own weights each        | flow_branch |   3 x [conv - pool - ReLU],
-     +-------------+                           +-------------+   fully connected, ReLU
-            | (B, 500)                                | (B, 500)
-            +--------------------+--------------------+
-                                 | features (B, 1000): RGB first
+       rgb (B, 3, T, H, W)                      flow (B, 2, T, H, W)
+                |                                        |
+            rgb_branch                              flow_branch         own weights each
+                |                                        |
+     conv 3x3x3 - pool - ReLU                 conv 3x3x3 - pool - ReLU
+                | (B, 30, T/2, H/2, W/2)                 | (B, 30, T/2, H/2, W/2)
+     conv 3x3x3 - pool - ReLU                 conv 3x3x3 - pool - ReLU
+                | (B, 60, T/4, H/4, W/4)                 | (B, 60, T/4, H/4, W/4)
+     conv 3x3x3 - pool - ReLU                 conv 3x3x3 - pool - ReLU
+                | maps (B, 80, T/8, H/8, W/8)            | maps (B, 80, T/8, H/8, W/8)
+     fully connected - ReLU                   fully connected - ReLU
+                | features (B, 500)                      | features (B, 500)
+                +----------------+-----------------------+
+                                 |
                       +---------------------+
-                      |        head         |   concat:   linear 1000 -> classes
+                      |        head         |   concat:   linear, RGB first, 1000 -> classes
                       +---------------------+   bilinear: x_rgb A_k x_flow + b_k per class k
                                  |
                         logits (B, classes)
@@ -81,15 +87,6 @@ class SSTC(BranchModel):
         else:
             self.head = nn.Bilinear(FEATURES, FEATURES, num_classes)
 
-    def features(
-        self,
-        rgb: Float[Tensor, "batch 3 time height width"],
-        flow: Float[Tensor, "batch 2 time height width"],
-    ) -> Float[Tensor, "batch 1000"]:
-        """Return the features of both branches, RGB in the first 500 columns (any fusion)."""
-        self._check(rgb=rgb, flow=flow)
-        return torch.cat((self.rgb_branch(rgb), self.flow_branch(flow)), dim=1)
-
     def forward(
         self,
         rgb: Float[Tensor, "batch 3 time height width"],
@@ -104,18 +101,32 @@ class SSTC(BranchModel):
         Raises:
             ValueError: if a clip has another shape or dtype than the network takes.
         """
-        return self.classify(*self.maps(rgb, flow))
+        self._check(rgb=rgb, flow=flow)
+        rgb_maps = self.rgb_branch.forward_convs(rgb)  # (B, 80, T/8, H/8, W/8)
+        flow_maps = self.flow_branch.forward_convs(flow)  # (B, 80, T/8, H/8, W/8)
+        return self.forward_head(rgb_maps, flow_maps)
 
-    def branches(self) -> tuple[Branch, ...]:
-        """RGB first, then flow."""
-        return self.rgb_branch, self.flow_branch
-
-    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+    def forward_head(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
         """Return the logits of clips with these maps (RGB, flow)."""
-        rgb, flow = self.rgb_branch.summarise(maps[0]), self.flow_branch.summarise(maps[1])
+        rgb_maps, flow_maps = maps
+        rgb_features = self.rgb_branch.forward_fc(rgb_maps)  # (B, 500)
+        flow_features = self.flow_branch.forward_fc(flow_maps)  # (B, 500)
         if isinstance(self.head, nn.Bilinear):
             dtype = self.head.weight.dtype  # autocast leaves bilinear layers out
-            logits: Tensor = self.head(rgb.to(dtype), flow.to(dtype))
+            logits: Tensor = self.head(rgb_features.to(dtype), flow_features.to(dtype))
         else:
-            logits = self.head(torch.cat((rgb, flow), dim=1))
-        return logits
+            logits = self.head(torch.cat((rgb_features, flow_features), dim=1))
+        return logits  # (B, classes)
+
+    def features(
+        self,
+        rgb: Float[Tensor, "batch 3 time height width"],
+        flow: Float[Tensor, "batch 2 time height width"],
+    ) -> Float[Tensor, "batch 1000"]:
+        """Return the features of both branches, RGB in the first 500 columns (any fusion)."""
+        self._check(rgb=rgb, flow=flow)
+        return torch.cat((self.rgb_branch(rgb), self.flow_branch(flow)), dim=1)
+
+    def branches(self) -> tuple[Branch, ...]:
+        """Return the RGB branch, then the flow branch."""
+        return self.rgb_branch, self.flow_branch

@@ -22,10 +22,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ttmodels.base import StrokeModel
-from ttmodels.blocks import check_clips
 from ttmodels.card import ModelCard
 from ttmodels.config import ModelConfig
 from ttmodels.i3d import I3D, I3DConfig
+from ttmodels.inputs import check_clips
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,10 @@ class TwoStreamI3D(StrokeModel):
         model.card = card
         return model
 
-    def maps(
+    def forward_features(
         self, *clips: Float[Tensor, "batch _ time height width"]
     ) -> tuple[Float[Tensor, "batch 1024 _ _ _"], Float[Tensor, "batch 1024 _ _ _"]]:
-        """Return the maps of both networks; see `StrokeModel.maps`."""
+        """Return the maps of both networks; see `StrokeModel.forward_features`."""
         rgb, flow = clips
         sides = tuple(rgb.shape[2:]) if rgb.ndim == 5 else (0, 0, 0)
         least = self.config.smallest_clip
@@ -115,7 +115,7 @@ class TwoStreamI3D(StrokeModel):
         check_clips(
             (time, height, width), next(self.parameters()).dtype, {"rgb": rgb, "flow": flow}
         )
-        return *self.rgb_net.maps(rgb), *self.flow_net.maps(flow)
+        return *self.rgb_net.forward_features(rgb), *self.flow_net.forward_features(flow)
 
     def features(
         self,
@@ -125,9 +125,9 @@ class TwoStreamI3D(StrokeModel):
         """Return the pooled maps of both networks, RGB in the first 1024 columns."""
         return torch.cat((self.rgb_net.features(rgb), self.flow_net.features(flow)), dim=1)
 
-    def classify(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
+    def forward_head(self, *maps: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch classes"]:
         """Return the logits of clips with these maps (RGB, flow)."""
-        return self.rgb_net.classify(maps[0]) + self.flow_net.classify(maps[1])
+        return self.rgb_net.forward_head(maps[0]) + self.flow_net.forward_head(maps[1])
 
     def forward(
         self,
@@ -143,7 +143,7 @@ class TwoStreamI3D(StrokeModel):
         Raises:
             ValueError: if a clip has another shape or dtype than the network takes.
         """
-        return self.classify(*self.maps(rgb, flow))
+        return self.forward_head(*self.forward_features(rgb, flow))
 
 
 def _settings(config: I3DConfig) -> TwoStreamI3DConfig:

@@ -1,4 +1,4 @@
-"""All networks by the name a model folder calls them."""
+"""Any network from its model folder, by the name of the network in it."""
 
 from os import PathLike
 

@@ -1,9 +1,10 @@
-"""Convolution, max pooling and ReLU in one pass over time, for CPUs.
+"""A convolution stage computed a few frames at a time, for CPUs.
 
-The output of a convolution is eight times as large as what pooling leaves of it. Computed a few
-frames at a time it stays in the cache and is never held as a whole, neither in the forward pass
-nor, as a gradient, in the backward pass; what is kept in between is the clip and one byte per
-pooled value (see `pooling.py`). Every convolution output is computed once.
+A stage is convolution, max pooling, ReLU. The output of the convolution is eight times as large as
+what pooling leaves of it. Computed a few frames at a time it stays in the cache and is never held
+as a whole, neither in the forward pass nor, as a gradient, in the backward pass; what is kept in
+between is the clip and one byte per pooled value (see `pooling.py`). Every convolution output is
+computed once.
 """
 
 from collections.abc import Iterator
@@ -14,19 +15,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ttmodels.pooling import Kernel, pool_codes, spread_codes
+from ttmodels.pooling import Kernel, max_unpool, pool_relu_argmax
 
-SLAB_VALUES = 2**24
+CHUNK_VALUES = 2**24
 """Convolution outputs held at a time: 64 MB of float32. Fewer would save more memory, but all
-threads wait for each other after every slab, which is slow on a machine busy with other work."""
+threads wait for each other after every chunk, which is slow on a machine busy with other work."""
 
 
-LARGE_VALUES = 2**25
-"""Outputs from which on this way is taken in training: 128 MB of float32."""
+MIN_CHUNKED_VALUES = 2**25
+"""Convolution outputs from which on training is chunked: 128 MB of float32."""
 
 
-def worthwhile(conv: nn.Conv3d, clip: Tensor) -> bool:
-    """Whether to go this way: in training on a CPU, eagerly, in plain floats, for large outputs.
+def is_faster(conv: nn.Conv3d, clip: Tensor) -> bool:
+    """Return whether to chunk: in training on a CPU, eagerly, in plain floats, for large outputs.
 
     Smaller ones gain nothing: there the whole convolution is as fast, and on a busy machine faster.
     """
@@ -38,7 +39,7 @@ def worthwhile(conv: nn.Conv3d, clip: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and not torch.compiler.is_exporting()
-        and clip.numel() // clip.shape[1] * conv.out_channels >= LARGE_VALUES
+        and clip.numel() // clip.shape[1] * conv.out_channels >= MIN_CHUNKED_VALUES
     )
 
 
@@ -84,32 +85,32 @@ class _ConvPoolReLU(torch.autograd.Function):
         )
         layout = torch.channels_last_3d
         pooled = torch.empty(shape, dtype=clip.dtype, memory_format=layout)
-        code = torch.empty(shape, dtype=torch.uint8, memory_format=layout)
-        for begin, end in _slabs(shape, kernel):
-            frames = _cut(clip, begin * kernel[0], end * kernel[0])
+        argmax = torch.empty(shape, dtype=torch.uint8, memory_format=layout)
+        for begin, end in _chunks(shape, kernel):
+            frames = _padded(clip, begin * kernel[0], end * kernel[0])
             outputs = convolve(frames, weight, bias)
-            pooled[:, :, begin:end], code[:, :, begin:end] = pool_codes(outputs, kernel)
-        ctx.save_for_backward(clip, weight, pooled, code)
+            pooled[:, :, begin:end], argmax[:, :, begin:end] = pool_relu_argmax(outputs, kernel)
+        ctx.save_for_backward(clip, weight, pooled, argmax)
         ctx.kernel = kernel
         return pooled
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        clip, weight, pooled, code = ctx.saved_tensors
+        clip, weight, pooled, argmax = ctx.saved_tensors
         wanted = list(ctx.needs_input_grad[:3])
         to_clip = torch.zeros_like(clip) if wanted[0] else None
         to_weight, to_bias = torch.zeros_like(weight), weight.new_zeros(weight.shape[0])
-        for pieces in _in_pairs(_slabs(code.shape, ctx.kernel)):
-            frames = torch.cat([_cut(clip, *_frames(piece, ctx.kernel)) for piece in pieces])
-            codes, outward, values = (
+        for pieces in _in_pairs(_chunks(argmax.shape, ctx.kernel)):
+            frames = torch.cat([_padded(clip, *_frames(piece, ctx.kernel)) for piece in pieces])
+            positions, outward, values = (
                 torch.cat([cells[:, :, begin:end] for begin, end in pieces])
-                for cells in (code, gradients[0], pooled)
+                for cells in (argmax, gradients[0], pooled)
             )
             outward = torch.ops.aten.threshold_backward(outward, values, 0)
             sides = torch.Size([frames.shape[2] - 2, *clip.shape[3:]])
-            spread = spread_codes(outward, codes, sides, ctx.kernel, torch.channels_last_3d)
+            unpooled = max_unpool(outward, positions, sides, ctx.kernel, torch.channels_last_3d)
             parts = torch.ops.aten.convolution_backward(
-                *(spread, frames, weight, [len(weight)], [1, 1, 1], [0, 1, 1], [1, 1, 1]),
+                *(unpooled, frames, weight, [len(weight)], [1, 1, 1], [0, 1, 1], [1, 1, 1]),
                 *(False, [0, 0, 0], 1, wanted),
             )
             if to_clip is not None:
@@ -122,9 +123,9 @@ class _ConvPoolReLU(torch.autograd.Function):
         return to_clip, to_weight if wanted[1] else None, to_bias if wanted[2] else None, None
 
 
-def _in_pairs(slabs: Iterator[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Each slab as two halves, to be stacked along the batch: PyTorch's fast path wants two."""
-    for begin, end in slabs:
+def _in_pairs(chunks: Iterator[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Yield each chunk as two halves to stack along the batch: PyTorch's fast path wants two."""
+    for begin, end in chunks:
         half = (end - begin) // 2
         if half:
             yield [(begin, begin + half), (begin + half, begin + 2 * half)]
@@ -142,17 +143,17 @@ def _add(total: Tensor, part: Tensor, start: int, stop: int) -> None:
     total[:, :, low:high] += part[:, :, low - start + 1 : high - start + 1]
 
 
-def _slabs(shape: tuple[int, ...], kernel: Kernel) -> Iterator[tuple[int, int]]:
-    """Intervals of pooled cells on the time axis."""
+def _chunks(shape: tuple[int, ...], kernel: Kernel) -> Iterator[tuple[int, int]]:
+    """Yield intervals of pooled cells on the time axis."""
     batch, channels, count, height, width = shape
     outputs = batch * channels * height * width * kernel[0] * kernel[1] * kernel[2]
-    length = max(1, SLAB_VALUES // max(1, outputs))
+    length = max(1, CHUNK_VALUES // max(1, outputs))
     for begin in range(0, count, length):
         yield begin, min(begin + length, count)
 
 
-def _cut(clip: Tensor, start: int, stop: int) -> Tensor:
-    """Frames [start - 1, stop + 1) of a clip, zeros where there are none."""
+def _padded(clip: Tensor, start: int, stop: int) -> Tensor:
+    """Return frames [start - 1, stop + 1) of a clip, zeros where there are none."""
     low, high = max(start - 1, 0), min(stop + 1, clip.shape[2])
     frames = clip[:, :, low:high]
     missing = (low - (start - 1), stop + 1 - high)
