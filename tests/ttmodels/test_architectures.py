@@ -452,3 +452,12 @@ def test_unknown_fusion_and_foreign_configuration() -> None:
         SSTC(4, SHAPE, fusion="sum")
     with pytest.raises(ValueError, match="config is a ModelConfig, expected SSTCConfig"):
         SSTC.from_config(ModelConfig())
+
+
+@pytest.mark.parametrize("model_type", [SSTC, RGBNet, FlowNet, EarlyFusion, LateFusion])
+def test_clips_may_be_given_by_name(model_type: type[StrokeModel]) -> None:
+    model = model_type(3, SHAPE)
+    inputs = clips_for(model)
+    named = dict(zip(model.inputs, inputs, strict=True))
+    assert torch.equal(model(**named), model(*inputs))
+    assert torch.equal(model.features(**named), model.features(*inputs))

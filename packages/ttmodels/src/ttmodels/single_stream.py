@@ -45,7 +45,7 @@ class SingleStream(BranchModel):
         self.head = nn.Linear(FEATURES, num_classes)
 
     def features(
-        self, clip: Float[Tensor, "batch {self.in_channels} time height width"]
+        self, clip: Float[Tensor, "batch {self.in_channels} time height width"], /
     ) -> Float[Tensor, "batch 500"]:
         """Return the features of the branch."""
         self._check(**{self.inputs[0]: clip})
@@ -53,7 +53,7 @@ class SingleStream(BranchModel):
         return features
 
     def forward(
-        self, clip: Float[Tensor, "batch {self.in_channels} time height width"]
+        self, clip: Float[Tensor, "batch {self.in_channels} time height width"], /
     ) -> Float[Tensor, "batch classes"]:
         """Return the logits.
 
@@ -83,6 +83,18 @@ class RGBNet(SingleStream):
     inputs = streams = ("rgb",)
     in_channels = 3
 
+    def features(
+        self, rgb: Float[Tensor, "batch 3 time height width"]
+    ) -> Float[Tensor, "batch 500"]:
+        """Return the features of the branch from RGB in [0, 1]."""
+        return super().features(rgb)
+
+    def forward(
+        self, rgb: Float[Tensor, "batch 3 time height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Return the logits from RGB in [0, 1]; see `SingleStream.forward`."""
+        return super().forward(rgb)
+
 
 class FlowNet(SingleStream):
     """Network on optical flow alone; its arguments are those of `SingleStream`."""
@@ -90,3 +102,15 @@ class FlowNet(SingleStream):
     name: ClassVar[str] = "flow"
     inputs = streams = ("flow",)
     in_channels = 2
+
+    def features(
+        self, flow: Float[Tensor, "batch 2 time height width"]
+    ) -> Float[Tensor, "batch 500"]:
+        """Return the features of the branch from flow, normalised to [-1, 1]."""
+        return super().features(flow)
+
+    def forward(
+        self, flow: Float[Tensor, "batch 2 time height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """Return the logits from flow, normalised to [-1, 1]; see `SingleStream.forward`."""
+        return super().forward(flow)
