@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ttdata.commands.options import parse_window
 from ttdata.curation.filters import apply_filters
 from ttdata.errors import InputError, TTError
 from ttdata.schema import CurationConfig
 from ttdata.sources.annotations import MARKS, complete
-from ttdata.sources.conversion import TARGETS, convert_source, parse_window, timed_marks
+from ttdata.sources.conversion import TARGETS, convert_source, timed_marks
 from ttdata.sources.formats import FORMATS, crowd, read_source
 from ttdata.sources.formats.events import EventWindow
 from ttdata.sources.videos import probe_videos

@@ -9,9 +9,11 @@ import av
 import numpy as np
 import pytest
 
+from ttdata.commands.options import parse_size
+from ttdata.commands.synth import run_synth
 from ttdata.errors import InputError
 from ttdata.synth.config import SynthConfig
-from ttdata.synth.write import parse_size, run_synth, write_source
+from ttdata.synth.write import write_source
 from ttdata.taxonomy import Taxonomy
 
 TABLES = ("annotations.csv", "taxonomy.json", "truth.csv", "truth_events.csv", "videos.csv")

@@ -1,18 +1,22 @@
-"""A source, curated into a dataset folder."""
+"""The `ttdata curate` command: a source, curated into a dataset folder."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from pydantic import ValidationError
 
+from ttdata.commands.notes import Note
 from ttdata.commands.split import divide_again
 from ttdata.curation.curate import CurationResult, curate
 from ttdata.curation.decisions import no_reviews, read_reviews
 from ttdata.errors import AnnotationError, InputError
 from ttdata.report.page import write_report
+from ttdata.report.text import funnel_lines, split_line
 from ttdata.schema import CurationConfig, DatasetInfo
+from ttdata.settings import load_config
 from ttdata.sources.annotations import Source
 from ttdata.sources.formats import read_source
 from ttdata.sources.videos import probe_videos
@@ -28,6 +32,39 @@ class Curated:
     funnel: dict[str, int]
     notes: tuple[str, ...]
     report: Path
+
+
+def run_curate(
+    source: Path,
+    out: Path,
+    *,
+    format: str | None = None,
+    taxonomy: str | None = None,
+    trimmed: bool = False,
+    config_path: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Iterator[str]:
+    """Curate a source, see `curate_source`; yields the lines to print.
+
+    Args:
+        source: a file or folder in any format we read.
+        out: the dataset folder.
+        format: a format's name; by default recognised by the layout.
+        taxonomy: see `choose_taxonomy`.
+        trimmed: each file is one stroke.
+        config_path: a JSON file with a CurationConfig; None: the defaults.
+        overrides: `key=value` texts, applied last.
+
+    Raises:
+        InputError: if the source, a setting, the taxonomy or the reviews cannot be read.
+    """
+    chosen = ["trimmed=true"] if trimmed else []
+    config = load_config(CurationConfig, config_path, [*chosen, *overrides])
+    result = curate_source(source, out, config, format=format, taxonomy=taxonomy)
+    yield from map(Note, result.notes)
+    yield from funnel_lines(result.funnel)
+    yield split_line(result.dataset.info.split)
+    yield f"report: {result.report}"
 
 
 def curate_source(

@@ -192,18 +192,3 @@ def _not_held(marks: pl.DataFrame, target: Target, to: str) -> list[str]:
         and marks[name].drop_nulls().cast(pl.String).str.len_chars().sum() > 0
     ]
     return [f"{to} does not hold: {', '.join(lost)}"] if lost else []
-
-
-def parse_window(text: str) -> EventWindow:
-    """An event window from a command line, as `0.5,0.5`.
-
-    Raises:
-        InputError: unless there are two numbers that make a window.
-    """
-    try:
-        before, after = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(
-            f"--event-window {text}: expected two numbers of seconds, as 0.5,0.5"
-        ) from error
-    return EventWindow(before, after)

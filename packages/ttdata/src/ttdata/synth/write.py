@@ -16,7 +16,6 @@ from pathlib import Path
 from ttdata.console import track
 from ttdata.errors import InputError, TTError
 from ttdata.machine import available_cores
-from ttdata.settings import load_config, override
 from ttdata.storage.atomic import write_json, write_text
 from ttdata.synth.config import SynthConfig
 from ttdata.synth.plan import VideoPlan, plan_video
@@ -26,56 +25,6 @@ logger = logging.getLogger(__name__)
 SYNTH_VERSION = 1
 _STALE_SECONDS = 3600
 _REGION = ("x_min", "y_min", "x_max", "y_max")
-
-
-def run_synth(
-    out: Path,
-    config_path: Path | None = None,
-    options: Mapping[str, object] | None = None,
-    overrides: Iterable[str] = (),
-) -> SynthConfig:
-    """What `ttdata synth` does: a configuration from its options, then `write_source`.
-
-    Args:
-        out: the folder to write.
-        config_path: a JSON file with a SynthConfig; None: the defaults.
-        options: fields of SynthConfig by name; None values are left out. `size` may be a text
-            `WxH`, and `strokes` labels separated by commas.
-        overrides: `key=value` texts, applied last.
-
-    Returns:
-        The configuration used.
-
-    Raises:
-        InputError: if a value does not fit, or the folder holds another source.
-    """
-    pairs = [pair for name, value in (options or {}).items() for pair in _option(name, value)]
-    config = override(load_config(SynthConfig, config_path, pairs), overrides)
-    write_source(out, config)
-    return config
-
-
-def _option(name: str, value: object) -> list[str]:
-    if value is None:
-        return []
-    if name == "size":
-        width, height = parse_size(str(value))
-        return [f"width={width}", f"height={height}"]
-    if name == "strokes" and isinstance(value, str):
-        value = [label.strip() for label in value.split(",") if label.strip()]
-    return [f"{name}={json.dumps(value)}"]
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Width and height in pixels from `WxH`.
-
-    >>> parse_size("640x360")
-    (640, 360)
-    """
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise InputError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, such as 640x360")
-    return int(width), int(height)
 
 
 def write_source(out: Path, config: SynthConfig, num_workers: int | None = None) -> None:
