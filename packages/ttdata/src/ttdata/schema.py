@@ -5,8 +5,9 @@ Frames are 0-based and intervals half-open, `[start_frame, end_frame)`.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from ttdata.settings import FrozenModel
 from ttdata.taxonomy import Taxonomy
 
 SCHEMA_VERSION = 1
@@ -30,11 +31,7 @@ Strategy = Literal["paper", "grouped", "given", "file"]
 Group = Literal["video", "player", "session"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Video(_Frozen):
+class Video(FrozenModel):
     """A row of `videos.parquet`: the facts of one video, read from the file itself."""
 
     video_id: str = Field(description="path below the source, without extension; unique")
@@ -50,7 +47,7 @@ class Video(_Frozen):
     given_split: Split | None = Field(default=None, description="the split the source came with")
 
 
-class Region(_Frozen):
+class Region(FrozenModel):
     """Where the player of a stroke is, as fractions of the frame; all four or none."""
 
     x_min: float | None = Field(default=None, ge=0, le=1, description="share of the width")
@@ -108,7 +105,7 @@ class Clip(Region):
     player_id: str | None = Field(default=None, description="who performs it; null if unknown")
 
 
-class Review(_Frozen):
+class Review(FrozenModel):
     """A row of `reviews.csv`: a person's decision, matched by video and interval (IoU >= 0.5)."""
 
     video_id: str = Field(description="a video of `videos.parquet`")
@@ -123,7 +120,7 @@ class Review(_Frozen):
     reviewer_id: str | None = Field(default=None, description="who decided; for the record")
 
 
-class CurationConfig(_Frozen):
+class CurationConfig(FrozenModel):
     """Every number that shapes a curated dataset (specification 1)."""
 
     min_duration_seconds: float = Field(default=0.6, gt=0, description="shortest stroke kept")
@@ -162,7 +159,7 @@ class CurationConfig(_Frozen):
         return self
 
 
-class SplitInfo(_Frozen):
+class SplitInfo(FrozenModel):
     """How the clips of a dataset were divided, and what that leaks."""
 
     strategy: Strategy
@@ -176,7 +173,7 @@ class SplitInfo(_Frozen):
     )
 
 
-class DatasetInfo(_Frozen):
+class DatasetInfo(FrozenModel):
     """`dataset.json`: what a dataset folder (or the shards made from it) is about."""
 
     schema_version: int = SCHEMA_VERSION

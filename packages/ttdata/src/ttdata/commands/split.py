@@ -14,8 +14,9 @@ from ttdata.report.text import balance_line, split_line, table_lines
 from ttdata.schema import Group, SplitInfo, Strategy
 from ttdata.splits.assignments import check_known, read_assignments
 from ttdata.splits.balance import class_balance
+from ttdata.splits.leakage import leakage
 from ttdata.splits.negatives import missing_negatives
-from ttdata.splits.strategies import PAPER_SHARES, Shares, leakage, split_clips
+from ttdata.splits.strategies import PAPER_SHARES, Shares, split_clips
 from ttdata.storage.dataset import Dataset, load_dataset, write_split
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from ttdata.schema import SplitInfo
+from ttdata.schema import SPLITS, SplitInfo
 
 FUNNEL = (
     ("videos", "videos", 0),
@@ -47,7 +47,7 @@ def funnel_lines(funnel: dict[str, int]) -> Iterator[str]:
 def table_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     """Table I: a line per class that holds a clip, and the totals."""
     width = max(len(str(row["label"])) for row in rows)
-    columns = ("train", "validation", "test", "total", "unused")
+    columns = (*SPLITS, "total", "unused")
     yield " ".join(["class".ljust(width), *(name.rjust(10) for name in columns)])
     for row in rows:
         if row["total"] or row["unused"]:

@@ -8,10 +8,10 @@ import polars as pl
 from ttdata.errors import InputError
 from ttdata.schema import SPLITS, Group, Strategy
 from ttdata.splits.group_assignment import assign_groups
+from ttdata.splits.leakage import GROUP_COLUMN
 from ttdata.splits.negatives import draw_negatives
 
 PAPER_SHARES = (0.7, 0.2, 0.1)
-_GROUP_COLUMN = {"video": "video_id", "player": "player_id", "session": "session_id"}
 
 Shares = tuple[float, float, float]
 
@@ -29,22 +29,6 @@ def split_sizes(n: int, shares: Shares = PAPER_SHARES) -> tuple[int, int, int]:
     train = min(n, math.floor(shares[0] * n + 0.5))
     validation = min(n - train, math.floor(shares[1] * n + 0.5))
     return train, validation, n - train - validation
-
-
-def leakage(clips: pl.DataFrame, group: Group = "video") -> float:
-    """The share of test and validation clips whose group is also in train; 0 if there are none.
-
-    Args:
-        clips: rows as Clip (with `session_id` for that group); unused ones do not count.
-        group: what should be on one side.
-    """
-    column = _GROUP_COLUMN[group]
-    used = clips.filter(pl.col("split").is_not_null())
-    in_train = used.filter(split="train")[column].drop_nulls().unique()
-    held_out = used.filter(pl.col("split") != "train")
-    if held_out.is_empty():
-        return 0.0
-    return float(held_out[column].is_in(in_train.implode()).fill_null(False).mean())  # type: ignore[arg-type]
 
 
 def split_clips(
@@ -121,13 +105,13 @@ def _check_groups(strokes: pl.DataFrame, group: Group) -> None:
     if unknown.height:
         raise InputError(
             f"cannot group by {group}: {unknown.height} of {strokes.height} strokes have no "
-            f"{_GROUP_COLUMN[group]}, the first is {unknown['clip_id'][0]!r}; add it to the "
+            f"{GROUP_COLUMN[group]}, the first is {unknown['clip_id'][0]!r}; add it to the "
             "annotations or to videos.csv, or group by video"
         )
 
 
 def _key_column(clips: pl.DataFrame, group: Group) -> list[pl.Expr]:
-    column = _GROUP_COLUMN[group]
+    column = GROUP_COLUMN[group]
     known = column in clips.columns
     return [(pl.col(column) if known else pl.lit(None, pl.String)).alias("group")]
 

@@ -1,15 +1,12 @@
 """Every number that shapes a synthetic source."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ttdata.settings import FrozenModel
 from ttdata.taxonomy import TTSTROKE21, Taxonomy
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CrowdConfig(_Frozen):
+class CrowdConfig(FrozenModel):
     """How annotators err. A rate is the chance per true stroke and annotator, before `skill`."""
 
     start_at_zero_rate: float = Field(default=0.03, ge=0, le=1, description="start left at frame 0")
@@ -53,7 +50,7 @@ class CrowdConfig(_Frozen):
         return self
 
 
-class SynthConfig(_Frozen):
+class SynthConfig(FrozenModel):
     """A synthetic source: its videos, its players and its crowd."""
 
     num_videos: int = Field(default=4, ge=1, description="videos to render")
