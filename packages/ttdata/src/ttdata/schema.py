@@ -57,22 +57,22 @@ class Region(FrozenModel):
 
 
 class Annotation(Region):
-    """A row of `annotations.parquet`: one annotator's mark, kept whether accepted or not."""
+    """A row of `annotations.parquet`: one annotator's stroke, kept whether accepted or not."""
 
     annotation_id: str = Field(description="unique; the row number where the source has none")
     video_id: str = Field(description="as the source names it, known or not")
-    annotator_id: str = Field(description="who made the mark; empty where the source is silent")
+    annotator_id: str = Field(description="who made it; empty where the source is silent")
     start_frame: int | None = Field(description="null where the source held no number")
     end_frame: int | None = Field(description="exclusive; null where the source held no number")
     label: str | None = Field(description="canonical where the taxonomy knows it, else as read")
     player_id: str | None = Field(default=None, description="who performs the stroke")
     accepted: bool = Field(description="no reason speaks against it")
     reasons: tuple[str, ...] = Field(description="every Reason that applies; empty when accepted")
-    action_id: str | None = Field(default=None, description="the action this mark supports")
+    action_id: str | None = Field(default=None, description="the action this annotation supports")
 
 
 class Action(Region):
-    """A row of `actions.parquet`: one stroke, merged from the marks of its annotators."""
+    """A row of `actions.parquet`: one stroke, merged from the annotations of its annotators."""
 
     action_id: str = Field(description="`<video_id>@<start>-<end>`, as clip_id")
     video_id: str = Field(description="a video of `videos.parquet`")
@@ -80,13 +80,15 @@ class Action(Region):
     end_frame: int = Field(description="exclusive; median of the annotators' ends")
     label: str | None = Field(description="null where the annotators disagree and none was chosen")
     status: Literal["accepted", "set_aside"] = Field(description="only accepted ones become clips")
-    num_annotators: int = Field(ge=1, description="distinct annotators who marked it")
-    annotation_ids: tuple[str, ...] = Field(description="the marks merged into it, sorted")
+    num_annotators: int = Field(ge=1, description="distinct annotators who annotated it")
+    annotation_ids: tuple[str, ...] = Field(description="the annotations merged into it, sorted")
     labels: tuple[str, ...] = Field(description="the annotators' labels, in annotation_ids' order")
     start_spread_frames: float = Field(ge=0, description="largest minus smallest start")
     end_spread_frames: float = Field(ge=0, description="largest minus smallest end")
     overlaps_other: bool = Field(description="overlaps another action of its video by over 0.25")
-    player_id: str | None = Field(default=None, description="from the marks, else from the video")
+    player_id: str | None = Field(
+        default=None, description="from the annotations, else from the video"
+    )
 
 
 class Clip(Region):

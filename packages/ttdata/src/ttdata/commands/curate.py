@@ -98,7 +98,7 @@ def curate_source(
     classes = choose_taxonomy(taxonomy, source, read)
     videos, warnings = probe_videos(read.files)
     reviews = read_reviews(out / REVIEWS, classes) if (out / REVIEWS).exists() else no_reviews()
-    result = curate(read.marks, videos, config, classes, reviews)
+    result = curate(read.annotations, videos, config, classes, reviews)
     clips, split, split_notes = divide_again(before, result.clips, videos)
     info = DatasetInfo(
         source=str(source.resolve()),
@@ -123,8 +123,8 @@ def curate_source(
 def choose_taxonomy(choice: str | None, source: Path, read: Source) -> Taxonomy:
     """The taxonomy a person names; else the source's own, else one that fits its labels.
 
-    Without a choice: `taxonomy.json` beside the annotations; TTStroke-21 for marks with times; for
-    trimmed files TTStroke-21 if it knows every label, else one class per label.
+    Without a choice: `taxonomy.json` beside the annotations; TTStroke-21 for annotations with
+    times; for trimmed files TTStroke-21 if it knows every label, else one class per label.
 
     Raises:
         InputError: if the file is unreadable or no taxonomy, or there is no label to infer from.
@@ -132,7 +132,7 @@ def choose_taxonomy(choice: str | None, source: Path, read: Source) -> Taxonomy:
     own = (source if source.is_dir() else source.parent) / "taxonomy.json"
     if choice is None and own.is_file():
         return load_taxonomy(own)
-    labels = read.marks["label"].drop_nulls().unique().sort().to_list()
+    labels = read.annotations["label"].drop_nulls().unique().sort().to_list()
     if choice is None:
         known = bool(labels) and all(TTSTROKE21.canonical(label) for label in labels)
         choice = "infer" if read.trimmed and not known else "ttstroke21"
@@ -166,12 +166,12 @@ def load_taxonomy(path: Path) -> Taxonomy:
 
 def _video_notes(warnings: list[str], result: CurationResult) -> tuple[str, ...]:
     notes = [f"video left out: {warning}" for warning in warnings]
-    strangers = result.annotations.filter(pl.col("reasons").list.contains("unknown_video"))
-    if strangers.height:
-        names = strangers["video_id"].unique().sort()
+    unknown = result.annotations.filter(pl.col("reasons").list.contains("unknown_video"))
+    if unknown.height:
+        names = unknown["video_id"].unique().sort()
         shown = ", ".join(repr(name) for name in names.head(3))
         more = ", ..." if len(names) > 3 else ""
-        notes.append(f"annotations of unknown videos: {strangers.height} ({shown}{more})")
+        notes.append(f"annotations of unknown videos: {unknown.height} ({shown}{more})")
     return tuple(notes)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ttdata.commands.notes import Note
-from ttdata.report.text import doubt_lines
+from ttdata.report.text import review_lines
 from ttdata.review.ingest import take_decisions, taken_line
-from ttdata.review.queue import read_doubts, write_doubts
+from ttdata.review.queue import read_review_queue, write_review_queue
 from ttdata.storage.dataset import load_dataset
 
 
@@ -35,11 +35,11 @@ def run_review(
     if decisions is not None:
         line = taken_line(take_decisions(dataset, decisions), dataset)
         yield Note(line) if as_json else line
-    doubts = read_doubts(dataset)
+    queue = read_review_queue(dataset)
     if out is not None:
-        write_doubts(doubts, out)
+        write_review_queue(queue, out)
     if as_json:
-        yield json.dumps(doubts.to_dicts(), indent=2, ensure_ascii=False)
+        yield json.dumps(queue.to_dicts(), indent=2, ensure_ascii=False)
         return
-    yield from doubt_lines(doubts.head(limit))
-    yield f"{doubts.height} want a look" + (f"; all are in {out}" if out else "")
+    yield from review_lines(queue.head(limit))
+    yield f"{queue.height} items to review" + (f"; all are in {out}" if out else "")

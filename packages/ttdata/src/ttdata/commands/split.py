@@ -212,8 +212,10 @@ def divide_again(
     strokes = divided.filter(kind="stroke")
     new = strokes.join(known, on="clip_id", how="anti").height
     notes = [f"division kept ({split.strategy}, seed {split.seed}); {new} strokes are new"]
-    if homeless := strokes["split"].null_count():
-        notes.append(f"{homeless} strokes have no split: run `ttdata split` with an assignment")
+    if without_split := strokes["split"].null_count():
+        notes.append(
+            f"{without_split} strokes have no split: run `ttdata split` with an assignment"
+        )
     return divided, _with_leakage(split, divided, videos), tuple(notes)
 
 

@@ -108,12 +108,12 @@ def _mean(measure: dict[str, float | None], digits: int) -> str:
 
 def _agreement_lines(found: dict[str, Any]) -> Iterator[str]:
     if not found["actions"]:
-        yield "agreement: no action was marked by two annotators"
+        yield "agreement: no action was annotated by two annotators"
         return
     yield (
-        f"agreement: {found['share_unanimous']:.1%} of {found['actions']} actions marked by two or "
-        f"more are unanimous; boundaries spread by {found['start_spread_mean_frames']:.1f} (start) "
-        f"and {found['end_spread_mean_frames']:.1f} (end) frames on average"
+        f"agreement: {found['share_unanimous']:.1%} of {found['actions']} actions annotated by two "
+        f"or more are unanimous; boundaries spread by {found['start_spread_mean_frames']:.1f} "
+        f"(start) and {found['end_spread_mean_frames']:.1f} (end) frames on average"
     )
     for level, measure in found["levels"].items():
         yield f"  Krippendorff's alpha by {level}: {alpha_text(measure)}"
@@ -142,14 +142,14 @@ def _annotator_lines(records: list[dict[str, Any]]) -> Iterator[str]:
                 f"interval {low:.1%} to {high:.1%})"
             )
         yield (
-            f"annotator {row['annotator_id']!r}: {row['annotations']} marks, {row['accepted']} "
-            f"accepted; {agrees}"
+            f"annotator {row['annotator_id']!r}: {row['annotations']} annotations, "
+            f"{row['accepted']} accepted; {agrees}"
         )
 
 
-def doubt_lines(doubts: pl.DataFrame) -> Iterator[str]:
-    """What wants a look, a line each."""
-    for row in doubts.iter_rows(named=True):
+def review_lines(queue: pl.DataFrame) -> Iterator[str]:
+    """The items of the review queue, a line each."""
+    for row in queue.iter_rows(named=True):
         labels = f" ({row['labels']})" if row["labels"] else ""
         yield (
             f"{row['kind']:>8} {row['video_id']} [{row['start_frame']}, {row['end_frame']}) at "

@@ -126,13 +126,14 @@ def _earlier(clips: pl.DataFrame, existing: pl.DataFrame | None) -> pl.DataFrame
 def _by_stroke(strokes: pl.DataFrame) -> pl.DataFrame:
     """Every class divided by `split_sizes`; earlier clips stay, new ones fill what is missing."""
     parts = [
-        _dealt(rows, split_sizes(rows.height))
+        _fill_sizes(rows, split_sizes(rows.height))
         for _, rows in strokes.group_by("label", maintain_order=True)
     ]
     return pl.concat(parts) if parts else strokes.with_columns(chosen=pl.lit(None, pl.String))
 
 
-def _dealt(rows: pl.DataFrame, sizes: tuple[int, int, int]) -> pl.DataFrame:
+def _fill_sizes(rows: pl.DataFrame, sizes: tuple[int, int, int]) -> pl.DataFrame:
+    """The rows with their split `chosen`: earlier ones stay, the others fill up the sizes."""
     before = [int((rows["before"] == name).sum()) for name in SPLITS]
     missing = [max(0, size - held) for size, held in zip(sizes, before, strict=True)]
     names = [name for name, count in zip(SPLITS, missing, strict=True) for _ in range(count)]
@@ -166,7 +167,7 @@ def _by_group(
     # A negative that shows two players may only go where both are.
     allowed = pl.when(pl.col("group").is_null()).then("video_split").otherwise("chosen")
     placed = followed.with_columns(allowed=allowed, always=pl.lit(False))
-    pool = _lone_negatives(placed, shares, generator)
+    pool = _place_negative_groups(placed, shares, generator)
     return divided, pool.filter(pl.col("allowed").is_not_null())
 
 
@@ -175,11 +176,11 @@ def _grouped_table(
 ) -> pl.DataFrame:
     """`group, chosen` of every group that holds strokes."""
     before = strokes.drop_nulls("before").group_by("group").agg(pl.col("before").unique().sort())
-    torn = before.filter(pl.col("before").list.len() > 1).sort("group")
-    if torn.height:
+    several = before.filter(pl.col("before").list.len() > 1).sort("group")
+    if several.height:
         raise InputError(
-            f"group {torn['group'][0]!r} is in {' and '.join(torn['before'][0])} of the earlier "
-            "division; divide anew with --fresh"
+            f"group {several['group'][0]!r} is in {' and '.join(several['before'][0])} of the "
+            "earlier division; divide anew with --fresh"
         )
     wide = (
         strokes.group_by("group", "label")
@@ -198,20 +199,24 @@ def _grouped_table(
     return wide.select("group").with_columns(chosen=chosen)
 
 
-def _lone_negatives(
+def _place_negative_groups(
     negatives: pl.DataFrame, shares: Shares, generator: np.random.Generator
 ) -> pl.DataFrame:
-    """Groups that hold negatives only are dealt by the shares, a group to one side."""
-    lone = pl.col("group").is_not_null() & pl.col("allowed").is_null()
+    """Assign groups that hold negatives only by the shares, each to one split."""
+    only_negatives = pl.col("group").is_not_null() & pl.col("allowed").is_null()
     held = (
-        negatives.filter(lone).group_by("group").agg(before=pl.col("before").drop_nulls().first())
+        negatives.filter(only_negatives)
+        .group_by("group")
+        .agg(before=pl.col("before").drop_nulls().first())
     )
     rows = held.sort("group").with_columns(
         draw=pl.Series(generator.random(held.height), dtype=pl.Float64)
     )
-    dealt = _dealt(rows, split_sizes(rows.height, shares)).select("group", lone_split="chosen")
-    return negatives.join(dealt, on="group", how="left").with_columns(
-        allowed=pl.coalesce("allowed", "lone_split")
+    placed = _fill_sizes(rows, split_sizes(rows.height, shares)).select(
+        "group", group_split="chosen"
+    )
+    return negatives.join(placed, on="group", how="left").with_columns(
+        allowed=pl.coalesce("allowed", "group_split")
     )
 
 

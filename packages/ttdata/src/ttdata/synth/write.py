@@ -223,23 +223,28 @@ def _annotations(config: SynthConfig, plans: Sequence[VideoPlan]) -> tuple[str, 
     from ttdata.synth.crowd import annotate, is_variant
 
     two = config.players_per_video == 2
-    marks: list[tuple[object, ...]] = []
+    annotations: list[tuple[object, ...]] = []
     events: list[tuple[object, ...]] = []
     for plan in plans:
-        for mark in annotate(plan):
-            player_id = plan.seats[mark.stroke.seat].player.player_id
+        for annotation in annotate(plan):
+            player_id = plan.seats[annotation.stroke.seat].player.player_id
             annotation_id = ""
-            if mark.start_frame is not None:
-                annotation_id = f"a{len(marks):06d}"
-                span = (mark.start_frame, mark.end_frame, mark.label)
-                row = (annotation_id, plan.video_id, mark.annotator_id, *span)
-                marks.append((*row, player_id, *(mark.region or ())) if two else row)
-            stroke = mark.stroke
+            if annotation.start_frame is not None:
+                annotation_id = f"a{len(annotations):06d}"
+                span = (annotation.start_frame, annotation.end_frame, annotation.label)
+                row = (annotation_id, plan.video_id, annotation.annotator_id, *span)
+                annotations.append((*row, player_id, *(annotation.region or ())) if two else row)
+            stroke = annotation.stroke
             events.append(
                 (
-                    *(annotation_id, plan.video_id, mark.annotator_id, mark.planted_error),
+                    *(
+                        annotation_id,
+                        plan.video_id,
+                        annotation.annotator_id,
+                        annotation.planted_error,
+                    ),
                     *(stroke.start_frame, stroke.end_frame, stroke.label, player_id),
-                    "true" if is_variant(mark.label) else "false",
+                    "true" if is_variant(annotation.label) else "false",
                 )
             )
     header = ("annotation_id", "video_id", "annotator_id", "start_frame", "end_frame", "label")
@@ -248,4 +253,4 @@ def _annotations(config: SynthConfig, plans: Sequence[VideoPlan]) -> tuple[str, 
         *("true_start_frame", "true_end_frame", "true_label", "player_id", "spelling_variant"),
     )
     extra = ("player_id", *_REGION) if two else ()
-    return _csv((*header, *extra), marks), _csv(event_header, events)
+    return _csv((*header, *extra), annotations), _csv(event_header, events)

@@ -65,7 +65,7 @@ def _is_ours(value: object) -> bool:
 
 
 def read(path: Path, window: EventWindow | None = None) -> Source:
-    """A mark per event of every file; by default half a second before and after.
+    """An annotation per event of every file; by default half a second before and after.
 
     Raises:
         AnnotationError: naming file and element, if one is broken.
