@@ -162,7 +162,7 @@ class CurationConfig(FrozenModel):
 
 
 class SplitInfo(FrozenModel):
-    """How the clips of a dataset were divided, and what that leaks."""
+    """How the clips of a dataset were divided, and the leakage of that division."""
 
     strategy: Strategy
     group: Group = "video"

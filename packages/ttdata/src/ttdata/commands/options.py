@@ -19,7 +19,7 @@ def parse_strategy(text: str) -> Strategy:
 
 
 def parse_group(text: str) -> Group:
-    """What a grouped split keeps together.
+    """The group that a grouped split keeps together.
 
     Raises:
         InputError: naming the known ones.

@@ -19,7 +19,7 @@ VERDICTS = ("usable", "rejected", "touches_rejected", "not_reviewed")
 
 @dataclass(frozen=True)
 class CurationResult:
-    """What curation makes; every table sorted by video and interval."""
+    """The result of curation; every table is sorted by video and interval."""
 
     annotations: pl.DataFrame
     """Rows as Annotation: all annotations, rejected ones with their reasons."""
@@ -30,7 +30,7 @@ class CurationResult:
     proposals: pl.DataFrame
     """Every proposal: `video_id, start_frame, end_frame, shortened, touches_rejected, verdict`."""
     funnel: dict[str, int]
-    """How many of what went in, was left out and why, and came out."""
+    """Counts of each stage: what went in, what was left out for which reason, what came out."""
     unmatched_reviews: pl.DataFrame
     """Rows as Review, with their `line`, that found nothing to speak of."""
 

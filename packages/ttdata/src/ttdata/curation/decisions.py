@@ -62,7 +62,7 @@ def checked_reviews(path: Path, cells: pl.DataFrame, taxonomy: Taxonomy) -> pl.D
 
 
 def _problem() -> pl.Expr:
-    """What is wrong with a row, or null."""
+    """The error of a row, or null."""
     bad_bounds = (pl.col("start_frame") < 0) | (pl.col("end_frame") <= pl.col("start_frame"))
     moved = (pl.col("new_start_frame") >= 0) & (pl.col("new_end_frame") > pl.col("new_start_frame"))
     no_interval = bad_bounds | pl.any_horizontal(pl.col("start_frame", "end_frame").is_null())

@@ -131,7 +131,7 @@ def _histogram(counts: Any, texts: Sequence[str], edges: Any, unit: str) -> dict
 
 
 def _types(dataset: Dataset) -> list[tuple[str, str]]:
-    """What the colours of the timelines mean: CSS class and words."""
+    """The legend of the timelines: CSS class and meaning."""
     taxonomy = dataset.info.taxonomy
     hues = hue_of_types(taxonomy)
     types = dict.fromkeys((hues[s.label], s.type or "stroke") for s in taxonomy.strokes)

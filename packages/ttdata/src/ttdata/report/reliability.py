@@ -1,4 +1,4 @@
-"""How far annotators agree: Krippendorff's alpha, each one's record, and what gets mixed up.
+"""Agreement of annotators: Krippendorff's alpha, a record of each, and confused labels.
 
 Units are actions. One annotator gives an action one label; one who contradicts himself in an action
 gives none there. Labels are compared whole, or by type or hand alone.
@@ -204,7 +204,7 @@ def _agreeing(votes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _offsets(annotations: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
-    """How far each annotator's bounds are from the actions that others annotated too, in frames."""
+    """Offsets of each annotator's bounds from the actions that others annotated too, in frames."""
     shared = actions.filter(pl.col("num_annotators") >= 2).select(
         "action_id", action_start="start_frame", action_end="end_frame"
     )

@@ -56,7 +56,7 @@ def table_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def split_line(split: SplitInfo | None) -> str:
-    """How the dataset is divided, and what that leaks."""
+    """One line on the division of the dataset and its leakage."""
     if split is None:
         return "not divided yet: run `ttdata split`"
     return (
@@ -66,7 +66,7 @@ def split_line(split: SplitInfo | None) -> str:
 
 
 def balance_line(balance: dict[str, Any] | None) -> str | None:
-    """How far the division is from its shares, and which classes a split lacks."""
+    """One line on the gap between the division and its shares, and on missing classes."""
     if balance is None or balance["largest"] is None:
         return None
     worst = balance["largest"]

@@ -16,7 +16,7 @@ from ttdata.storage.tables import polars_schema
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of the rows of a file of decisions."""
+    """Counts of the rows of a file of decisions."""
 
     taken: int
     undecided: int
@@ -73,7 +73,7 @@ def _check_videos(path: Path, rows: pl.DataFrame, videos: pl.DataFrame) -> None:
 
 
 def taken_line(taken: Taken, dataset: Dataset) -> str:
-    """What became of the decisions, and what to do next."""
+    """One line on the decisions that were taken, and the next step."""
     if taken.known:
         return f"these decisions were taken before; {taken.undecided} rows are undecided"
     again = f"; to apply them curate {dataset.info.source} again, with the options it was made with"

@@ -1,4 +1,4 @@
-"""What every annotation reader returns, and the reading of cells that hold anything."""
+"""The tables that every annotation reader returns, and the parsing of their cells."""
 
 import re
 from collections.abc import Iterable

@@ -55,7 +55,7 @@ TARGETS: dict[str, Target] = {
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written, and what a person should know about it."""
+    """A summary of what was written, and notes on what was left out."""
 
     summary: str
     notes: tuple[str, ...]

@@ -52,7 +52,7 @@ def _cost(counts: Ints, targets: Floats, split: Ints) -> float:
 
 
 def _penalty(counts: Ints) -> float:
-    """What a class that a split lacks costs: more than all squares together can."""
+    """The cost of a class that a split lacks: more than all squares together can be."""
     return 3 * float(np.square(counts.sum(axis=0)).sum()) + 1
 
 

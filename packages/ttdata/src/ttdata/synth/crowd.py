@@ -20,7 +20,7 @@ PlantedError = Literal[
     "missed",
     "not_covered",
 ]
-"""What an annotator does with a stroke; `not_covered`: he stopped before it or began after it."""
+"""The planted error of an annotation; `not_covered`: the annotator did not watch the stroke."""
 
 Region = tuple[float, float, float, float]
 

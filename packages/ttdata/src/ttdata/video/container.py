@@ -1,4 +1,4 @@
-"""How every reader of a video opens it: one way of naming files, one choice of the stream."""
+"""Opening of a video and choice of its stream, for decoding and probing alike."""
 
 from pathlib import Path
 from typing import Any

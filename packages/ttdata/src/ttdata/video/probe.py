@@ -13,7 +13,7 @@ from ttdata.video.container import best_stream, open_container, reason
 
 @dataclass(frozen=True)
 class VideoMetadata:
-    """What a file says of its best video stream; size as shown, rotation applied."""
+    """The properties of a file's best video stream; size as shown, rotation applied."""
 
     fps: float
     num_frames: int

@@ -31,7 +31,7 @@ from ttdata.sources.formats.xml_tree import read_xml
 
 
 class Format(Protocol):
-    """What a module of this package offers."""
+    """The interface of a module of this package."""
 
     NAME: str
 

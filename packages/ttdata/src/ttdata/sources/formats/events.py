@@ -24,7 +24,7 @@ _FRAME = re.compile(r"[0-9]{1,12}")
 
 @dataclass(frozen=True)
 class EventWindow:
-    """What of the video around an event is its stroke: `[frame - before, frame + after)`."""
+    """The stroke around an event: `[frame - before, frame + after)`, in seconds."""
 
     before_seconds: float = 0.5
     after_seconds: float = 0.5
