@@ -33,7 +33,7 @@ def test_every_command(run, commands, tmp_path: Path) -> None:
     for line in lines:
         done = run(*line, cwd=tmp_path)
         if "--out" in line and line[1] == "review":
-            assert "want a look; all are in todo.csv" in done.stdout
+            assert "items to review; all are in todo.csv" in done.stdout
             decide(tmp_path / "todo.csv")
     dataset = load_dataset(tmp_path / "my_dataset")
     assert dataset.info.counts["reviews"] == 10

@@ -45,8 +45,8 @@ def write_video() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def make_marks() -> Callable[..., pl.DataFrame]:
-    """Marks from `(video, annotator, start, end[, label])` rows."""
+def make_annotations() -> Callable[..., pl.DataFrame]:
+    """Annotations from `(video, annotator, start, end[, label])` rows."""
 
     def make(*rows: tuple[object, ...], **columns: object) -> pl.DataFrame:
         names = ("video_id", "annotator_id", "start_frame", "end_frame", "label")

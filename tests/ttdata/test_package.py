@@ -11,7 +11,9 @@ import pytest
 
 import ttdata
 from ttdata import schema
-from ttdata.storage import describe
+
+sys.path.append(str(Path(__file__).parent))  # tests are imported one by one, without their folder
+import table_docs
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
 TABLES = (schema.Video, schema.Annotation, schema.Action, schema.Clip, schema.Review)
@@ -61,16 +63,29 @@ def test_every_column_is_described(model) -> None:
 @pytest.mark.skipif(not DOCS.is_file(), reason="docs/ is not beside these tests")
 @pytest.mark.parametrize("model", TABLES)
 def test_docs_list_every_column(model) -> None:
-    assert describe.table_markdown(model) in DOCS.read_text(encoding="utf-8"), model.__name__
+    assert table_docs.table_markdown(model) in DOCS.read_text(encoding="utf-8"), model.__name__
 
 
 @pytest.mark.skipif(not DOCS.is_file(), reason="docs/ is not beside these tests")
 def test_docs_list_every_setting() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    assert describe.settings_markdown(schema.CurationConfig) in text
+    assert table_docs.settings_markdown(schema.CurationConfig) in text
 
 
-@pytest.mark.parametrize("name", ["splits", "negative_draw", "overlaps", "taxonomy"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "commands.options",
+        "confidence",
+        "curation.overlaps",
+        "sources.formats.beside",
+        "sources.formats.events",
+        "splits.negatives",
+        "splits.strategies",
+        "taxonomy",
+        "video.location",
+    ],
+)
 def test_examples_in_docstrings(name: str) -> None:
     results = doctest.testmod(importlib.import_module(f"ttdata.{name}"))
     assert results.attempted > 0

@@ -12,7 +12,7 @@ from ttdata.errors import AnnotationError, DatasetError, InputError, VersionErro
 from ttdata.report.stats import dataset_stats
 from ttdata.report.text import stats_lines
 from ttdata.schema import CurationConfig
-from ttdata.sources.annotations import MARKS, Source
+from ttdata.sources.annotations import ANNOTATION_COLUMNS, Source
 from ttdata.storage.dataset import load_dataset
 from ttdata.taxonomy import TTSTROKE21
 
@@ -222,8 +222,8 @@ def test_trimmed_folders(tmp_path, write_video) -> None:
 
 
 def source_of(labels: list[str], trimmed: bool) -> Source:
-    marks = pl.DataFrame({"label": labels}, schema={"label": MARKS["label"]})
-    return Source("x", marks, pl.DataFrame(), trimmed)
+    annotations = pl.DataFrame({"label": labels}, schema={"label": ANNOTATION_COLUMNS["label"]})
+    return Source("x", annotations, pl.DataFrame(), trimmed)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from ttdata.curation.curate import curate
 from ttdata.schema import Video
 from ttdata.storage.tables import conform
 from ttdata.synth.config import CrowdConfig, SynthConfig
-from ttdata.synth.crowd import Mark, annotate
+from ttdata.synth.crowd import CrowdAnnotation, annotate
 from ttdata.synth.plan import plan_video
 
 REASONS = {
@@ -33,19 +33,32 @@ CROWD = CrowdConfig(
 )
 
 
-def crowd_marks(config: SynthConfig) -> list[tuple[str, Mark]]:
+def crowd_annotations(config: SynthConfig) -> list[tuple[str, CrowdAnnotation]]:
     return [
-        (f"v{index}", mark)
+        (f"v{index}", annotation)
         for index in range(config.num_videos)
-        for mark in annotate(plan_video(config, index))
+        for annotation in annotate(plan_video(config, index))
     ]
 
 
-def tables(config: SynthConfig, marks: list[tuple[str, Mark]]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    made = [(video, mark) for video, mark in marks if mark.start_frame is not None]
+def tables(
+    config: SynthConfig, annotations: list[tuple[str, CrowdAnnotation]]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    made = [
+        (video, annotation)
+        for video, annotation in annotations
+        if annotation.start_frame is not None
+    ]
     rows = [
-        (str(i), video, mark.annotator_id, mark.start_frame, mark.end_frame, mark.label or None)
-        for i, (video, mark) in enumerate(made)
+        (
+            str(i),
+            video,
+            annotation.annotator_id,
+            annotation.start_frame,
+            annotation.end_frame,
+            annotation.label or None,
+        )
+        for i, (video, annotation) in enumerate(made)
     ]
     names = ["annotation_id", "video_id", "annotator_id", "start_frame", "end_frame", "label"]
     facts = {"fps": config.fps, "num_frames": config.num_frames, "width": 640, "height": 360}
@@ -57,27 +70,29 @@ def tables(config: SynthConfig, marks: list[tuple[str, Mark]]) -> tuple[pl.DataF
 @pytest.mark.parametrize("seed", range(20))
 def test_errors_are_caught_and_strokes_found(seed: int) -> None:
     config = SynthConfig(num_videos=6, num_players=6, seconds=60, seed=seed, crowd=CROWD)
-    marks = crowd_marks(config)
-    annotations, videos = tables(config, marks)
+    crowd = crowd_annotations(config)
+    annotations, videos = tables(config, crowd)
     result = curate(annotations, videos)
-    made = [(video, mark) for video, mark in marks if mark.start_frame is not None]
-    judged = dict(result.annotations.select("annotation_id", "reasons").iter_rows())
-    for number, (_, mark) in enumerate(made):
-        if mark.planted_error in REASONS:
-            assert REASONS[mark.planted_error] in judged[str(number)]
+    made = [
+        (video, annotation) for video, annotation in crowd if annotation.start_frame is not None
+    ]
+    reasons = dict(result.annotations.select("annotation_id", "reasons").iter_rows())
+    for number, (_, annotation) in enumerate(made):
+        if annotation.planted_error in REASONS:
+            assert REASONS[annotation.planted_error] in reasons[str(number)]
         else:
-            assert judged[str(number)] == [], mark
+            assert reasons[str(number)] == [], annotation
     supported: dict[tuple[str, int, int], set[str]] = {}
-    for number, (video, mark) in enumerate(made):
-        if not judged[str(number)]:
-            key = (video, mark.stroke.start_frame, mark.stroke.end_frame)
-            supported.setdefault(key, set()).add(mark.annotator_id)
+    for number, (video, annotation) in enumerate(made):
+        if not reasons[str(number)]:
+            key = (video, annotation.stroke.start_frame, annotation.stroke.end_frame)
+            supported.setdefault(key, set()).add(annotation.annotator_id)
     check_strokes(result.actions, supported)
     check_purity(result.annotations, result.actions, made)
 
 
 def check_strokes(actions: pl.DataFrame, supported: dict[tuple[str, int, int], set[str]]) -> None:
-    """Precision and recall of the actions that two or more annotators marked, at IoU 0.5."""
+    """Precision and recall of the actions that two or more annotators annotated, at IoU 0.5."""
     rows = [key for key, people in supported.items() if len(people) >= 2]
     true = pl.DataFrame(rows, schema=["video_id", "a", "b"], orient="row")
     common = pl.min_horizontal("end_frame", "b") - pl.max_horizontal("start_frame", "a")
@@ -90,14 +105,14 @@ def check_strokes(actions: pl.DataFrame, supported: dict[tuple[str, int, int], s
 
 
 def check_purity(
-    annotations: pl.DataFrame, actions: pl.DataFrame, made: list[tuple[str, Mark]]
+    annotations: pl.DataFrame, actions: pl.DataFrame, made: list[tuple[str, CrowdAnnotation]]
 ) -> None:
     """No action mixes two true strokes that overlap by less than 0.25."""
     owner = dict(annotations.select("annotation_id", "action_id").iter_rows())
     members: dict[str, set[tuple[int, int]]] = {}
-    for number, (_, mark) in enumerate(made):
+    for number, (_, annotation) in enumerate(made):
         if (action := owner[str(number)]) is not None:
-            interval = (mark.stroke.start_frame, mark.stroke.end_frame)
+            interval = (annotation.stroke.start_frame, annotation.stroke.end_frame)
             members.setdefault(action, set()).add(interval)
     assert len(members) == actions.height
     for intervals in members.values():

@@ -44,10 +44,12 @@ def check_funnel(funnel: dict[str, int]) -> None:
         ([LOOP, LOOP, FLIP, FLIP, PUSH], None, None),
     ],
 )
-def test_label_of_an_action(make_marks, make_videos, labels, unanimity, majority) -> None:
-    marks = make_marks(*(("a", f"x{i}", 100, 200, label) for i, label in enumerate(labels)))
+def test_label_of_an_action(make_annotations, make_videos, labels, unanimity, majority) -> None:
+    annotations = make_annotations(
+        *(("a", f"x{i}", 100, 200, label) for i, label in enumerate(labels))
+    )
     for rule, expected in (("unanimity", unanimity), ("majority", majority)):
-        result = curate(marks, make_videos("a"), CurationConfig(agreement=rule))
+        result = curate(annotations, make_videos("a"), CurationConfig(agreement=rule))
         action = result.actions.row(0, named=True)
         assert action["label"] == expected
         assert action["status"] == ("accepted" if expected else "set_aside")
@@ -55,19 +57,19 @@ def test_label_of_an_action(make_marks, make_videos, labels, unanimity, majority
         check_funnel(result.funnel)
 
 
-def test_one_annotator_has_one_vote(make_marks, make_videos) -> None:
-    marks = make_marks(
+def test_one_annotator_has_one_vote(make_annotations, make_videos) -> None:
+    annotations = make_annotations(
         ("a", "x", 100, 200, LOOP),
         ("a", "x", 101, 201, LOOP),
         ("a", "x", 102, 202, LOOP),
         ("a", "y", 100, 200, FLIP),
         ("a", "z", 100, 200, FLIP),
     )
-    action = curate(marks, make_videos("a"), CurationConfig(agreement="majority")).actions
+    action = curate(annotations, make_videos("a"), CurationConfig(agreement="majority")).actions
     assert action["label"].to_list() == [FLIP]
     assert action["num_annotators"].to_list() == [3]
     # One who contradicts himself has no vote.
-    torn = make_marks(("a", "x", 100, 200, LOOP), ("a", "x", 101, 201, FLIP))
+    torn = make_annotations(("a", "x", 100, 200, LOOP), ("a", "x", 101, 201, FLIP))
     found = curate(torn, make_videos("a"), CurationConfig(agreement="majority")).actions
     assert found["status"].to_list() == ["set_aside"]
 
@@ -75,14 +77,16 @@ def test_one_annotator_has_one_vote(make_marks, make_videos) -> None:
 # Negatives
 
 
-def strokes(make_marks, count: int, step: int = 300, label: str = LOOP) -> pl.DataFrame:
+def strokes(make_annotations, count: int, step: int = 300, label: str = LOOP) -> pl.DataFrame:
     """Strokes of 100 frames that begin every `step` frames, by one annotator."""
-    return make_marks(*(("a", "x", 100 + step * i, 200 + step * i, label) for i in range(count)))
+    return make_annotations(
+        *(("a", "x", 100 + step * i, 200 + step * i, label) for i in range(count))
+    )
 
 
 @pytest.mark.parametrize(("count", "proposals"), [(10, 0), (11, 10), (12, 11)])
-def test_eleven_actions_make_negatives(make_marks, make_videos, count, proposals) -> None:
-    result = curate(strokes(make_marks, count), make_videos("a"))
+def test_eleven_actions_make_negatives(make_annotations, make_videos, count, proposals) -> None:
+    result = curate(strokes(make_annotations, count), make_videos("a"))
     negatives = result.clips.filter(kind="negative")
     assert negatives.height == proposals
     if proposals:
@@ -93,8 +97,8 @@ def test_eleven_actions_make_negatives(make_marks, make_videos, count, proposals
 
 
 @pytest.mark.parametrize(("gap", "usable"), [(79, 0), (80, 10)])
-def test_a_negative_holds_a_window(make_marks, make_videos, gap, usable) -> None:
-    result = curate(strokes(make_marks, 11, step=100 + gap), make_videos("a"))
+def test_a_negative_holds_a_window(make_annotations, make_videos, gap, usable) -> None:
+    result = curate(strokes(make_annotations, 11, step=100 + gap), make_videos("a"))
     assert result.funnel["negatives_usable"] == usable
     assert result.funnel["gaps_too_short"] == 10 - usable
     check_funnel(result.funnel)
@@ -108,35 +112,39 @@ def test_a_negative_holds_a_window(make_marks, make_videos, gap, usable) -> None
         (400, (212, 488)),
     ],
 )
-def test_of_a_long_gap_the_centre_is_kept(make_marks, make_videos, step, expected) -> None:
-    result = curate(strokes(make_marks, 11, step=step), make_videos("a"))
+def test_of_a_long_gap_the_centre_is_kept(make_annotations, make_videos, step, expected) -> None:
+    result = curate(strokes(make_annotations, 11, step=step), make_videos("a"))
     first = result.clips.filter(kind="negative").row(0, named=True)
     assert (first["start_frame"], first["end_frame"]) == expected
 
 
-def test_no_proposal_leaves_its_video(make_marks, make_videos) -> None:
+def test_no_proposal_leaves_its_video(make_annotations, make_videos) -> None:
     """The first action ends, the last one begins, nearer to the video's edge than the widening."""
-    marks = strokes(make_marks, 11, step=240).with_columns(
+    annotations = strokes(make_annotations, 11, step=240).with_columns(
         start_frame=pl.col("start_frame") - 97, end_frame=pl.col("start_frame") - 92
     )
     config = CurationConfig(min_duration_seconds=0.01)
-    result = curate(marks, make_videos("a", num_frames=2410), config)
+    result = curate(annotations, make_videos("a", num_frames=2410), config)
     negatives = result.clips.filter(kind="negative").sort("start_frame")
     assert negatives["start_frame"][0] == 0
     assert negatives["end_frame"][-1] == 2410
 
 
-def test_no_proposal_is_cut_below_a_window(make_marks, make_videos) -> None:
-    marks = strokes(make_marks, 11, step=400).with_columns(end_frame=pl.col("start_frame") + 40)
+def test_no_proposal_is_cut_below_a_window(make_annotations, make_videos) -> None:
+    annotations = strokes(make_annotations, 11, step=400).with_columns(
+        end_frame=pl.col("start_frame") + 40
+    )
     videos = make_videos("a", fps=30.0)
     # 2.3 s are 69 frames at 30 fps, the window 100.
-    negatives = curate(marks, videos).clips.filter(kind="negative")
+    negatives = curate(annotations, videos).clips.filter(kind="negative")
     assert set(negatives["end_frame"] - negatives["start_frame"]) == {100}
 
 
-def test_set_aside_actions_bound_and_count(make_marks, make_videos) -> None:
-    marks = pl.concat([strokes(make_marks, 11), make_marks(("a", "y", 400, 500, FLIP))])
-    result = curate(marks, make_videos("a"))
+def test_set_aside_actions_bound_and_count(make_annotations, make_videos) -> None:
+    annotations = pl.concat(
+        [strokes(make_annotations, 11), make_annotations(("a", "y", 400, 500, FLIP))]
+    )
+    result = curate(annotations, make_videos("a"))
     assert result.funnel["actions_set_aside"] == 1
     assert result.funnel["negatives_usable"] == 10
     check_funnel(result.funnel)
@@ -147,11 +155,13 @@ def test_set_aside_actions_bound_and_count(make_marks, make_videos) -> None:
     [(250, 300, [190]), (409, 440, [190]), (410, 440, []), (205, 205, []), (0, 191, [190])],
 )
 def test_rejected_annotations_spoil_what_they_touch(
-    make_marks, make_videos, start, end, touched
+    make_annotations, make_videos, start, end, touched
 ) -> None:
     # Of 50 frames or less all are too short; the last one starts at frame 0.
-    marks = pl.concat([strokes(make_marks, 11), make_marks(("a", "y", start, end))])
-    result = curate(marks, make_videos("a"))
+    annotations = pl.concat(
+        [strokes(make_annotations, 11), make_annotations(("a", "y", start, end))]
+    )
+    result = curate(annotations, make_videos("a"))
     spoilt = result.proposals.filter(verdict="touches_rejected")["start_frame"].to_list()
     assert spoilt == touched
     assert result.funnel["negatives_touches_rejected"] == len(touched)
@@ -159,39 +169,41 @@ def test_rejected_annotations_spoil_what_they_touch(
 
 
 def test_far_reaching_rejected_annotation_is_not_hidden_by_a_later_one(
-    make_marks, make_videos
+    make_annotations, make_videos
 ) -> None:
     rejected = [("a", "y", 0, 1000), ("a", "z", 5, 10)]
-    marks = pl.concat([strokes(make_marks, 11), make_marks(*rejected)])
-    spoilt = curate(marks, make_videos("a")).proposals.filter(verdict="touches_rejected")
+    annotations = pl.concat([strokes(make_annotations, 11), make_annotations(*rejected)])
+    spoilt = curate(annotations, make_videos("a")).proposals.filter(verdict="touches_rejected")
     assert spoilt["start_frame"].to_list() == [190, 490, 790]
 
 
-def test_two_players_gap_begins_after_both(make_marks, make_videos) -> None:
+def test_two_players_gap_begins_after_both(make_annotations, make_videos) -> None:
     # The long stroke of frame 100 ends after the one of frame 150.
-    first = make_marks(("a", "x", 100, 370), ("a", "y", 150, 230))
+    first = make_annotations(("a", "x", 100, 370), ("a", "y", 150, 230))
     players = pl.Series(["p", "q"])
-    marks = pl.concat(
+    annotations = pl.concat(
         [
             first.with_columns(player_id=players),
-            strokes(make_marks, 10, step=300)
+            strokes(make_annotations, 10, step=300)
             .with_columns(pl.col("start_frame", "end_frame") + 500)
             .with_columns(player_id=pl.lit("p")),
         ]
     )
-    negatives = curate(marks, make_videos("a")).clips.filter(kind="negative")
+    negatives = curate(annotations, make_videos("a")).clips.filter(kind="negative")
     assert negatives.row(0, named=True)["clip_id"] == "a@360-610"
 
 
-def test_no_negatives_without_a_class_or_when_off(make_marks, make_videos) -> None:
-    marks = strokes(make_marks, 11)
-    off = curate(marks, make_videos("a"), CurationConfig(negatives=False))
-    without = curate(marks, make_videos("a"), taxonomy=Taxonomy.infer([LOOP]))
+def test_no_negatives_without_a_class_or_when_off(make_annotations, make_videos) -> None:
+    annotations = strokes(make_annotations, 11)
+    off = curate(annotations, make_videos("a"), CurationConfig(negatives=False))
+    without = curate(annotations, make_videos("a"), taxonomy=Taxonomy.infer([LOOP]))
     assert off.funnel["clips_negative"] == without.funnel["clips_negative"] == 0
 
 
-def test_annotated_negative_is_a_negative(make_marks, make_videos) -> None:
-    clips = curate(make_marks(("a", "x", 100, 200, "Non strokes samples")), make_videos("a")).clips
+def test_annotated_negative_is_a_negative(make_annotations, make_videos) -> None:
+    clips = curate(
+        make_annotations(("a", "x", 100, 200, "Non strokes samples")), make_videos("a")
+    ).clips
     assert clips.select("label", "kind").row(0) == ("Negative", "negative")
 
 
@@ -205,8 +217,8 @@ def reviews(tmp_path, *lines: str) -> pl.DataFrame:
     return read_reviews(path, TTSTROKE21)
 
 
-def test_relabel_move_and_drop(make_marks, make_videos, tmp_path) -> None:
-    marks = make_marks(
+def test_relabel_move_and_drop(make_annotations, make_videos, tmp_path) -> None:
+    annotations = make_annotations(
         ("a", "x", 100, 200, LOOP),
         ("a", "y", 100, 200, FLIP),
         ("a", "x", 400, 500),
@@ -221,7 +233,7 @@ def test_relabel_move_and_drop(make_marks, make_videos, tmp_path) -> None:
         "a,700,800,drop,,,,",
         "a,1040,1300,drop,,,,",  # IoU 60 / 300: nothing there
     )
-    result = curate(marks, make_videos("a"), reviews=found)
+    result = curate(annotations, make_videos("a"), reviews=found)
     assert result.clips.select("clip_id", "label").rows() == [
         ("a@100-200", FLIP),
         ("a@440-560", LOOP),
@@ -234,23 +246,23 @@ def test_relabel_move_and_drop(make_marks, make_videos, tmp_path) -> None:
     check_funnel(result.funnel)
 
 
-def test_last_review_holds(make_marks, make_videos, tmp_path) -> None:
+def test_last_review_holds(make_annotations, make_videos, tmp_path) -> None:
     found = reviews(
         tmp_path, f"a,100,200,relabel,{LOOP},,,", f"a,102,202,relabel,{PUSH},,,", "b,1,2,drop,,,,"
     )
-    result = curate(make_marks(("a", "x", 100, 200)), make_videos("a"), reviews=found)
+    result = curate(make_annotations(("a", "x", 100, 200)), make_videos("a"), reviews=found)
     assert result.clips["label"].to_list() == [PUSH]
     assert result.unmatched_reviews["line"].to_list() == [4]
 
 
-def test_accept_and_reject_proposals(make_marks, make_videos, tmp_path) -> None:
-    marks = pl.concat([strokes(make_marks, 11), make_marks(("a", "y", 250, 300))])
+def test_accept_and_reject_proposals(make_annotations, make_videos, tmp_path) -> None:
+    annotations = pl.concat([strokes(make_annotations, 11), make_annotations(("a", "y", 250, 300))])
     found = reviews(tmp_path, "a,190,410,accept,,,,", "a,500,700,reject,,,,")
-    result = curate(marks, make_videos("a"), reviews=found)
+    result = curate(annotations, make_videos("a"), reviews=found)
     assert result.funnel["negatives_usable"] == 9
     assert result.funnel["negatives_rejected"] == 1
     config = CurationConfig(reviewed_negatives_only=True)
-    only = curate(marks, make_videos("a"), config, reviews=found)
+    only = curate(annotations, make_videos("a"), config, reviews=found)
     assert only.clips.filter(kind="negative")["clip_id"].to_list() == ["a@190-410"]
     assert only.funnel["negatives_not_reviewed"] == 8
     assert only.unmatched_reviews.is_empty()
@@ -258,9 +270,9 @@ def test_accept_and_reject_proposals(make_marks, make_videos, tmp_path) -> None:
     check_funnel(only.funnel)
 
 
-def test_dropped_action_still_bounds_gaps(make_marks, make_videos, tmp_path) -> None:
+def test_dropped_action_still_bounds_gaps(make_annotations, make_videos, tmp_path) -> None:
     found = reviews(tmp_path, "a,400,500,drop,,,,")
-    result = curate(strokes(make_marks, 11), make_videos("a"), reviews=found)
+    result = curate(strokes(make_annotations, 11), make_videos("a"), reviews=found)
     assert result.funnel["negatives_usable"] == 10
 
 
@@ -281,26 +293,26 @@ def test_bad_review_names_its_line(tmp_path, line, message) -> None:
         reviews(tmp_path, line)
 
 
-def test_move_past_the_end_names_line_and_video(make_marks, make_videos, tmp_path) -> None:
+def test_move_past_the_end_names_line_and_video(make_annotations, make_videos, tmp_path) -> None:
     found = reviews(tmp_path, "a,100,200,move,,9950,10001,")
     with pytest.raises(AnnotationError, match=r"line 2: .* 10001, but video 'a' has 10000 frames"):
-        curate(make_marks(("a", "x", 100, 200)), make_videos("a"), reviews=found)
+        curate(make_annotations(("a", "x", 100, 200)), make_videos("a"), reviews=found)
 
 
 # The whole
 
 
-def test_result_has_the_schemas(make_marks, make_videos) -> None:
-    for marks in (strokes(make_marks, 12), make_marks(("b", "x", 1, 2))):
-        result = ttdata.curate(marks, make_videos("a"))
+def test_result_has_the_schemas(make_annotations, make_videos) -> None:
+    for annotations in (strokes(make_annotations, 12), make_annotations(("b", "x", 1, 2))):
+        result = ttdata.curate(annotations, make_videos("a"))
         assert result.annotations.schema == polars_schema(Annotation)
         assert result.actions.schema == polars_schema(Action)
         assert result.clips.schema == polars_schema(Clip)
         assert result.clips["split"].null_count() == result.clips.height
 
 
-def test_rows_pass_their_models(make_marks, make_videos) -> None:
-    result = curate(strokes(make_marks, 12), make_videos("a", player_id="p"))
+def test_rows_pass_their_models(make_annotations, make_videos) -> None:
+    result = curate(strokes(make_annotations, 12), make_videos("a", player_id="p"))
     for model, frame in (
         (Annotation, result.annotations),
         (Action, result.actions),
@@ -311,9 +323,9 @@ def test_rows_pass_their_models(make_marks, make_videos) -> None:
     assert set(result.clips["player_id"]) == {"p"}
 
 
-def test_two_videos_with_one_id(make_marks, make_videos) -> None:
+def test_two_videos_with_one_id(make_annotations, make_videos) -> None:
     with pytest.raises(DatasetError, match="two videos with one id 'a'"):
-        curate(make_marks(("a", "x", 1, 100)), make_videos("a", "a"))
+        curate(make_annotations(("a", "x", 1, 100)), make_videos("a", "a"))
 
 
 @given(
@@ -329,11 +341,11 @@ def test_two_videos_with_one_id(make_marks, make_videos) -> None:
     )
 )
 @settings(max_examples=60, deadline=None)
-def test_funnel_loses_nothing(make_marks, make_videos, rows) -> None:
-    marks = make_marks(*rows).cast({"start_frame": pl.Int64, "end_frame": pl.Int64})
-    marks = marks.cast(dict.fromkeys(("video_id", "annotator_id", "label"), pl.String))
+def test_funnel_loses_nothing(make_annotations, make_videos, rows) -> None:
+    annotations = make_annotations(*rows).cast({"start_frame": pl.Int64, "end_frame": pl.Int64})
+    annotations = annotations.cast(dict.fromkeys(("video_id", "annotator_id", "label"), pl.String))
     config = CurationConfig(negative_min_actions=2, window_frames=10)
-    result = curate(marks, make_videos("a", "b", num_frames=3500), config)
+    result = curate(annotations, make_videos("a", "b", num_frames=3500), config)
     check_funnel(result.funnel)
     assert result.funnel["annotations"] == len(rows)
     assert result.clips["clip_id"].is_unique().all()
@@ -342,8 +354,8 @@ def test_funnel_loses_nothing(make_marks, make_videos, rows) -> None:
 # Measures
 
 
-def test_agreement_and_durations(make_marks, make_videos) -> None:
-    marks = make_marks(
+def test_agreement_and_durations(make_annotations, make_videos) -> None:
+    annotations = make_annotations(
         ("a", "x", 100, 200),
         ("a", "y", 104, 210),
         ("a", "x", 400, 500, LOOP),
@@ -351,7 +363,7 @@ def test_agreement_and_durations(make_marks, make_videos) -> None:
         ("a", "x", 800, 1040),
     )
     videos = make_videos("a")
-    result = curate(marks, videos)
+    result = curate(annotations, videos)
     found = agreement(result.annotations, result.actions, TTSTROKE21)
     assert found["actions"] == 2
     assert found["share_unanimous"] == 0.5
@@ -365,8 +377,8 @@ def test_agreement_and_durations(make_marks, make_videos) -> None:
     assert timed["stroke"]["frames"] == frames
 
 
-def test_class_table_has_all_classes_and_totals(make_marks, make_videos) -> None:
-    clips = curate(strokes(make_marks, 3), make_videos("a")).clips
+def test_class_table_has_all_classes_and_totals(make_annotations, make_videos) -> None:
+    clips = curate(strokes(make_annotations, 3), make_videos("a")).clips
     divided = clips.with_columns(split=pl.Series(["train", "train", None], dtype=pl.String))
     rows = class_table(divided, TTSTROKE21.classes)
     assert [row["label"] for row in rows] == [*TTSTROKE21.classes, "total"]

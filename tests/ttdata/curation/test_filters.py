@@ -14,8 +14,8 @@ from ttdata.taxonomy import TTSTROKE21
 HIT = "Offensive Forehand Hit"
 
 
-def reasons(marks: pl.DataFrame, videos: pl.DataFrame, **config: object) -> list[list[str]]:
-    numbered = marks.with_columns(annotation_id=pl.format("{}", pl.int_range(pl.len())))
+def reasons(annotations: pl.DataFrame, videos: pl.DataFrame, **config: object) -> list[list[str]]:
+    numbered = annotations.with_columns(annotation_id=pl.format("{}", pl.int_range(pl.len())))
     judged = apply_filters(numbered, videos, CurationConfig(**config), TTSTROKE21)
     assert judged.schema == polars_schema(Annotation)
     assert (judged["accepted"] == (judged["reasons"].list.len() == 0)).all()
@@ -44,8 +44,8 @@ def reasons(marks: pl.DataFrame, videos: pl.DataFrame, **config: object) -> list
         (1e300, 100, ["empty_interval"]),
     ],
 )
-def test_interval(make_marks, make_videos, start, end, expected) -> None:
-    assert reasons(make_marks(("a", "x", start, end)), make_videos("a")) == [expected]
+def test_interval(make_annotations, make_videos, start, end, expected) -> None:
+    assert reasons(make_annotations(("a", "x", start, end)), make_videos("a")) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_interval(make_marks, make_videos, start, end, expected) -> None:
         (240.0, 553, False),
     ],
 )
-def test_duration_at_other_rates(make_marks, make_videos, fps, frames, accepted) -> None:
-    found = reasons(make_marks(("a", "x", 10, 10 + frames)), make_videos("a", fps=fps))
+def test_duration_at_other_rates(make_annotations, make_videos, fps, frames, accepted) -> None:
+    found = reasons(make_annotations(("a", "x", 10, 10 + frames)), make_videos("a", fps=fps))
     assert (found == [[]]) is accepted
 
 
@@ -80,48 +80,52 @@ def test_duration_at_other_rates(make_marks, make_videos, fps, frames, accepted)
         ("Smash", ["unknown_label"]),
     ],
 )
-def test_label(make_marks, make_videos, label, expected) -> None:
-    assert reasons(make_marks(("a", "x", 10, 110, label)), make_videos("a")) == [expected]
+def test_label(make_annotations, make_videos, label, expected) -> None:
+    assert reasons(make_annotations(("a", "x", 10, 110, label)), make_videos("a")) == [expected]
 
 
-def test_labels_become_canonical_and_unknown_ones_stay(make_marks, make_videos) -> None:
-    marks = make_marks(("a", "x", 10, 110, "Off. Forehand Hit "), ("a", "y", 10, 110, "Smash"))
-    judged = apply_filters(marks, make_videos("a"), CurationConfig(), TTSTROKE21)
+def test_labels_become_canonical_and_unknown_ones_stay(make_annotations, make_videos) -> None:
+    annotations = make_annotations(
+        ("a", "x", 10, 110, "Off. Forehand Hit "), ("a", "y", 10, 110, "Smash")
+    )
+    judged = apply_filters(annotations, make_videos("a"), CurationConfig(), TTSTROKE21)
     assert judged["label"].to_list() == [HIT, "Smash"]
 
 
-def test_unknown_video_and_every_other_reason(make_marks, make_videos) -> None:
-    marks = make_marks(("b", "x", 0, 0, "Smash"), ("", "x", 10, 110))
-    assert reasons(marks, make_videos("a")) == [
+def test_unknown_video_and_every_other_reason(make_annotations, make_videos) -> None:
+    annotations = make_annotations(("b", "x", 0, 0, "Smash"), ("", "x", 10, 110))
+    assert reasons(annotations, make_videos("a")) == [
         ["starts_at_first_frame", "unknown_label", "unknown_video", "empty_interval"],
         ["unknown_video"],
     ]
 
 
-def test_trimmed_files_may_start_at_frame_0(make_marks, make_videos) -> None:
-    found = reasons(make_marks(("a", "x", 0, 100)), make_videos("a"), trimmed=True)
+def test_trimmed_files_may_start_at_frame_0(make_annotations, make_videos) -> None:
+    found = reasons(make_annotations(("a", "x", 0, 100)), make_videos("a"), trimmed=True)
     assert found == [[]]
 
 
-def test_whole_files_take_the_videos_length(make_marks, make_videos) -> None:
-    marks = make_marks(("a", "x", None, None), ("b", "x", None, None)).with_columns(whole_file=True)
+def test_whole_files_take_the_videos_length(make_annotations, make_videos) -> None:
+    annotations = make_annotations(("a", "x", None, None), ("b", "x", None, None)).with_columns(
+        whole_file=True
+    )
     videos = make_videos("a", num_frames=200)
     for clip_frames, end in ((None, 200), (57, 57), (500, 200)):
         config = CurationConfig(trimmed=True, clip_frames=clip_frames, min_duration_seconds=0.1)
-        judged = apply_filters(marks, videos, config, TTSTROKE21)
+        judged = apply_filters(annotations, videos, config, TTSTROKE21)
         assert judged["end_frame"].to_list() == [end, None]
         assert judged["reasons"].to_list() == [[], ["unknown_video"]]
 
 
 @pytest.mark.parametrize("end", [76861433640456457.0, 1e300, math.inf, math.nan])
 def test_seconds_beyond_every_frame_are_no_number(make_videos, end: float) -> None:
-    marks = pl.DataFrame({"video_id": ["a"], "annotator_id": ["x"], "label": [HIT]})
-    marks = marks.with_columns(start_seconds=1.0, end_seconds=end)
-    assert reasons(marks, make_videos("a")) == [["empty_interval"]]
+    annotations = pl.DataFrame({"video_id": ["a"], "annotator_id": ["x"], "label": [HIT]})
+    annotations = annotations.with_columns(start_seconds=1.0, end_seconds=end)
+    assert reasons(annotations, make_videos("a")) == [["empty_interval"]]
 
 
 def test_seconds_in_place_of_frames(make_videos) -> None:
-    marks = pl.DataFrame(
+    annotations = pl.DataFrame(
         {
             "video_id": ["a", "a", "b", "a", "a"],
             "annotator_id": "x",
@@ -130,7 +134,7 @@ def test_seconds_in_place_of_frames(make_videos) -> None:
             "end_seconds": [2.0, 2.004, 2.0, 1.0, 1.0],
         }
     )
-    judged = apply_filters(marks, make_videos("a"), CurationConfig(), TTSTROKE21).sort(
+    judged = apply_filters(annotations, make_videos("a"), CurationConfig(), TTSTROKE21).sort(
         "annotation_id"
     )
     # 1.004 s are 120.48 frames: rounded to the nearest one.
@@ -156,28 +160,31 @@ def test_seconds_in_place_of_frames(make_videos) -> None:
         ((math.nan, 0.2, 0.5, 0.9), False),
     ],
 )
-def test_region_is_whole_or_absent(make_marks, make_videos, region, kept) -> None:
+def test_region_is_whole_or_absent(make_annotations, make_videos, region, kept) -> None:
     names = ("x_min", "y_min", "x_max", "y_max")
     columns = dict(zip(names, region, strict=True))
-    marks = make_marks(("a", "x", 10, 110), **columns)
-    judged = apply_filters(marks, make_videos("a"), CurationConfig(), TTSTROKE21)
+    annotations = make_annotations(("a", "x", 10, 110), **columns)
+    judged = apply_filters(annotations, make_videos("a"), CurationConfig(), TTSTROKE21)
     assert judged.select(names).row(0) == (region if kept else (None,) * 4)
     assert judged["accepted"].all()
 
 
-def test_missing_column_and_repeated_id(make_marks, make_videos) -> None:
+def test_missing_column_and_repeated_id(make_annotations, make_videos) -> None:
     with pytest.raises(AnnotationError, match="no column label; found video_id"):
         apply_filters(
-            make_marks(("a", "x", 1, 2)).drop("label"), make_videos(), CurationConfig(), TTSTROKE21
+            make_annotations(("a", "x", 1, 2)).drop("label"),
+            make_videos(),
+            CurationConfig(),
+            TTSTROKE21,
         )
-    twice = make_marks(("a", "x", 1, 2), ("a", "y", 1, 2), annotation_id="7")
+    twice = make_annotations(("a", "x", 1, 2), ("a", "y", 1, 2), annotation_id="7")
     with pytest.raises(AnnotationError, match="'7' is there more than once"):
         apply_filters(twice, make_videos("a"), CurationConfig(), TTSTROKE21)
 
 
-def test_nothing_in_nothing_out(make_marks, make_videos) -> None:
+def test_nothing_in_nothing_out(make_annotations, make_videos) -> None:
     judged = apply_filters(
-        make_marks().cast(pl.String), make_videos(), CurationConfig(), TTSTROKE21
+        make_annotations().cast(pl.String), make_videos(), CurationConfig(), TTSTROKE21
     )
     assert judged.schema == polars_schema(Annotation)
     assert judged.is_empty()

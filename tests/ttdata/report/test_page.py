@@ -16,13 +16,13 @@ from ttdata.storage.dataset import Dataset, load_dataset
 
 LOOP, FLIP = "Serve Forehand Loop", "Offensive Backhand Flip"
 VIDEOS = "video_id,fps,num_frames,width,height\n"
-MARKS = "video_id,annotator_id,start_frame,end_frame,label\n"
+ANNOTATION_COLUMNS = "video_id,annotator_id,start_frame,end_frame,label\n"
 
 
 def make(folder: Path, rows: list[str], videos: list[str]) -> Path:
     source = folder / "source"
     source.mkdir()
-    (source / "annotations.csv").write_text(MARKS + "\n".join(rows) + "\n")
+    (source / "annotations.csv").write_text(ANNOTATION_COLUMNS + "\n".join(rows) + "\n")
     (source / "videos.csv").write_text(VIDEOS + "\n".join(videos) + "\n")
     return source
 
@@ -69,13 +69,13 @@ def test_numbers_and_bars(tmp_path: Path) -> None:
     assert page.stack == []
     assert page.addresses == []
     text = numbers(page.text)
-    assert "6 marks of annotators" in text
+    assert "6 annotations" in text
     assert "4 accepted" in text
     assert "1 with an agreed label" in text
     assert f"{FLIP} {LOOP} 1 100.0% of 1" not in text
     assert "50.0% of the 2 actions" in text
     found = {(bar["class"], bar["style"]): bar["title"] for bar in page.bars}
-    # The merged action, [105, 205) of 1000 frames; the set-aside one; a mark without an end.
+    # The merged action, [105, 205) of 1000 frames; the set-aside one; an annotation without an end.
     assert found["type2", "left:10.5%;width:10.0%"].startswith(f"{LOOP}, not divided; 2 annot")
     assert "set aside" in found["aside", "left:50.0%;width:10.0%"]
     assert found["rejected", "left:90.0%;width:0.3%"].endswith("frames 900 to ?")
@@ -103,7 +103,7 @@ def test_a_dataset_of_nothing_has_a_report(tmp_path: Path, rows: list[str]) -> N
 
 
 def large(folder: Path) -> Dataset:
-    """1400 marks of 129 videos, about as many as the paper had."""
+    """1400 annotations of 129 videos, about as many as the paper had."""
     rows = [
         f"v{i % 129:03},x{k},{100 + 200 * (i // 129)},{200 + 200 * (i // 129) + k},{LOOP}"
         for i in range(700)
@@ -123,15 +123,15 @@ def test_as_large_as_the_papers(tmp_path: Path) -> None:
     assert len(page.bars) == 1400 + 700
 
 
-def test_only_the_most_doubtful_videos_are_drawn(tmp_path: Path, monkeypatch) -> None:
+def test_only_the_videos_with_most_to_review_are_drawn(tmp_path: Path, monkeypatch) -> None:
     dataset = large(tmp_path)
     monkeypatch.setattr("ttdata.report.timeline.MAX_VIDEOS", 3)
-    from ttdata.review.queue import read_doubts
+    from ttdata.review.queue import read_review_queue
 
-    doubts = read_doubts(dataset)
-    drawn, count = timelines(dataset, doubts)
+    queue = read_review_queue(dataset)
+    drawn, count = timelines(dataset, queue)
     assert (len(drawn), count) == (3, 129)
-    assert "126 videos with fewer doubts" in numbers(Page(write_report(dataset)).text)
+    assert "126 videos with fewer items to review" in numbers(Page(write_report(dataset)).text)
 
 
 @pytest.mark.slow

@@ -72,9 +72,9 @@ def test_alpha_by_type_and_hand() -> None:
     rows = [
         (f"u{i}", f"x{k}", label) for i, pair in enumerate(votes) for k, label in enumerate(pair)
     ]
-    marks = pl.DataFrame(rows, schema=["action_id", "annotator_id", "label"], orient="row")
+    annotations = pl.DataFrame(rows, schema=["action_id", "annotator_id", "label"], orient="row")
     values = {
-        level: krippendorff_alpha(label_votes(marks, TTSTROKE21, level))
+        level: krippendorff_alpha(label_votes(annotations, TTSTROKE21, level))
         for level in levels_of(TTSTROKE21)
     }
     # One pair of four differs, in its hand alone. By hand: 8 values, of which 5 are Forehand,
@@ -95,13 +95,13 @@ def test_confusions_by_hand() -> None:
     assert confusions(coded()) == []
 
 
-def test_records_by_hand(make_marks, make_videos) -> None:
-    marks = make_marks(
+def test_records_by_hand(make_annotations, make_videos) -> None:
+    annotations = make_annotations(
         ("a", "x", 100, 200, LOOP), ("a", "y", 104, 210, LOOP), ("a", "z", 102, 204, LOOP),
         ("a", "x", 400, 500, LOOP), ("a", "y", 400, 500, LOOP), ("a", "z", 400, 500, FLIP),
         ("a", "z", 0, 600, LOOP),
     )  # fmt: skip
-    found = curate(marks, make_videos("a"))
+    found = curate(annotations, make_videos("a"))
     x, y, z = annotator_records(found.annotations, found.actions)
     assert (x["annotations"], x["accepted"], x["reasons"]) == (2, 2, {})
     assert (z["annotations"], z["accepted"]) == (3, 2)
@@ -115,8 +115,8 @@ def test_records_by_hand(make_marks, make_videos) -> None:
     assert (y["start_deviation_frames"], y["end_deviation_frames"]) == (1, 3)
 
 
-def test_lone_annotator_has_nothing_to_compare(make_marks, make_videos) -> None:
-    found = curate(make_marks(("a", "x", 100, 200)), make_videos("a"))
+def test_lone_annotator_has_nothing_to_compare(make_annotations, make_videos) -> None:
+    found = curate(make_annotations(("a", "x", 100, 200)), make_videos("a"))
     (row,) = annotator_records(found.annotations, found.actions)
     assert (row["compared"], row["share"], row["interval"]) == (0, None, None)
     assert row["start_offset_frames"] is None
@@ -168,7 +168,7 @@ def test_dawid_skene_equals_a_loop() -> None:
     assert found.labels == pytest.approx(posterior, abs=1e-7)
 
 
-def test_dawid_skene_decides_for_the_reliable(make_marks, make_videos) -> None:
+def test_dawid_skene_decides_for_the_reliable(make_annotations, make_videos) -> None:
     rows = []
     for index in range(30):
         start, truth = 100 + 300 * index, (LOOP, FLIP, PUSH)[index % 3]
@@ -176,18 +176,20 @@ def test_dawid_skene_decides_for_the_reliable(make_marks, make_videos) -> None:
         rows += [("a", "x", start, start + 100, truth), ("a", "z", start, start + 100, LOOP)]
         if index < 29:
             rows.append(("a", "y", start, start + 100, truth))
-    marks, videos = make_marks(*rows), make_videos("a", num_frames=20_000)
+    annotations, videos = make_annotations(*rows), make_videos("a", num_frames=20_000)
     last = {
-        rule: curate(marks, videos, CurationConfig(agreement=rule)).actions["label"].to_list()[-1]
+        rule: curate(annotations, videos, CurationConfig(agreement=rule))
+        .actions["label"]
+        .to_list()[-1]
         for rule in ("unanimity", "majority", "dawid-skene")
     }
     assert last == {"unanimity": None, "majority": None, "dawid-skene": PUSH}
     doubting = CurationConfig(agreement="dawid-skene", min_label_probability=0.9999999)
-    assert curate(marks, videos, doubting).actions["label"].null_count() < 30
+    assert curate(annotations, videos, doubting).actions["label"].null_count() < 30
 
 
-def test_dawid_skene_of_nothing(make_marks, make_videos) -> None:
-    torn = make_marks(("a", "x", 100, 200, LOOP), ("a", "x", 101, 201, FLIP))
+def test_dawid_skene_of_nothing(make_annotations, make_videos) -> None:
+    torn = make_annotations(("a", "x", 100, 200, LOOP), ("a", "x", 101, 201, FLIP))
     found = curate(torn, make_videos("a"), CurationConfig(agreement="dawid-skene")).actions
     assert found["status"].to_list() == ["set_aside"]
 

@@ -9,12 +9,12 @@ import pytest
 from ttdata.commands.curate import curate_source
 from ttdata.errors import AnnotationError
 from ttdata.review.ingest import Taken, take_decisions
-from ttdata.review.queue import read_doubts, write_doubts
+from ttdata.review.queue import read_review_queue, write_review_queue
 from ttdata.storage.dataset import load_dataset
 
 LOOP, FLIP = "Serve Forehand Loop", "Offensive Backhand Flip"
 ROWS = (
-    # v: twelve strokes; the second is contradicted, the fourth marked by one, the fifth spread.
+    # v: twelve strokes; the second is contradicted, the fourth annotated by one, the fifth spread.
     *(
         f"v,{who},{100 + 300 * i},{200 + 300 * i},{LOOP}"
         for i in (0, 2, *range(5, 12))
@@ -47,26 +47,26 @@ def again(folder: Path) -> None:
 
 
 def test_worst_first(folder: Path) -> None:
-    doubts = read_doubts(load_dataset(folder))
-    first = doubts.head(5).select("kind", "start_frame", "end_frame", "why", "labels")
+    queue = read_review_queue(load_dataset(folder))
+    first = queue.head(5).select("kind", "start_frame", "end_frame", "why", "labels")
     assert first.rows() == [
         ("action", 400, 500, "annotators disagree", f"2 x {LOOP}, 1 x {FLIP}"),
-        ("negative", 3190, 3410, "a rejected mark lies in this gap", None),
+        ("negative", 3190, 3410, "a rejected annotation lies in this gap", None),
         ("action", 1315, 1405, "bounds spread by 30 of 90 frames", f"2 x {LOOP}"),
-        ("action", 1000, 1100, "marked by one of 3 annotators", f"1 x {LOOP}"),
+        ("action", 1000, 1100, "annotated by one of 3 annotators", f"1 x {LOOP}"),
         ("negative", 190, 410, "negative nobody has seen", None),
     ]
-    assert doubts["measure"].to_list()[:3] == pytest.approx([1 / 3, 0, 1 / 3])
-    assert doubts["start_seconds"][0] == 400 / 120
+    assert queue["measure"].to_list()[:3] == pytest.approx([1 / 3, 0, 1 / 3])
+    assert queue["start_seconds"][0] == 400 / 120
     # All gaps of v are negatives to be seen; w's stroke is beyond doubt.
-    assert doubts.height == 3 + 11
-    assert doubts["video_id"].unique().to_list() == ["v"]
+    assert queue.height == 3 + 11
+    assert queue["video_id"].unique().to_list() == ["v"]
 
 
 def fill_in(folder: Path, decisions: dict[int, str]) -> Path:
     """The file that `review --out` writes, with decisions (and what follows) typed into lines."""
     path = folder.parent / "todo.csv"
-    write_doubts(read_doubts(load_dataset(folder)), path)
+    write_review_queue(read_review_queue(load_dataset(folder)), path)
     lines = path.read_text().splitlines()
     head = "video_id,start_frame,end_frame,decision,label,new_start_frame,new_end_frame,"
     assert lines[0] == head + "reviewer_id,kind,start_seconds,why,labels"
@@ -78,7 +78,7 @@ def fill_in(folder: Path, decisions: dict[int, str]) -> Path:
 
 
 def test_decisions_come_back_and_hold(folder: Path) -> None:
-    before = read_doubts(load_dataset(folder)).height
+    before = read_review_queue(load_dataset(folder)).height
     path = fill_in(
         folder,
         {
@@ -100,7 +100,7 @@ def test_decisions_come_back_and_hold(folder: Path) -> None:
     assert "v@1000-1100" not in clips
     assert "v@190-410" not in clips
     # What was decided is not asked again, also where the move has taken the action.
-    assert read_doubts(dataset).height == before - 5
+    assert read_review_queue(dataset).height == before - 5
     assert (folder / "reviews.csv").read_text().count("\n") == 6
 
 
@@ -144,7 +144,7 @@ def test_a_trimmed_source_has_nothing_to_look_at(tmp_path: Path, write_video) ->
     for name in ("serve/1.mp4", "smash/1.mp4"):
         write_video(tmp_path / "clips" / name, 40)
     curate_source(tmp_path / "clips", tmp_path / "dataset")
-    doubts = read_doubts(load_dataset(tmp_path / "dataset"))
-    assert doubts.is_empty()
-    write_doubts(doubts, tmp_path / "todo.csv")
-    assert json.dumps(doubts.to_dicts()) == "[]"
+    queue = read_review_queue(load_dataset(tmp_path / "dataset"))
+    assert queue.is_empty()
+    write_review_queue(queue, tmp_path / "todo.csv")
+    assert json.dumps(queue.to_dicts()) == "[]"

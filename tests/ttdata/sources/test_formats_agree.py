@@ -337,7 +337,7 @@ def strokes_of(folder: Path, **options: object) -> list[tuple[object, ...]]:
     source = read_source(folder, **options)
     videos, warnings = probe_videos(source.files)
     assert not warnings
-    rows = apply_filters(source.marks, videos, CurationConfig(), TTSTROKE21)
+    rows = apply_filters(source.annotations, videos, CurationConfig(), TTSTROKE21)
     assert rows["accepted"].all(), rows.to_dicts()
     return rows.select("video_id", "start_frame", "end_frame", "label").rows()
 
@@ -388,24 +388,24 @@ def test_every_format_has_an_example_here() -> None:
 
 
 def test_who_marked_and_who_played(tmp_path) -> None:
-    marks = read_source(put(tmp_path / "eaf", SOURCES["eaf"])).marks
-    assert marks.select("annotation_id", "annotator_id").rows() == [
+    annotations = read_source(put(tmp_path / "eaf", SOURCES["eaf"])).annotations
+    assert annotations.select("annotation_id", "annotator_id").rows() == [
         ("first.eaf#a1", "ann"),
         ("first.eaf#a2", "ann"),
         ("match_02.eaf#a1", "ann"),
     ]
     played = ELAN_01.replace('ANNOTATOR="ann"', 'ANNOTATOR="ann" PARTICIPANT="left"')
-    marks = read_source(put(tmp_path / "p", {"a.eaf": played})).marks
-    assert marks["player_id"].to_list() == ["left", "left"]
-    marks = read_source(put(tmp_path / "ls", SOURCES["label-studio"])).marks
-    assert marks["annotator_id"].to_list() == ["3", "3", "ann@example.com"]
+    annotations = read_source(put(tmp_path / "p", {"a.eaf": played})).annotations
+    assert annotations["player_id"].to_list() == ["left", "left"]
+    annotations = read_source(put(tmp_path / "ls", SOURCES["label-studio"])).annotations
+    assert annotations["annotator_id"].to_list() == ["3", "3", "ann@example.com"]
 
 
 def test_files_of_two_people_are_two_annotators(tmp_path) -> None:
     """Where nobody is named, two people would else count as one."""
     two = put(tmp_path / "two", {"ann.xml": CVAT_01, "bob.xml": CVAT_01, "c.xml": CVAT_02})
-    marks = read_source(two).marks
-    assert marks.select("video_id", "annotator_id").rows() == [
+    annotations = read_source(two).annotations
+    assert annotations.select("video_id", "annotator_id").rows() == [
         *[("match_01", "ann")] * 2,
         *[("match_01", "bob")] * 2,
         ("match_02", ""),
@@ -425,7 +425,9 @@ def test_mediaeval_splits_and_what_is_to_be_predicted(tmp_path) -> None:
         },
     )
     source = read_source(folder)
-    assert source.marks.select("annotation_id", "video_id", "annotator_id", "label").rows() == [
+    assert source.annotations.select(
+        "annotation_id", "video_id", "annotator_id", "label"
+    ).rows() == [
         ("test/match_01#1", "match_01", "", "Offensive Backhand Hit"),
         ("test/match_01#2", "match_01", "", "Serve Forehand Loop"),
         ("test/match_02#1", "match_02", "", None),
@@ -443,8 +445,8 @@ def test_activitynet_subsets_are_splits(tmp_path) -> None:
 
 def test_cvat_track_that_comes_back(tmp_path) -> None:
     track = f'<track id="0" label="Rally">{shape(9, 1)}{shape(2)}{shape(12)}{shape(14)}</track>'
-    marks = read_source(put(tmp_path, {"a.xml": cvat("match_01", track)})).marks
-    assert marks.select("start_frame", "end_frame").rows() == [(2, 9), (12, 15)]
+    annotations = read_source(put(tmp_path, {"a.xml": cvat("match_01", track)})).annotations
+    assert annotations.select("start_frame", "end_frame").rows() == [(2, 9), (12, 15)]
 
 
 def test_cvat_project_of_two_tasks(tmp_path) -> None:
@@ -457,14 +459,14 @@ def test_cvat_project_of_two_tasks(tmp_path) -> None:
         f'<track id="0" label="a" task_id="9">{shape(1)}</track>'
         f'<track id="0" label="b" task_id="4">{shape(1)}</track></annotations>'
     )
-    marks = read_source(put(tmp_path, {"a.xml": text})).marks
-    assert marks.select("video_id", "label").rows() == [("match_02", "a"), ("match_01", "b")]
+    annotations = read_source(put(tmp_path, {"a.xml": text})).annotations
+    assert annotations.select("video_id", "label").rows() == [("match_02", "a"), ("match_01", "b")]
 
 
 def test_elan_slot_without_time_is_kept_without_bound(tmp_path) -> None:
     text = ELAN_01.replace('TIME_SLOT_ID="ts2" TIME_VALUE="3100"', 'TIME_SLOT_ID="ts2"')
-    marks = read_source(put(tmp_path, {"a.eaf": text})).marks
-    assert marks["end_seconds"].to_list() == [None, 4.342]
+    annotations = read_source(put(tmp_path, {"a.eaf": text})).annotations
+    assert annotations["end_seconds"].to_list() == [None, 4.342]
 
 
 # Events
@@ -474,8 +476,8 @@ def test_spotted_events_with_a_window(tmp_path) -> None:
     folder = put(tmp_path, {"train.json": SPOT})
     source = read_source(folder)
     assert source.format == "events"
-    assert source.marks.select("start_frame", "end_frame").rows() == [(266, 386), (401, 521)]
-    narrow = read_source(folder, window=EventWindow(46 / 120, 0.25)).marks
+    assert source.annotations.select("start_frame", "end_frame").rows() == [(266, 386), (401, 521)]
+    narrow = read_source(folder, window=EventWindow(46 / 120, 0.25)).annotations
     assert narrow.select("start_frame", "end_frame").rows() == [(280, 356), (415, 491)]
 
 
@@ -491,8 +493,8 @@ def test_spotted_events_tell_of_videos_that_are_elsewhere(tmp_path) -> None:
 def test_open_tt_games(tmp_path) -> None:
     content = {"20": "bounce", "326": "net", "461": "empty_event"}
     folder = put(tmp_path, {"match_01/events_markup.json": content})
-    marks = read_source(folder).marks
-    assert marks.select("video_id", "start_frame", "end_frame", "label").rows() == [
+    annotations = read_source(folder).annotations
+    assert annotations.select("video_id", "start_frame", "end_frame", "label").rows() == [
         ("match_01", 0, 80, "bounce"),
         ("match_01", 266, 386, "net"),
         ("match_01", 401, 521, "empty_event"),

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ttdata.commands.options import parse_window
 from ttdata.curation.filters import apply_filters
 from ttdata.errors import InputError, TTError
 from ttdata.schema import CurationConfig
-from ttdata.sources.annotations import MARKS, complete
-from ttdata.sources.conversion import TARGETS, convert_source, parse_window, timed_marks
+from ttdata.sources.annotations import ANNOTATION_COLUMNS, complete
+from ttdata.sources.conversion import TARGETS, convert_source, timed_annotations
 from ttdata.sources.formats import FORMATS, crowd, read_source
 from ttdata.sources.formats.events import EventWindow
 from ttdata.sources.videos import probe_videos
@@ -33,7 +34,7 @@ texts = st.text(
     max_size=12,
 ).filter(lambda text: text == text.strip() and text.isprintable())
 labels = texts.filter(lambda text: text.lower() != "unknown")
-marks = st.tuples(
+annotations = st.tuples(
     st.sampled_from(list(RATES)),
     st.sampled_from(["ann", "-bob", "=1+1", ""]) | texts,
     st.integers(0, 900_000),
@@ -46,10 +47,10 @@ ROWS = ("video_id", "annotator_id", "start_frame", "end_frame", "label", "player
 
 def table(rows) -> pl.DataFrame:
     columns = {name: [row[index] for row in rows] for index, name in enumerate(ROWS)}
-    frame = pl.DataFrame(columns, schema={name: MARKS[name] for name in ROWS})
+    frame = pl.DataFrame(columns, schema={name: ANNOTATION_COLUMNS[name] for name in ROWS})
     frame = frame.with_columns(end_frame=pl.col("start_frame") + pl.col("end_frame"))
     numbers = pl.int_range(1, pl.len() + 1).cast(pl.String)
-    return complete(frame.with_columns(annotation_id=numbers), MARKS)
+    return complete(frame.with_columns(annotation_id=numbers), ANNOTATION_COLUMNS)
 
 
 def source_of(folder: Path, rows) -> Path:
@@ -63,10 +64,10 @@ def in_frames(folder: Path, names) -> list[tuple[object, ...]]:
     """Rows in frames, as curation makes them, sorted."""
     source = read_source(folder)
     videos, _ = probe_videos(source.files)
-    found = apply_filters(source.marks, videos, CurationConfig(), TTSTROKE21)
+    found = apply_filters(source.annotations, videos, CurationConfig(), TTSTROKE21)
     # Curation gives labels their canonical spelling.
     spelt = found.drop("label").join(
-        source.marks.select("annotation_id", "label"), on="annotation_id"
+        source.annotations.select("annotation_id", "label"), on="annotation_id"
     )
     return sorted(spelt.select(names).rows(), key=repr)
 
@@ -88,7 +89,7 @@ def round_trip(at: Path, rows, to: str, names) -> None:
     assert in_frames(at / "out", names) == expected
 
 
-@given(rows=st.lists(marks, min_size=1, max_size=8), to=st.sampled_from(sorted(TARGETS)))
+@given(rows=st.lists(annotations, min_size=1, max_size=8), to=st.sampled_from(sorted(TARGETS)))
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -109,8 +110,12 @@ def test_every_frame_survives_seconds_and_milliseconds(frame: int, fps: float) -
         videos = pl.DataFrame(
             {"video_id": ["a"], "fps": [fps], "num_frames": [1], "path": [""], "given_split": [""]}
         )
-        mark = pl.DataFrame({"video_id": ["a"], "start_seconds": [seconds], "end_seconds": [1.0]})
-        assert timed_marks(complete(mark, MARKS), videos)["start_frame"].to_list() == [frame]
+        annotation = pl.DataFrame(
+            {"video_id": ["a"], "start_seconds": [seconds], "end_seconds": [1.0]}
+        )
+        assert timed_annotations(complete(annotation, ANNOTATION_COLUMNS), videos)[
+            "start_frame"
+        ].to_list() == [frame]
 
 
 def test_conversion_rounds_as_curation_does(tmp_path) -> None:
@@ -122,8 +127,8 @@ def test_conversion_rounds_as_curation_does(tmp_path) -> None:
     (tmp_path / "videos.csv").write_text(VIDEOS.replace("a,120.0", "a,50"), encoding="utf-8")
     source = read_source(tmp_path)
     videos, _ = probe_videos(source.files)
-    curated = apply_filters(source.marks, videos, CurationConfig(), TTSTROKE21)
-    converted = timed_marks(source.marks, videos).sort("start_frame", "end_frame")
+    curated = apply_filters(source.annotations, videos, CurationConfig(), TTSTROKE21)
+    converted = timed_annotations(source.annotations, videos).sort("start_frame", "end_frame")
     assert_frame_equal(
         curated.select("start_frame", "end_frame").sort("start_frame", "end_frame"),
         converted.select("start_frame", "end_frame"),
@@ -136,12 +141,12 @@ def test_csv_cells_that_a_spreadsheet_would_run(tmp_path) -> None:
     crowd.write(tmp_path / "x.csv", frame)
     cells = pl.read_csv(tmp_path / "x.csv", infer_schema=False)["annotator_id"]
     assert cells.to_list() == [f"'{text}" for text in dangerous]
-    assert crowd.read_marks(tmp_path / "x.csv")["annotator_id"].to_list() == dangerous
+    assert crowd.read_crowd_table(tmp_path / "x.csv")["annotator_id"].to_list() == dangerous
     # A table that has no such cell is as it is.
     (tmp_path / "y.csv").write_text(
         "video_id,annotator_id,start_frame,end_frame,label\n'a,-b,1,2,c"
     )
-    assert crowd.read_marks(tmp_path / "y.csv").row(0)[1:3] == ("'a", "-b")
+    assert crowd.read_crowd_table(tmp_path / "y.csv").row(0)[1:3] == ("'a", "-b")
 
 
 def test_overlapping_marks_of_one_person_are_in_tiers_of_their_own(tmp_path) -> None:
@@ -175,19 +180,20 @@ def test_what_is_left_out_is_told(tmp_path) -> None:
     )
     (tmp_path / "videos.csv").write_text(VIDEOS, encoding="utf-8")
     done = convert_source(tmp_path, tmp_path / "eaf", "eaf")
-    assert done.summary.startswith("2 of 5 marks of 1 videos, crowd to eaf: ")
+    assert done.summary.startswith("2 of 5 annotations of 1 videos, crowd to eaf: ")
     assert done.notes == (
-        "left out: 2 marks without start_seconds and end_seconds, or a video that tells its rate",
-        "left out: 1 marks that begin before 0 or end where they begin",
+        "left out: 2 annotations without start_seconds and end_seconds, "
+        "or a video that tells its rate",
+        "left out: 1 annotations that begin before 0 or end where they begin",
     )
     done = convert_source(tmp_path, tmp_path / "xml", "mediaeval-xml")
-    assert done.summary.startswith("4 of 5 marks of 2 videos")
+    assert done.summary.startswith("4 of 5 annotations of 2 videos")
     assert done.notes[-1] == "mediaeval-xml does not hold: annotator_id, player_id"
     done = convert_source(tmp_path, tmp_path / "an.json", "activitynet")
-    assert "left out: 1 marks without label" in done.notes
+    assert "left out: 1 annotations without label" in done.notes
     # A crowd table holds all of it.
     done = convert_source(tmp_path, tmp_path / "out.csv", "crowd")
-    assert done.summary.startswith("5 of 5 marks")
+    assert done.summary.startswith("5 of 5 annotations")
     assert done.notes == ()
 
 
@@ -219,7 +225,7 @@ def test_detection_files_carry_no_move(tmp_path) -> None:
         ("../a", 120, "Push", "eaf", r"video '../a': its id cannot be a file's name"),
         ("a\\b", 120, "Push", "mediaeval-xml", "cannot be a file's name"),
         ("a", 120, "Pu\x01sh", "mediaeval-xml", r"'Pu\\x01sh' holds '\\x01', which XML cannot"),
-        ("a", 120, "Push", "mediaeval-folders", "no mark that mediaeval-folders can hold"),
+        ("a", 120, "Push", "mediaeval-folders", "no annotation that mediaeval-folders can hold"),
     ],
 )
 def test_what_cannot_be_written(tmp_path, video, fps, label, to, message) -> None:
@@ -269,7 +275,7 @@ def test_command(tmp_path) -> None:
 
     result = run("--to", "activitynet", "--from", "crowd", "--", "-s é", "-out é.json")
     assert result.returncode == 0, result.stderr
-    assert result.stdout == "1 of 1 marks of 1 videos, crowd to activitynet: -out é.json\n"
+    assert result.stdout == "1 of 1 annotations of 1 videos, crowd to activitynet: -out é.json\n"
     assert result.stderr == "activitynet does not hold: annotator_id\n"
     assert (tmp_path / "-out é.json").is_file()
     result = run("./-s é", "out", "--to", "nonsense")

@@ -69,7 +69,7 @@ CASES: list[tuple[str, object, str]] = [
         r"m.xml: line 1: <action> has begin='1.5', expected a whole number",
     ),
     ("m.xml", f'<video><action begin="{"9" * 99}" end="2"/></video>', r"expected a whole number"),
-    ("m.xml", "<video></video>", r"holds no mark in the format mediaeval-xml"),
+    ("m.xml", "<video></video>", r"holds no annotation in the format mediaeval-xml"),
     (
         "m.xml",
         CVAT.format('<track id="0"><box frame="1"/></track>'),
@@ -121,7 +121,7 @@ CASES: list[tuple[str, object, str]] = [
         {"database": {"a": {"annotations": [{"label": "x"}]}}},
         r"annotations\[0\]: found .*, expected an object with 'segment'",
     ),
-    ("m.json", {"database": {"a": 5}}, r"holds no mark in the format activitynet"),
+    ("m.json", {"database": {"a": 5}}, r"holds no annotation in the format activitynet"),
     ("m.json", {"database": {"a": {"annotations": 5}}}, r"annotations: found 5, expected a list"),
     (
         "m.json",
@@ -180,7 +180,7 @@ def test_the_format_that_a_person_names_holds(tmp_path) -> None:
     (tmp_path / "m.xml").write_text('<video><action begin="1" end="2"/></video>')
     with pytest.raises(AnnotationError, match=r"m.xml: line 1: <video> is the root, expected <ann"):
         read_source(tmp_path, "cvat")
-    with pytest.raises(AnnotationError, match="holds no mark in the format via"):
+    with pytest.raises(AnnotationError, match="holds no annotation in the format via"):
         read_source(tmp_path, "via")
 
 
@@ -188,7 +188,7 @@ def test_marks_without_videos_cannot_be_curated(tmp_path) -> None:
     (tmp_path / "m.xml").write_text('<video><action begin="1" end="2"/></video>')
     with pytest.raises(AnnotationError, match=r"no videos; expected videos/<video_id>.mp4 or"):
         read_source(tmp_path)
-    assert read_source(tmp_path, need_videos=False).marks.height == 1
+    assert read_source(tmp_path, need_videos=False).annotations.height == 1
 
 
 # Entities
@@ -234,7 +234,7 @@ def test_a_plain_doctype_and_the_five_entities_of_xml_are_fine(tmp_path) -> None
     path.write_text(
         '<!DOCTYPE video><video><action begin="1" end="2" move="a &amp; &#98;"/></video>'
     )
-    assert read_source(path, need_videos=False).marks["label"].to_list() == ["a & b"]
+    assert read_source(path, need_videos=False).annotations["label"].to_list() == ["a & b"]
 
 
 # Anything at all
@@ -296,9 +296,11 @@ FUZZ_FILES = int(os.environ.get("TT_FUZZ_FILES", "150"))
 
 
 def read_or_error(path: Path, format: str | None) -> tuple[str, list[str]]:
-    """The message of our own error, or the ids of the marks; any other error passes."""
+    """The message of our own error, or the ids of the annotations; any other error passes."""
     try:
-        return "", read_source(path, format, need_videos=False).marks["annotation_id"].to_list()
+        return "", read_source(path, format, need_videos=False).annotations[
+            "annotation_id"
+        ].to_list()
     except InputError as error:
         return str(error), []
 

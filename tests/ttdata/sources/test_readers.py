@@ -13,9 +13,9 @@ from ttdata import read_annotations
 from ttdata.curation.curate import curate
 from ttdata.errors import AnnotationError, InputError
 from ttdata.schema import CurationConfig
-from ttdata.sources.annotations import FILES, MARKS
+from ttdata.sources.annotations import ANNOTATION_COLUMNS, FILES
 from ttdata.sources.formats import FORMATS, read_source
-from ttdata.sources.formats.crowd import read_marks
+from ttdata.sources.formats.crowd import read_crowd_table
 from ttdata.sources.videos import list_videos, probe_videos
 
 HEADER = "video_id,annotator_id,start_frame,end_frame,label"
@@ -34,9 +34,9 @@ def crowd(tmp_path) -> Path:
 
 
 def test_crowd_csv(crowd: Path) -> None:
-    marks = read_annotations(crowd)
-    assert marks.schema == MARKS
-    assert marks.row(0, named=True) == dict.fromkeys(MARKS) | {
+    annotations = read_annotations(crowd)
+    assert annotations.schema == ANNOTATION_COLUMNS
+    assert annotations.row(0, named=True) == dict.fromkeys(ANNOTATION_COLUMNS) | {
         "annotation_id": "1",
         "video_id": "a",
         "annotator_id": "x",
@@ -48,7 +48,7 @@ def test_crowd_csv(crowd: Path) -> None:
 
 
 def test_crowd_parquet_is_the_same(crowd: Path, tmp_path) -> None:
-    table = tmp_path / "elsewhere" / "marks.parquet"
+    table = tmp_path / "elsewhere" / "annotations.parquet"
     table.parent.mkdir()
     pl.read_csv(crowd / "annotations.csv").write_parquet(table)
     (table.parent / "videos.csv").write_text(VIDEOS)
@@ -117,14 +117,14 @@ def test_bad_crowd_table(crowd: Path, content: bytes, message: str) -> None:
 
 
 def test_parquet_of_lists_or_none_is_refused(tmp_path) -> None:
-    path = tmp_path / "marks.parquet"
+    path = tmp_path / "annotations.parquet"
     (tmp_path / "videos.csv").write_text(VIDEOS)
     path.write_bytes(b"PAR1 no table")
-    with pytest.raises(AnnotationError, match=r"marks.parquet: cannot be read"):
+    with pytest.raises(AnnotationError, match=r"annotations.parquet: cannot be read"):
         read_annotations(path)
     names = HEADER.split(",")
     pl.DataFrame({name: [[1, 2]] for name in names}).write_parquet(path)
-    with pytest.raises(AnnotationError, match=r"marks.parquet: column 'video_id' holds List"):
+    with pytest.raises(AnnotationError, match=r"annotations.parquet: column 'video_id' holds List"):
         read_annotations(path)
 
 
@@ -163,15 +163,15 @@ def test_any_table_is_read_and_no_row_lost(tmp_path, make_videos, table, suffix)
         frame.write_csv(path, quote_style="always")
     else:
         frame.write_parquet(path)
-    marks = read_marks(path)
-    assert marks.schema == MARKS
-    assert marks.height == frame.height
-    assert marks["video_id"].to_list() == [value or "" for value in table["video_id"]]
+    annotations = read_crowd_table(path)
+    assert annotations.schema == ANNOTATION_COLUMNS
+    assert annotations.height == frame.height
+    assert annotations["video_id"].to_list() == [value or "" for value in table["video_id"]]
     for name in ("start_frame", "end_frame"):
-        for text, value in zip(table[name], marks[name], strict=True):
+        for text, value in zip(table[name], annotations[name], strict=True):
             assert value == _expected_frame(text)
     # And the chain takes it: rejected, but there.
-    result = curate(marks, make_videos("a"), CurationConfig())
+    result = curate(annotations, make_videos("a"), CurationConfig())
     assert result.annotations.height == frame.height
     bad = pl.col("start_frame").is_null() | pl.col("end_frame").is_null()
     reasons = result.annotations.filter(bad)["reasons"]
@@ -199,7 +199,7 @@ def test_any_bytes_end_in_a_table_or_a_clear_error(tmp_path, content) -> None:
         path = tmp_path / f"table{suffix}"
         path.write_bytes(content)
         with pytest.raises(AnnotationError, match="table"):
-            read_marks(path)
+            read_crowd_table(path)
 
 
 # Folders
@@ -223,14 +223,14 @@ def test_class_folders(tmp_path) -> None:
     )
     source = read_source(tmp_path)
     assert (source.format, source.trimmed) == ("class-folders", True)
-    assert source.marks.select("video_id", "label").rows() == [
+    assert source.annotations.select("video_id", "label").rows() == [
         ("hit/-1", "hit"),
         ("loose", None),
         ("serve/b 2", "serve"),
         ("serve/session/ä", "serve"),
     ]
-    assert source.marks["whole_file"].all()
-    assert source.marks["annotation_id"].equals(source.marks["video_id"])
+    assert source.annotations["whole_file"].all()
+    assert source.annotations["annotation_id"].equals(source.annotations["video_id"])
     assert source.files.schema == FILES
     assert source.files["path"][0] == str(tmp_path / "hit" / "-1.avi")
 
@@ -241,12 +241,12 @@ def test_clips_csv_names_players_sessions_and_labels(tmp_path) -> None:
         "path,label,player_id,session_id,index\nserve/1.mp4,Smash,p1,s1,1\nserve/9.mp4,serve,,,\n"
     )
     source = read_source(tmp_path)
-    assert source.marks.select("video_id", "label", "player_id").rows() == [
+    assert source.annotations.select("video_id", "label", "player_id").rows() == [
         ("serve/1", "Smash", "p1"),
         ("serve/2", "serve", None),
         ("serve/9", "serve", None),
     ]
-    # Listed without a file: a mark of an unknown video, nothing silent.
+    # Listed without a file: an annotation of an unknown video, nothing silent.
     assert source.files.select("video_id", "session_id").rows() == [
         ("serve/1", "s1"),
         ("serve/2", None),
@@ -277,7 +277,7 @@ def test_mediaeval_folders(tmp_path) -> None:
     )
     source = read_source(tmp_path)
     assert source.format == "mediaeval-folders"
-    joined = source.marks.join(source.files, on="video_id")
+    joined = source.annotations.join(source.files, on="video_id")
     assert joined.select("video_id", "label", "given_split").rows() == [
         ("test/3", None, "test"),
         ("test/4", "Serve Forehand Loop", "test"),
@@ -290,7 +290,7 @@ def test_mediaeval_folders(tmp_path) -> None:
 def test_split_folders_with_classes_in_test(tmp_path) -> None:
     touch(*(tmp_path / split / "serve" / "1.mp4" for split in ("train", "val", "test")))
     joined = read_source(tmp_path)
-    assert set(joined.marks["label"]) == {"serve"}
+    assert set(joined.annotations["label"]) == {"serve"}
     assert joined.files["given_split"].to_list() == ["test", "train", "validation"]
 
 

@@ -14,8 +14,9 @@ from ttdata.errors import AnnotationError, InputError
 from ttdata.schema import Clip
 from ttdata.splits.assignments import check_known, read_assignments
 from ttdata.splits.group_assignment import assign_groups
+from ttdata.splits.leakage import leakage
 from ttdata.splits.negatives import missing_negatives, negatives_wanted
-from ttdata.splits.strategies import leakage, split_clips, split_sizes
+from ttdata.splits.strategies import split_clips, split_sizes
 from ttdata.storage.tables import conform
 
 # Table I of the paper: class, train, validation, test.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ttdata.synth.config import CrowdConfig, SynthConfig
-from ttdata.synth.crowd import Mark, annotate, is_variant
+from ttdata.synth.crowd import CrowdAnnotation, annotate, is_variant
 from ttdata.synth.plan import plan_video
 from ttdata.taxonomy import TTSTROKE21
 
@@ -20,7 +20,7 @@ RATES = {
 }
 
 
-def crowd(config: SynthConfig) -> list[list[Mark]]:
+def crowd(config: SynthConfig) -> list[list[CrowdAnnotation]]:
     return [list(annotate(plan_video(config, index))) for index in range(config.num_videos)]
 
 
@@ -30,13 +30,15 @@ def config() -> SynthConfig:
 
 
 @pytest.fixture(scope="module")
-def marks(config: SynthConfig) -> list[list[Mark]]:
+def annotations(config: SynthConfig) -> list[list[CrowdAnnotation]]:
     return crowd(config)
 
 
-def test_rates_are_the_planted_ones(config: SynthConfig, marks: list[list[Mark]]) -> None:
+def test_rates_are_the_planted_ones(
+    config: SynthConfig, annotations: list[list[CrowdAnnotation]]
+) -> None:
     """Within four standard deviations; skills vary, hence not exactly binomial."""
-    counts = Counter(mark.planted_error for video in marks for mark in video)
+    counts = Counter(annotation.planted_error for video in annotations for annotation in video)
     total = sum(counts.values()) - counts["not_covered"]
     assert total > 5000
     for error, field in RATES.items():
@@ -47,12 +49,14 @@ def test_rates_are_the_planted_ones(config: SynthConfig, marks: list[list[Mark]]
     assert 0.75 * rate * total < counts["wrong_label"] < 1.2 * rate * total
 
 
-def test_each_error_is_what_it_says(config: SynthConfig, marks: list[list[Mark]]) -> None:
+def test_each_error_is_what_it_says(
+    config: SynthConfig, annotations: list[list[CrowdAnnotation]]
+) -> None:
     fps, last = config.fps, config.num_frames
-    for mark in (mark for video in marks for mark in video):
-        error, start, end = mark.planted_error, mark.start_frame, mark.end_frame
+    for annotation in (annotation for video in annotations for annotation in video):
+        error, start, end = annotation.planted_error, annotation.start_frame, annotation.end_frame
         if error in ("missed", "not_covered"):
-            assert (start, end, mark.label) == (None, None, "")
+            assert (start, end, annotation.label) == (None, None, "")
             continue
         assert start is not None
         assert end is not None
@@ -62,21 +66,23 @@ def test_each_error_is_what_it_says(config: SynthConfig, marks: list[list[Mark]]
             assert 0 < end - start < 0.6 * fps
         if error == "too_long":
             assert end - start > 2.3 * fps
-        canonical = TTSTROKE21.canonical(mark.label)
-        assert (mark.label == "") == (error == "missing_label")
+        canonical = TTSTROKE21.canonical(annotation.label)
+        assert (annotation.label == "") == (error == "missing_label")
         if error != "missing_label":
             assert canonical is not None
-            assert (canonical != mark.stroke.label) == (error == "wrong_label")
+            assert (canonical != annotation.stroke.label) == (error == "wrong_label")
         if error in ("none", "wrong_label", "missing_label"):
             assert 0.6 <= (end - start) / fps <= 2.3
 
 
-def test_wrong_labels_are_contradicted(marks: list[list[Mark]]) -> None:
+def test_wrong_labels_are_contradicted(annotations: list[list[CrowdAnnotation]]) -> None:
     """A stroke has one wrong label at most, and every colleague who saw it labels it rightly."""
     strokes: dict[tuple[int, int], list[str]] = {}
-    for index, video in enumerate(marks):
-        for mark in video:
-            strokes.setdefault((index, mark.stroke.start_frame), []).append(mark.planted_error)
+    for index, video in enumerate(annotations):
+        for annotation in video:
+            strokes.setdefault((index, annotation.stroke.start_frame), []).append(
+                annotation.planted_error
+            )
     wrong = [errors for errors in strokes.values() if "wrong_label" in errors]
     assert len(wrong) > 50
     for errors in wrong:
@@ -84,12 +90,14 @@ def test_wrong_labels_are_contradicted(marks: list[list[Mark]]) -> None:
         assert set(errors) <= {"wrong_label", "none", "not_covered"}
 
 
-def test_boundaries_jitter_as_asked(config: SynthConfig, marks: list[list[Mark]]) -> None:
+def test_boundaries_jitter_as_asked(
+    config: SynthConfig, annotations: list[list[CrowdAnnotation]]
+) -> None:
     moves = [
-        mark.start_frame - mark.stroke.start_frame
-        for video in marks
-        for mark in video
-        if mark.planted_error == "none" and mark.start_frame is not None
+        annotation.start_frame - annotation.stroke.start_frame
+        for video in annotations
+        for annotation in video
+        if annotation.planted_error == "none" and annotation.start_frame is not None
     ]
     sigma = config.crowd.boundary_jitter_seconds * config.fps
     assert abs(float(np.mean(moves))) < 0.5
@@ -98,24 +106,24 @@ def test_boundaries_jitter_as_asked(config: SynthConfig, marks: list[list[Mark]]
 
 
 def test_some_videos_have_one_annotator_and_some_only_a_part(
-    config: SynthConfig, marks: list[list[Mark]]
+    config: SynthConfig, annotations: list[list[CrowdAnnotation]]
 ) -> None:
-    counts = [len({mark.annotator_id for mark in video}) for video in marks]
+    counts = [len({annotation.annotator_id for annotation in video}) for video in annotations]
     assert set(counts) == {1, config.num_annotators}
     assert 0.04 < counts.count(1) / len(counts) < 0.2
     partial = {
-        (index, mark.annotator_id)
-        for index, video in enumerate(marks)
-        for mark in video
-        if mark.planted_error == "not_covered"
+        (index, annotation.annotator_id)
+        for index, video in enumerate(annotations)
+        for annotation in video
+        if annotation.planted_error == "not_covered"
     }
     assert 0.03 < len(partial) / sum(counts) < 0.15
 
 
 def test_labels_are_sometimes_spelled_otherwise(
-    config: SynthConfig, marks: list[list[Mark]]
+    config: SynthConfig, annotations: list[list[CrowdAnnotation]]
 ) -> None:
-    labels = [mark.label for video in marks for mark in video if mark.label]
+    labels = [annotation.label for video in annotations for annotation in video if annotation.label]
     share = np.mean([is_variant(label) for label in labels])
     assert 0.08 < share <= config.crowd.spelling_share + 0.02
     assert any(label.startswith("Off. ") for label in labels)
@@ -126,28 +134,28 @@ def test_a_crowd_without_errors_marks_the_truth() -> None:
     config = SynthConfig(num_videos=3, crowd=CrowdConfig(**rates))
     for video in crowd(config):
         assert video
-        for mark in video:
-            assert (mark.start_frame, mark.end_frame) == (
-                mark.stroke.start_frame,
-                mark.stroke.end_frame,
+        for annotation in video:
+            assert (annotation.start_frame, annotation.end_frame) == (
+                annotation.stroke.start_frame,
+                annotation.stroke.end_frame,
             )
-            assert mark.label == mark.stroke.label
+            assert annotation.label == annotation.stroke.label
 
 
 def test_one_class_has_no_wrong_label() -> None:
     config = SynthConfig(strokes=("Serve Forehand Loop",), crowd=CrowdConfig(wrong_label_rate=0.5))
-    errors = {mark.planted_error for video in crowd(config) for mark in video}
+    errors = {annotation.planted_error for video in crowd(config) for annotation in video}
     assert "wrong_label" not in errors
 
 
 def test_marks_of_two_players_carry_their_regions() -> None:
     config = SynthConfig(players_per_video=2, num_videos=1)
     plan = plan_video(config, 0)
-    for mark in annotate(plan):
-        if mark.start_frame is None:
+    for annotation in annotate(plan):
+        if annotation.start_frame is None:
             continue
-        assert mark.region is not None
-        x_min, y_min, x_max, y_max = mark.region
+        assert annotation.region is not None
+        x_min, y_min, x_max, y_max = annotation.region
         assert 0 <= x_min < x_max <= 1
         assert 0 <= y_min < y_max <= 1
-        assert np.allclose(mark.region, plan.region(mark.stroke.seat), atol=0.05)
+        assert np.allclose(annotation.region, plan.region(annotation.stroke.seat), atol=0.05)

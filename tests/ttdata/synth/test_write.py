@@ -9,9 +9,11 @@ import av
 import numpy as np
 import pytest
 
+from ttdata.commands.options import parse_size
+from ttdata.commands.synth import run_synth
 from ttdata.errors import InputError
 from ttdata.synth.config import SynthConfig
-from ttdata.synth.write import parse_size, run_synth, write_source
+from ttdata.synth.write import write_source
 from ttdata.taxonomy import Taxonomy
 
 TABLES = ("annotations.csv", "taxonomy.json", "truth.csv", "truth_events.csv", "videos.csv")
@@ -100,7 +102,7 @@ def test_other_seed_other_truth(source: Path, tmp_path: Path) -> None:
 
 def test_tables_agree(source: Path, tmp_path: Path) -> None:
     truth, events = rows(source / "truth.csv"), rows(source / "truth_events.csv")
-    marks = {row["annotation_id"]: row for row in rows(source / "annotations.csv")}
+    annotations = {row["annotation_id"]: row for row in rows(source / "annotations.csv")}
     assert truth
     true = {(row["video_id"], row["start_frame"], row["end_frame"], row["label"]) for row in truth}
     told = {
@@ -109,10 +111,13 @@ def test_tables_agree(source: Path, tmp_path: Path) -> None:
     }
     assert told == true
     planted = [row for row in events if row["annotation_id"]]
-    assert sorted(row["annotation_id"] for row in planted) == sorted(marks)
+    assert sorted(row["annotation_id"] for row in planted) == sorted(annotations)
     for row in planted:
-        mark = marks[row["annotation_id"]]
-        assert (mark["video_id"], mark["annotator_id"]) == (row["video_id"], row["annotator_id"])
+        annotation = annotations[row["annotation_id"]]
+        assert (annotation["video_id"], annotation["annotator_id"]) == (
+            row["video_id"],
+            row["annotator_id"],
+        )
     assert "x_min" not in rows(source / "annotations.csv")[0]
     taxonomy = Taxonomy.model_validate_json((source / "taxonomy.json").read_text())
     assert taxonomy.classes == tiny().taxonomy.classes
@@ -159,9 +164,14 @@ def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
 def test_two_players(tmp_path: Path) -> None:
     config = tiny(players_per_video=2, seconds=4)
     write_source(tmp_path / "out", config, num_workers=1)
-    marks, truth = rows(tmp_path / "out" / "annotations.csv"), rows(tmp_path / "out" / "truth.csv")
+    annotations, truth = (
+        rows(tmp_path / "out" / "annotations.csv"),
+        rows(tmp_path / "out" / "truth.csv"),
+    )
     assert {row["player_id"] for row in truth} <= {"player_00", "player_01"}
-    assert all(0 <= float(row["x_min"]) < float(row["x_max"]) <= 1 for row in (*marks, *truth))
+    assert all(
+        0 <= float(row["x_min"]) < float(row["x_max"]) <= 1 for row in (*annotations, *truth)
+    )
     assert rows(tmp_path / "out" / "videos.csv")[0]["player_id"] == ""
 
 

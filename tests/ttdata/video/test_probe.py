@@ -7,26 +7,26 @@ import av
 import pytest
 
 from ttdata.errors import VideoError
-from ttdata.video.probe import VideoFacts, probe
+from ttdata.video.probe import VideoMetadata, probe
 
 # Frames, rate and size as shown of the odd files; independent counts by decoding every frame.
 ODD = {
-    "decord/flipping_a_pancake.mkv": VideoFacts(30.0, 310, 426, 240),
-    "decord/unordered.mov": VideoFacts(32.0, 4, 50, 50),
-    "decord/video_90.mov": VideoFacts(30.0, 3, 320, 568),
-    "decord/video_180.mov": VideoFacts(30.0, 3, 568, 320),
-    "decord/video_270.mov": VideoFacts(30.0, 3, 320, 568),
-    "moviepy/-video-with-dash-.mp4": VideoFacts(1.0, 5, 1, 1),
-    "moviepy/no_duration.webm": VideoFacts(15000 / 1001, 74, 1280, 720),
-    "mmaction2/test.avi": VideoFacts(25.0, 164, 320, 240),
-    "torchcodec/nasa_13013.mp4": VideoFacts(30000 / 1001, 390, 480, 270),
+    "decord/flipping_a_pancake.mkv": VideoMetadata(30.0, 310, 426, 240),
+    "decord/unordered.mov": VideoMetadata(32.0, 4, 50, 50),
+    "decord/video_90.mov": VideoMetadata(30.0, 3, 320, 568),
+    "decord/video_180.mov": VideoMetadata(30.0, 3, 568, 320),
+    "decord/video_270.mov": VideoMetadata(30.0, 3, 320, 568),
+    "moviepy/-video-with-dash-.mp4": VideoMetadata(1.0, 5, 1, 1),
+    "moviepy/no_duration.webm": VideoMetadata(15000 / 1001, 74, 1280, 720),
+    "mmaction2/test.avi": VideoMetadata(25.0, 164, 320, 240),
+    "torchcodec/nasa_13013.mp4": VideoMetadata(30000 / 1001, 390, 480, 270),
 }
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "-dash.mp4", "with space é.mkv", "50%:x.mov"])
 def test_ordinary_video_under_any_name(tmp_path, write_video, name) -> None:
     path = write_video(tmp_path / name, 7, fps=120, size_hw=(64, 96))
-    assert probe(path) == VideoFacts(120.0, 7, 96, 64)
+    assert probe(path) == VideoMetadata(120.0, 7, 96, 64)
 
 
 def test_relative_name_that_begins_with_a_dash(tmp_path, write_video, monkeypatch) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ttdata.errors import InputError, VideoError
-from ttdata.video.location import is_url, local, open_binary
+from ttdata.video.location import local
 from ttflow.decode import frames
 from ttflow.jobs.job import Job, Outcome, watched_job
 from ttflow.shards.layout import fingerprint
@@ -61,12 +61,6 @@ def test_folders() -> None:
         folder("s3://bucket/shards")
 
 
-@pytest.mark.parametrize("path", ["data:1.mp4", "/a://b.mp4", "C", "ü://x", "1://x", "file.mp4"])
-def test_paths_are_no_urls(path: str) -> None:
-    assert not is_url(path)
-    assert local(path) == path
-
-
 def test_a_file_url_is_its_path(square_video: Path) -> None:
     url = square_video.as_uri()
     assert local(url) == str(square_video)
@@ -81,8 +75,6 @@ def test_a_video_behind_a_web_server(served: str, square_video: Path) -> None:
 
 
 def test_missing_things_are_named(served: str, tmp_path: Path) -> None:
-    with pytest.raises(VideoError, match=r"nowhere://x: .*[Pp]rotocol"):
-        open_binary("nowhere://x")
     with pytest.raises(VideoError, match=r"/no\.mp4: cannot be read \(No such file"):
         fingerprint(tmp_path / "no.mp4")
     with pytest.raises(VideoError, match=r"http://127\.0\.0\.1:9/x: cannot be"):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
         Video,
     )
     from ttdata.sources.formats import read_annotations
-    from ttdata.splits.strategies import leakage, split_clips, split_sizes
+    from ttdata.splits.leakage import leakage
+    from ttdata.splits.strategies import split_clips, split_sizes
     from ttdata.storage.dataset import Dataset, load_dataset
     from ttdata.taxonomy import TTSTROKE21, Stroke, Taxonomy
 
@@ -35,7 +36,7 @@ _HOME = {
     "Taxonomy": "taxonomy",
     "Video": "schema",
     "curate": "curation.curate",
-    "leakage": "splits.strategies",
+    "leakage": "splits.leakage",
     "load_dataset": "storage.dataset",
     "read_annotations": "sources.formats",
     "split_clips": "splits.strategies",

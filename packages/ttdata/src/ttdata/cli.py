@@ -1,11 +1,12 @@
 """The `ttdata` command: synth, curate, review, split, stats, convert."""
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ttdata.commands.notes import Note
 from ttdata.console import run
 
 app = typer.Typer(
@@ -26,6 +27,11 @@ def main() -> None:
     run(app)
 
 
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line, err=isinstance(line, Note))
+
+
 @app.command()
 def synth(
     out: Annotated[Path, typer.Argument(help="folder to write")],
@@ -41,7 +47,7 @@ def synth(
     settings: Settings = None,
 ) -> None:
     """Make synthetic videos with crowd annotators, and the truth."""
-    from ttdata.synth.write import run_synth
+    from ttdata.commands.synth import run_synth
 
     options = {
         "num_videos": videos,
@@ -69,20 +75,19 @@ def curate(
     settings: Settings = None,
 ) -> None:
     """Filter, merge and check annotations; propose negatives; write a dataset."""
-    from ttdata.commands.curate import curate_source
-    from ttdata.report.text import funnel_lines, split_line
-    from ttdata.schema import CurationConfig
-    from ttdata.settings import load_config
+    from ttdata.commands.curate import run_curate
 
-    chosen = ["trimmed=true"] if trimmed else []
-    loaded = load_config(CurationConfig, config, [*chosen, *(settings or ())])
-    result = curate_source(source, out, loaded, format=format, taxonomy=taxonomy)
-    for note in result.notes:
-        typer.echo(note, err=True)
-    for line in funnel_lines(result.funnel):
-        typer.echo(line)
-    typer.echo(split_line(result.dataset.info.split))
-    typer.echo(f"report: {result.report}")
+    _print(
+        run_curate(
+            source,
+            out,
+            format=format,
+            taxonomy=taxonomy,
+            trimmed=trimmed,
+            config_path=config,
+            overrides=settings or (),
+        )
+    )
 
 
 @app.command()
@@ -96,23 +101,9 @@ def review(
     as_json: Annotated[bool, typer.Option("--json", help="for programs; lists all")] = False,
 ) -> None:
     """List what needs a person's look, worst first, and take decisions."""
-    from ttdata.report.text import doubt_lines
-    from ttdata.review.ingest import take_decisions, taken_line
-    from ttdata.review.queue import read_doubts, write_doubts
-    from ttdata.storage.dataset import load_dataset
+    from ttdata.commands.review import run_review
 
-    loaded = load_dataset(dataset)
-    if decisions is not None:
-        typer.echo(taken_line(take_decisions(loaded, decisions), loaded), err=as_json)
-    doubts = read_doubts(loaded)
-    if out is not None:
-        write_doubts(doubts, out)
-    if as_json:
-        typer.echo(json.dumps(doubts.to_dicts(), indent=2, ensure_ascii=False))
-        return
-    for line in doubt_lines(doubts.head(limit)):
-        typer.echo(line)
-    typer.echo(f"{doubts.height} want a look" + (f"; all are in {out}" if out else ""))
+    _print(run_review(dataset, out=out, decisions=decisions, limit=limit, as_json=as_json))
 
 
 @app.command()
@@ -126,28 +117,19 @@ def split(
     fresh: Annotated[bool, typer.Option("--fresh", help="forget the division before")] = False,
 ) -> None:
     """Divide the clips into train, validation and test."""
-    from ttdata.commands.options import parse_group, parse_shares, parse_strategy
-    from ttdata.commands.split import split_dataset
-    from ttdata.report.stats import class_table
-    from ttdata.report.text import balance_line, split_line, table_lines
-    from ttdata.splits.balance import class_balance
+    from ttdata.commands.split import run_split
 
-    divided, notes = split_dataset(
-        dataset,
-        parse_strategy(strategy),
-        group=parse_group(group),
-        seed=seed,
-        shares=parse_shares(shares),
-        assign=assign,
-        fresh=fresh,
+    _print(
+        run_split(
+            dataset,
+            strategy=strategy,
+            group=group,
+            shares=shares,
+            seed=seed,
+            assign=assign,
+            fresh=fresh,
+        )
     )
-    for note in notes:
-        typer.echo(note, err=True)
-    for line in table_lines(class_table(divided.clips, divided.info.taxonomy.classes)):
-        typer.echo(line)
-    typer.echo(split_line(divided.info.split))
-    if divided.info.split is not None:
-        typer.echo(balance_line(class_balance(divided.clips, divided.info.split)))
 
 
 @app.command()
@@ -156,17 +138,9 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """Show funnel, table I, durations, agreement and leakage."""
-    from ttdata.report.stats import dataset_stats
-    from ttdata.report.text import stats_lines
-    from ttdata.storage.dataset import load_dataset
+    from ttdata.commands.stats import run_stats
 
-    loaded = load_dataset(dataset)
-    found = dataset_stats(loaded)
-    if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    for line in stats_lines(found, loaded.info.split):
-        typer.echo(line)
+    _print(run_stats(dataset, as_json=as_json))
 
 
 @app.command()
@@ -182,10 +156,6 @@ def convert(
     ] = "0.5,0.5",
 ) -> None:
     """Write annotations in another format; what it cannot hold is told."""
-    from ttdata.sources.conversion import convert_source, parse_window
+    from ttdata.commands.convert import run_convert
 
-    window = parse_window(event_window)
-    done = convert_source(source, out, to, source_format=source_format, window=window)
-    for note in done.notes:
-        typer.echo(note, err=True)
-    typer.echo(done.summary)
+    _print(run_convert(source, out, to, source_format=source_format, event_window=event_window))

@@ -1,4 +1,4 @@
-"""What the three command lines share: error messages, exit codes, progress."""
+"""Error messages, exit codes and progress bars of all command lines."""
 
 import logging
 import sys

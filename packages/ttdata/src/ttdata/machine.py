@@ -1,4 +1,4 @@
-"""What this process may use of the machine: a container often gets less than there is."""
+"""The cores and memory that this process may use: a container often gets less than there is."""
 
 import contextlib
 import math

@@ -5,8 +5,9 @@ Frames are 0-based and intervals half-open, `[start_frame, end_frame)`.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from ttdata.settings import FrozenModel
 from ttdata.taxonomy import Taxonomy
 
 SCHEMA_VERSION = 1
@@ -30,11 +31,7 @@ Strategy = Literal["paper", "grouped", "given", "file"]
 Group = Literal["video", "player", "session"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Video(_Frozen):
+class Video(FrozenModel):
     """A row of `videos.parquet`: the facts of one video, read from the file itself."""
 
     video_id: str = Field(description="path below the source, without extension; unique")
@@ -50,7 +47,7 @@ class Video(_Frozen):
     given_split: Split | None = Field(default=None, description="the split the source came with")
 
 
-class Region(_Frozen):
+class Region(FrozenModel):
     """Where the player of a stroke is, as fractions of the frame; all four or none."""
 
     x_min: float | None = Field(default=None, ge=0, le=1, description="share of the width")
@@ -60,22 +57,22 @@ class Region(_Frozen):
 
 
 class Annotation(Region):
-    """A row of `annotations.parquet`: one annotator's mark, kept whether accepted or not."""
+    """A row of `annotations.parquet`: one annotator's stroke, kept whether accepted or not."""
 
     annotation_id: str = Field(description="unique; the row number where the source has none")
     video_id: str = Field(description="as the source names it, known or not")
-    annotator_id: str = Field(description="who made the mark; empty where the source is silent")
+    annotator_id: str = Field(description="who made it; empty where the source is silent")
     start_frame: int | None = Field(description="null where the source held no number")
     end_frame: int | None = Field(description="exclusive; null where the source held no number")
     label: str | None = Field(description="canonical where the taxonomy knows it, else as read")
     player_id: str | None = Field(default=None, description="who performs the stroke")
     accepted: bool = Field(description="no reason speaks against it")
     reasons: tuple[str, ...] = Field(description="every Reason that applies; empty when accepted")
-    action_id: str | None = Field(default=None, description="the action this mark supports")
+    action_id: str | None = Field(default=None, description="the action this annotation supports")
 
 
 class Action(Region):
-    """A row of `actions.parquet`: one stroke, merged from the marks of its annotators."""
+    """A row of `actions.parquet`: one stroke, merged from the annotations of its annotators."""
 
     action_id: str = Field(description="`<video_id>@<start>-<end>`, as clip_id")
     video_id: str = Field(description="a video of `videos.parquet`")
@@ -83,13 +80,15 @@ class Action(Region):
     end_frame: int = Field(description="exclusive; median of the annotators' ends")
     label: str | None = Field(description="null where the annotators disagree and none was chosen")
     status: Literal["accepted", "set_aside"] = Field(description="only accepted ones become clips")
-    num_annotators: int = Field(ge=1, description="distinct annotators who marked it")
-    annotation_ids: tuple[str, ...] = Field(description="the marks merged into it, sorted")
+    num_annotators: int = Field(ge=1, description="distinct annotators who annotated it")
+    annotation_ids: tuple[str, ...] = Field(description="the annotations merged into it, sorted")
     labels: tuple[str, ...] = Field(description="the annotators' labels, in annotation_ids' order")
     start_spread_frames: float = Field(ge=0, description="largest minus smallest start")
     end_spread_frames: float = Field(ge=0, description="largest minus smallest end")
     overlaps_other: bool = Field(description="overlaps another action of its video by over 0.25")
-    player_id: str | None = Field(default=None, description="from the marks, else from the video")
+    player_id: str | None = Field(
+        default=None, description="from the annotations, else from the video"
+    )
 
 
 class Clip(Region):
@@ -108,7 +107,7 @@ class Clip(Region):
     player_id: str | None = Field(default=None, description="who performs it; null if unknown")
 
 
-class Review(_Frozen):
+class Review(FrozenModel):
     """A row of `reviews.csv`: a person's decision, matched by video and interval (IoU >= 0.5)."""
 
     video_id: str = Field(description="a video of `videos.parquet`")
@@ -123,7 +122,7 @@ class Review(_Frozen):
     reviewer_id: str | None = Field(default=None, description="who decided; for the record")
 
 
-class CurationConfig(_Frozen):
+class CurationConfig(FrozenModel):
     """Every number that shapes a curated dataset (specification 1)."""
 
     min_duration_seconds: float = Field(default=0.6, gt=0, description="shortest stroke kept")
@@ -162,8 +161,8 @@ class CurationConfig(_Frozen):
         return self
 
 
-class SplitInfo(_Frozen):
-    """How the clips of a dataset were divided, and what that leaks."""
+class SplitInfo(FrozenModel):
+    """How the clips of a dataset were divided, and the leakage of that division."""
 
     strategy: Strategy
     group: Group = "video"
@@ -176,7 +175,7 @@ class SplitInfo(_Frozen):
     )
 
 
-class DatasetInfo(_Frozen):
+class DatasetInfo(FrozenModel):
     """`dataset.json`: what a dataset folder (or the shards made from it) is about."""
 
     schema_version: int = SCHEMA_VERSION

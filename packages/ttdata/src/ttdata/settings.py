@@ -6,11 +6,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ttdata.errors import InputError
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class FrozenModel(BaseModel):
+    """The base of all settings and rows of tables: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def load_config(model: type[M], path: Path | None, overrides: Iterable[str] = ()) -> M:

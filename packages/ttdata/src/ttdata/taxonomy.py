@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from ttdata.settings import FrozenModel
 
 
-class Stroke(BaseModel):
+class Stroke(FrozenModel):
     """One class: its name and its three levels (type, hand, technique), null where unknown."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str
     type: str | None = None
@@ -23,13 +23,11 @@ def _key(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.replace("_", " ").casefold()))
 
 
-class Taxonomy(BaseModel):
+class Taxonomy(FrozenModel):
     """An ordered list of stroke classes and an optional rejection class.
 
     The class index of a model is the position in `classes`: strokes in order, rejection last.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     strokes: tuple[Stroke, ...]

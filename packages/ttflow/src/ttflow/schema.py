@@ -5,9 +5,10 @@ Legend: T frames, S side of a stored patch in pixels, `xy` a point (x right, y d
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ttdata.schema import Clip
+from ttdata.settings import FrozenModel
 from ttflow.estimator_names import canonical_name
 
 SCHEMA_VERSION = 1
@@ -23,11 +24,7 @@ FLAG_NO_MOTION = 4
 """No moving pixel: the ROI centre is interpolated."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FlowConfig(_Frozen):
+class FlowConfig(FrozenModel):
     """Every number that changes a stored pixel (specification 2)."""
 
     frame_height: int = Field(default=180, ge=16, description="working frame, pixels")
@@ -79,7 +76,7 @@ class FlowConfig(_Frozen):
         return self
 
 
-class PartRow(_Frozen):
+class PartRow(FrozenModel):
     """A row of a Parquet part: the pixels of one clip, as `[stored_start, stored_end)` frames."""
 
     clip_id: str = Field(description="a clip of `clips.parquet`")
@@ -119,7 +116,7 @@ class ClipRow(ClipRecord, PartRow):
     """What `read_clips` yields: identity, labels, split and pixels of one clip."""
 
 
-class PartInfo(_Frozen):
+class PartInfo(FrozenModel):
     """One Parquet part, as its manifest commits it."""
 
     file: str = Field(description="name in `parts/`")
@@ -128,7 +125,7 @@ class PartInfo(_Frozen):
     sha256: str = Field(description="of the whole file")
 
 
-class Manifest(_Frozen):
+class Manifest(FrozenModel):
     """Written last, as `<video>-<key>.json`: it commits the parts of one video.
 
     The key is a hash of the configuration, the intervals and the source's fingerprint, so labels
@@ -148,7 +145,7 @@ class Manifest(_Frozen):
     parts: tuple[PartInfo, ...]
 
 
-class ShardsInfo(_Frozen):
+class ShardsInfo(FrozenModel):
     """`shards.json`: what all parts of a shards folder have in common."""
 
     schema_version: int = SCHEMA_VERSION
@@ -157,7 +154,7 @@ class ShardsInfo(_Frozen):
     versions: dict[str, str] = Field(default_factory=dict)
 
 
-class Failure(_Frozen):
+class Failure(FrozenModel):
     """A line of `failures.jsonl`: a video that could not be processed, and why."""
 
     video_id: str

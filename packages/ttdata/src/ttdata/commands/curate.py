@@ -1,18 +1,22 @@
-"""A source, curated into a dataset folder."""
+"""The `ttdata curate` command: a source, curated into a dataset folder."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from pydantic import ValidationError
 
+from ttdata.commands.notes import Note
 from ttdata.commands.split import divide_again
 from ttdata.curation.curate import CurationResult, curate
 from ttdata.curation.decisions import no_reviews, read_reviews
 from ttdata.errors import AnnotationError, InputError
 from ttdata.report.page import write_report
+from ttdata.report.text import funnel_lines, split_line
 from ttdata.schema import CurationConfig, DatasetInfo
+from ttdata.settings import load_config
 from ttdata.sources.annotations import Source
 from ttdata.sources.formats import read_source
 from ttdata.sources.videos import probe_videos
@@ -28,6 +32,39 @@ class Curated:
     funnel: dict[str, int]
     notes: tuple[str, ...]
     report: Path
+
+
+def run_curate(
+    source: Path,
+    out: Path,
+    *,
+    format: str | None = None,
+    taxonomy: str | None = None,
+    trimmed: bool = False,
+    config_path: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Iterator[str]:
+    """Curate a source, see `curate_source`; yields the lines to print.
+
+    Args:
+        source: a file or folder in any format we read.
+        out: the dataset folder.
+        format: a format's name; by default recognised by the layout.
+        taxonomy: see `choose_taxonomy`.
+        trimmed: each file is one stroke.
+        config_path: a JSON file with a CurationConfig; None: the defaults.
+        overrides: `key=value` texts, applied last.
+
+    Raises:
+        InputError: if the source, a setting, the taxonomy or the reviews cannot be read.
+    """
+    chosen = ["trimmed=true"] if trimmed else []
+    config = load_config(CurationConfig, config_path, [*chosen, *overrides])
+    result = curate_source(source, out, config, format=format, taxonomy=taxonomy)
+    yield from map(Note, result.notes)
+    yield from funnel_lines(result.funnel)
+    yield split_line(result.dataset.info.split)
+    yield f"report: {result.report}"
 
 
 def curate_source(
@@ -61,7 +98,7 @@ def curate_source(
     classes = choose_taxonomy(taxonomy, source, read)
     videos, warnings = probe_videos(read.files)
     reviews = read_reviews(out / REVIEWS, classes) if (out / REVIEWS).exists() else no_reviews()
-    result = curate(read.marks, videos, config, classes, reviews)
+    result = curate(read.annotations, videos, config, classes, reviews)
     clips, split, split_notes = divide_again(before, result.clips, videos)
     info = DatasetInfo(
         source=str(source.resolve()),
@@ -86,8 +123,8 @@ def curate_source(
 def choose_taxonomy(choice: str | None, source: Path, read: Source) -> Taxonomy:
     """The taxonomy a person names; else the source's own, else one that fits its labels.
 
-    Without a choice: `taxonomy.json` beside the annotations; TTStroke-21 for marks with times; for
-    trimmed files TTStroke-21 if it knows every label, else one class per label.
+    Without a choice: `taxonomy.json` beside the annotations; TTStroke-21 for annotations with
+    times; for trimmed files TTStroke-21 if it knows every label, else one class per label.
 
     Raises:
         InputError: if the file is unreadable or no taxonomy, or there is no label to infer from.
@@ -95,7 +132,7 @@ def choose_taxonomy(choice: str | None, source: Path, read: Source) -> Taxonomy:
     own = (source if source.is_dir() else source.parent) / "taxonomy.json"
     if choice is None and own.is_file():
         return load_taxonomy(own)
-    labels = read.marks["label"].drop_nulls().unique().sort().to_list()
+    labels = read.annotations["label"].drop_nulls().unique().sort().to_list()
     if choice is None:
         known = bool(labels) and all(TTSTROKE21.canonical(label) for label in labels)
         choice = "infer" if read.trimmed and not known else "ttstroke21"
@@ -129,12 +166,12 @@ def load_taxonomy(path: Path) -> Taxonomy:
 
 def _video_notes(warnings: list[str], result: CurationResult) -> tuple[str, ...]:
     notes = [f"video left out: {warning}" for warning in warnings]
-    strangers = result.annotations.filter(pl.col("reasons").list.contains("unknown_video"))
-    if strangers.height:
-        names = strangers["video_id"].unique().sort()
+    unknown = result.annotations.filter(pl.col("reasons").list.contains("unknown_video"))
+    if unknown.height:
+        names = unknown["video_id"].unique().sort()
         shown = ", ".join(repr(name) for name in names.head(3))
         more = ", ..." if len(names) > 3 else ""
-        notes.append(f"annotations of unknown videos: {strangers.height} ({shown}{more})")
+        notes.append(f"annotations of unknown videos: {unknown.height} ({shown}{more})")
     return tuple(notes)
 
 

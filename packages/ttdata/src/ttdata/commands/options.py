@@ -4,6 +4,7 @@ from typing import TypeVar, get_args
 
 from ttdata.errors import InputError
 from ttdata.schema import Group, Strategy
+from ttdata.sources.formats.events import EventWindow
 
 T = TypeVar("T", bound=str)
 
@@ -18,7 +19,7 @@ def parse_strategy(text: str) -> Strategy:
 
 
 def parse_group(text: str) -> Group:
-    """What a grouped split keeps together.
+    """The group that a grouped split keeps together.
 
     Raises:
         InputError: naming the known ones.
@@ -37,6 +38,33 @@ def parse_shares(text: str) -> tuple[float, float, float]:
     except ValueError as error:
         raise InputError(f"--shares {text}: expected three numbers, as 0.7,0.2,0.1") from error
     return train, validation, test
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels from `WxH`.
+
+    >>> parse_size("640x360")
+    (640, 360)
+    """
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise InputError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, such as 640x360")
+    return int(width), int(height)
+
+
+def parse_window(text: str) -> EventWindow:
+    """An event window from a command line, as `0.5,0.5`.
+
+    Raises:
+        InputError: unless there are two numbers that make a window.
+    """
+    try:
+        before, after = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(
+            f"--event-window {text}: expected two numbers of seconds, as 0.5,0.5"
+        ) from error
+    return EventWindow(before, after)
 
 
 def _one_of(name: str, text: str, known: tuple[T, ...]) -> T:

@@ -1,16 +1,55 @@
-"""The clips of a dataset folder, divided and divided again."""
+"""The `ttdata split` command: the clips of a dataset folder, divided and divided again."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
+from ttdata.commands.notes import Note
+from ttdata.commands.options import parse_group, parse_shares, parse_strategy
 from ttdata.errors import DatasetError, InputError
 from ttdata.report.page import write_report
+from ttdata.report.stats import class_table
+from ttdata.report.text import balance_line, split_line, table_lines
 from ttdata.schema import Group, SplitInfo, Strategy
 from ttdata.splits.assignments import check_known, read_assignments
+from ttdata.splits.balance import class_balance
+from ttdata.splits.leakage import leakage
 from ttdata.splits.negatives import missing_negatives
-from ttdata.splits.strategies import PAPER_SHARES, Shares, leakage, split_clips
+from ttdata.splits.strategies import PAPER_SHARES, Shares, split_clips
 from ttdata.storage.dataset import Dataset, load_dataset, write_split
+
+
+def run_split(
+    path: Path,
+    *,
+    strategy: str,
+    group: str,
+    shares: str,
+    seed: int = 0,
+    assign: Path | None = None,
+    fresh: bool = False,
+) -> Iterator[str]:
+    """Divide a dataset folder, see `split_dataset`; yields the lines to print.
+
+    Raises:
+        InputError: if an option, the assignments or the groups do not fit.
+    """
+    divided, notes = split_dataset(
+        path,
+        parse_strategy(strategy),
+        group=parse_group(group),
+        seed=seed,
+        shares=parse_shares(shares),
+        assign=assign,
+        fresh=fresh,
+    )
+    yield from map(Note, notes)
+    yield from table_lines(class_table(divided.clips, divided.info.taxonomy.classes))
+    split = divided.info.split
+    yield split_line(split)
+    if split is not None and (line := balance_line(class_balance(divided.clips, split))):
+        yield line
 
 
 def split_dataset(
@@ -173,8 +212,10 @@ def divide_again(
     strokes = divided.filter(kind="stroke")
     new = strokes.join(known, on="clip_id", how="anti").height
     notes = [f"division kept ({split.strategy}, seed {split.seed}); {new} strokes are new"]
-    if homeless := strokes["split"].null_count():
-        notes.append(f"{homeless} strokes have no split: run `ttdata split` with an assignment")
+    if without_split := strokes["split"].null_count():
+        notes.append(
+            f"{without_split} strokes have no split: run `ttdata split` with an assignment"
+        )
     return divided, _with_leakage(split, divided, videos), tuple(notes)
 
 

@@ -1,12 +1,12 @@
-"""Actions from gathered annotations, with the labels agreed on (specification 1.2, 1.3)."""
+"""Actions from clusters of annotations, with the labels agreed on (specification 1.2, 1.3)."""
 
 import numpy as np
 import polars as pl
 
 from ttdata.curation.dawid_skene import dawid_skene
 from ttdata.curation.filters import ORDER
-from ttdata.curation.merge import assign_actions, consensus, marks_of
-from ttdata.curation.overlaps import Marks, overlapping_pairs, time_overlap
+from ttdata.curation.merge import annotation_arrays, assign_actions, consensus
+from ttdata.curation.overlaps import AnnotationArrays, overlapping_pairs, time_overlap
 from ttdata.schema import Action, Annotation, CurationConfig
 from ttdata.sources.annotations import REGION
 from ttdata.storage.tables import conform, empty
@@ -26,11 +26,11 @@ def make_actions(
     Returns:
         Annotations in the same order, and actions sorted by video and interval.
     """
-    marks = annotations.filter("accepted").sort(ORDER, nulls_last=True)
-    if marks.is_empty():
+    accepted = annotations.filter("accepted").sort(ORDER, nulls_last=True)
+    if accepted.is_empty():
         return annotations.with_columns(action_id=pl.lit(None, pl.String)), empty(Action)
-    numbers = assign_actions(marks, config.max_overlap)
-    numbered = marks.drop("action_id").with_columns(action=pl.Series(numbers, dtype=pl.Int64))
+    numbers = assign_actions(accepted, config.max_overlap)
+    numbered = accepted.drop("action_id").with_columns(action=pl.Series(numbers, dtype=pl.Int64))
     members = numbered.sort("action", "annotation_id").group_by("action", maintain_order=True)
     facts = members.agg(
         num_annotators=pl.col("annotator_id").n_unique().cast(pl.Int64),
@@ -44,7 +44,7 @@ def make_actions(
         _bounds(numbered, numbers)
         .join(facts, on="action")
         .join(agreed_labels(numbered, config), on="action")
-        .pipe(judged)
+        .pipe(with_status)
         .pipe(flag_overlaps, config.max_overlap)
         .with_columns(interval_ids("action_id"))
     )
@@ -60,7 +60,7 @@ def _bounds(
 ) -> pl.DataFrame:
     """One row per action: video, consensus interval and region."""
     annotator = numbered["annotator_id"].rank("dense").cast(pl.Int64).to_numpy()
-    centre = consensus(marks_of(numbered), annotator, numbers)
+    centre = consensus(annotation_arrays(numbered), annotator, numbers)
     videos = numbered.group_by("action").agg(pl.first("video_id")).sort("action")
     return videos.with_columns(
         pl.Series("start_frame", centre.start),
@@ -79,9 +79,10 @@ def interval_ids(name: str) -> pl.Expr:
 def agreed_labels(numbered: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
     """`action`, `label`: the label the annotators agree on, null where they do not.
 
-    Under unanimity every mark must say the same. Otherwise one annotator has one vote, and one who
-    contradicts himself in an action has none there; of a majority a tie is no agreement, and the
-    most probable label of Dawid and Skene must be more probable than `min_label_probability`.
+    Under unanimity every annotation must say the same. Otherwise one annotator has one vote, and
+    one who contradicts himself in an action has none there; of a majority a tie is no agreement,
+    and the most probable label of Dawid and Skene must be more probable than
+    `min_label_probability`.
     """
     same = numbered.group_by("action").agg(label=_SAME)
     if config.agreement == "unanimity":
@@ -98,9 +99,9 @@ def agreed_labels(numbered: pl.DataFrame, config: CurationConfig) -> pl.DataFram
     return same.select("action").join(chosen, on="action", how="left")
 
 
-def one_vote_each(marks: pl.DataFrame, unit: str) -> pl.DataFrame:
+def one_vote_each(annotations: pl.DataFrame, unit: str) -> pl.DataFrame:
     """`unit, annotator_id, label`: one row per annotator and unit, none for contradictions."""
-    return marks.group_by(unit, "annotator_id").agg(label=_SAME).drop_nulls("label")
+    return annotations.group_by(unit, "annotator_id").agg(label=_SAME).drop_nulls("label")
 
 
 _SAME = pl.when(pl.col("label").n_unique() == 1).then(pl.col("label").first())
@@ -124,7 +125,7 @@ def _most_probable(votes: pl.DataFrame, least: float) -> pl.DataFrame:
     )
 
 
-def judged(actions: pl.DataFrame) -> pl.DataFrame:
+def with_status(actions: pl.DataFrame) -> pl.DataFrame:
     """The actions with `status`: set aside where there is no label."""
     agreed = pl.col("label").is_not_null()
     status = pl.when(agreed).then(pl.lit("accepted")).otherwise(pl.lit("set_aside"))
@@ -135,7 +136,7 @@ def flag_overlaps(actions: pl.DataFrame, max_overlap: float) -> pl.DataFrame:
     """The actions, sorted, with `overlaps_other` where two of a video overlap by more."""
     first_id = pl.col("annotation_ids").list.first()
     ordered = actions.sort(*_KEY, *REGION, "player_id", first_id, nulls_last=True)
-    rows: Marks = marks_of(ordered)
+    rows: AnnotationArrays = annotation_arrays(ordered)
     first, second = overlapping_pairs(rows.video, rows.start, rows.end)
     overlap, _ = time_overlap(rows.take(first), rows.take(second))
     flags = np.zeros(ordered.height, np.bool_)

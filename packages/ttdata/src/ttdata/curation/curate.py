@@ -1,4 +1,4 @@
-"""From marks to clips: filter, merge, agree, review, propose negatives (specification 1)."""
+"""From annotations to clips: filter, merge, agree, review, propose negatives (specification 1)."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -19,10 +19,10 @@ VERDICTS = ("usable", "rejected", "touches_rejected", "not_reviewed")
 
 @dataclass(frozen=True)
 class CurationResult:
-    """What curation makes; every table sorted by video and interval."""
+    """The result of curation; every table is sorted by video and interval."""
 
     annotations: pl.DataFrame
-    """Rows as Annotation: all marks, rejected ones with their reasons."""
+    """Rows as Annotation: all annotations, rejected ones with their reasons."""
     actions: pl.DataFrame
     """Rows as Action: accepted and set aside."""
     clips: pl.DataFrame
@@ -30,7 +30,7 @@ class CurationResult:
     proposals: pl.DataFrame
     """Every proposal: `video_id, start_frame, end_frame, shortened, touches_rejected, verdict`."""
     funnel: dict[str, int]
-    """How many of what went in, was left out and why, and came out."""
+    """Counts of each stage: what went in, what was left out for which reason, what came out."""
     unmatched_reviews: pl.DataFrame
     """Rows as Review, with their `line`, that found nothing to speak of."""
 
@@ -42,12 +42,12 @@ def curate(
     taxonomy: Taxonomy = TTSTROKE21,
     reviews: pl.DataFrame | None = None,
 ) -> CurationResult:
-    """Curate marks into actions and clips. The result does not depend on the order of the rows.
+    """Curate annotations into actions and clips; the order of the rows does not matter.
 
     Args:
-        annotations: marks as `read_annotations` returns them; of the columns of
-            `sources.annotations.MARKS`, only `video_id, annotator_id, start_frame, end_frame,
-            label` (or seconds in place of frames) are needed.
+        annotations: as `read_annotations` returns them; of the columns of
+            `sources.annotations.ANNOTATION_COLUMNS`, only `video_id, annotator_id, start_frame,
+            end_frame, label` (or seconds in place of frames) are needed.
         videos: rows as Video.
         config: by default the paper's numbers.
         taxonomy: the classes; labels are read in any of its spellings.
@@ -63,21 +63,21 @@ def curate(
         twice = videos.filter(pl.col("video_id").is_duplicated())["video_id"][0]
         raise DatasetError(f"two videos with one id {twice!r}")
     videos = conform(videos, Video)
-    judged = apply_filters(annotations, videos, config, taxonomy)
-    marked, made = make_actions(judged, config)
+    filtered = apply_filters(annotations, videos, config, taxonomy)
+    annotated, made = make_actions(filtered, config)
     reviewed = apply_to_actions(made, reviews, videos, config.max_overlap)
     actions = reviewed.actions.pipe(_with_players, videos)
-    proposals, gap_counts = _proposals(actions, marked, videos, config, taxonomy)
+    proposals, gap_counts = _proposals(actions, annotated, videos, config, taxonomy)
     decided, lines = decide_proposals(proposals, reviews, config.reviewed_negatives_only)
     clips = _clips(actions, decided, videos, taxonomy)
     used = pl.concat([reviewed.lines, lines])
     unmatched = reviews.filter(~pl.col("line").is_in(used.implode()))
     return CurationResult(
-        annotations=_renamed(marked, reviewed.renamed),
+        annotations=_renamed(annotated, reviewed.renamed),
         actions=actions,
         clips=clips,
         proposals=decided,
-        funnel=_annotation_counts(judged, videos)
+        funnel=_annotation_counts(filtered, videos)
         | _action_counts(actions)
         | gap_counts
         | _negative_counts(decided)

@@ -17,7 +17,7 @@ _LEAST = 1e-10
 
 @dataclass(frozen=True)
 class LabelPosterior:
-    """What `dawid_skene` finds."""
+    """The result of `dawid_skene`."""
 
     labels: Floats
     """(units, classes) how probable each label is; rows sum to 1."""

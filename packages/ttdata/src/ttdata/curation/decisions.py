@@ -11,11 +11,11 @@ from typing import get_args
 
 import polars as pl
 
-from ttdata.curation.consensus import flag_overlaps, interval_ids, judged
+from ttdata.curation.consensus import flag_overlaps, interval_ids, with_status
 from ttdata.errors import AnnotationError
 from ttdata.schema import Review
 from ttdata.sources.annotations import complete, read_text_table, require_columns
-from ttdata.storage.spreadsheet import restored
+from ttdata.storage.spreadsheet import unescape_formula
 from ttdata.storage.tables import polars_schema
 from ttdata.taxonomy import Taxonomy
 
@@ -43,7 +43,7 @@ def read_review_cells(path: Path) -> pl.DataFrame:
     """
     raw = read_text_table(path)
     require_columns(path, raw, _REQUIRED)
-    return restored(raw, TEXTS).with_columns(line=pl.int_range(2, pl.len() + 2))
+    return unescape_formula(raw, TEXTS).with_columns(line=pl.int_range(2, pl.len() + 2))
 
 
 def checked_reviews(path: Path, cells: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
@@ -62,7 +62,7 @@ def checked_reviews(path: Path, cells: pl.DataFrame, taxonomy: Taxonomy) -> pl.D
 
 
 def _problem() -> pl.Expr:
-    """What is wrong with a row, or null."""
+    """The error of a row, or null."""
     bad_bounds = (pl.col("start_frame") < 0) | (pl.col("end_frame") <= pl.col("start_frame"))
     moved = (pl.col("new_start_frame") >= 0) & (pl.col("new_end_frame") > pl.col("new_start_frame"))
     no_interval = bad_bounds | pl.any_horizontal(pl.col("start_frame", "end_frame").is_null())
@@ -122,7 +122,7 @@ def apply_to_actions(
     labelled = moved.join(last, on="target", how="left").with_columns(
         label=pl.when(~pl.col("dropped").fill_null(False)).then(pl.coalesce("new_label", "label"))
     )
-    ordered = labelled.pipe(judged).pipe(flag_overlaps, max_overlap)
+    ordered = labelled.pipe(with_status).pipe(flag_overlaps, max_overlap)
     result = ordered.with_columns(interval_ids("new_id"))
     return Reviewed(
         actions=result.with_columns(action_id="new_id").select(actions.columns),

@@ -1,4 +1,7 @@
-"""Rejection of annotations: every row is kept, with all its reasons (specification 1.1)."""
+"""Rejection of annotations, as of those that start at frame 0 (specification 1.1).
+
+Every row is kept, with all its reasons.
+"""
 
 from typing import get_args
 
@@ -6,7 +9,7 @@ import polars as pl
 
 from ttdata.errors import AnnotationError
 from ttdata.schema import Annotation, CurationConfig, Reason
-from ttdata.sources.annotations import MARKS, REGION, complete
+from ttdata.sources.annotations import ANNOTATION_COLUMNS, REGION, complete
 from ttdata.storage.tables import conform
 from ttdata.taxonomy import Taxonomy
 
@@ -14,20 +17,20 @@ _TOLERANCE_SECONDS = 1e-9
 """Keeps the closed bounds closed where frames / fps is not exact."""
 
 ORDER = ("video_id", "start_frame", "end_frame", "annotator_id", "label", "annotation_id")
-"""The order of marks in every table and computation: results never depend on the source's."""
+"""The order of annotations in every table and computation: results never depend on the source's."""
 
 
 def apply_filters(
-    marks: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig, taxonomy: Taxonomy
+    annotations: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig, taxonomy: Taxonomy
 ) -> pl.DataFrame:
-    """All marks as Annotation rows, in ORDER, with `accepted` and `reasons`.
+    """All annotations as Annotation rows, in ORDER, with `accepted` and `reasons`.
 
     A bound that is missing, no number or negative makes an interval empty (`empty_interval`), as
-    does an end at or before its start. Durations are judged where the video is known. A region
+    does an end at or before its start. Durations are checked where the video is known. A region
     that is incomplete, outside the frame or empty is dropped.
 
     Args:
-        marks: columns of MARKS; optional ones may be absent.
+        annotations: columns of ANNOTATION_COLUMNS; optional ones may be absent.
         videos: rows as Video.
         config: the durations kept, and whether files are trimmed.
         taxonomy: the labels known, in any of its spellings.
@@ -37,7 +40,7 @@ def apply_filters(
     """
     known = videos.select("video_id", "fps", "num_frames")
     return (
-        _completed(marks)
+        _completed(annotations)
         .join(known, on="video_id", how="left")
         .pipe(_intervals, config)
         .pipe(_canonical, taxonomy)
@@ -49,14 +52,16 @@ def apply_filters(
     )
 
 
-def _completed(marks: pl.DataFrame) -> pl.DataFrame:
-    missing = [name for name in ("video_id", "annotator_id", "label") if name not in marks.columns]
+def _completed(annotations: pl.DataFrame) -> pl.DataFrame:
+    missing = [
+        name for name in ("video_id", "annotator_id", "label") if name not in annotations.columns
+    ]
     if missing:
         raise AnnotationError(
-            f"annotations: no column {', '.join(missing)}; found {', '.join(marks.columns)}"
+            f"annotations: no column {', '.join(missing)}; found {', '.join(annotations.columns)}"
         )
-    frame = complete(marks, MARKS)
-    if "annotation_id" not in marks.columns:
+    frame = complete(annotations, ANNOTATION_COLUMNS)
+    if "annotation_id" not in annotations.columns:
         return frame.with_columns(annotation_id=pl.int_range(1, pl.len() + 1).cast(pl.String))
     twice = frame.filter(pl.col("annotation_id").is_duplicated())
     if twice.height:
@@ -67,7 +72,7 @@ def _completed(marks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _intervals(frame: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
-    """Frame numbers from seconds and whole files, and `empty`, judged before frames are known."""
+    """Frame numbers from seconds and whole files, and `empty`, found before frames are known."""
 
     def frames(bound: str) -> pl.Expr:
         in_seconds = (pl.col(f"{bound}_seconds") * pl.col("fps") + 0.5).floor()

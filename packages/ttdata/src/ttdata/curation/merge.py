@@ -1,14 +1,16 @@
-"""Marks of the same stroke become one action (specification 1.2).
+"""Annotations of the same stroke become one action (specification 1.2).
 
-1. Marks that agree closely (IoU >= 0.5) gather round the best supported of them.
-2. Every mark moves to the action whose consensus interval (median start, median end) it fits best,
-   until nothing moves; a mark that overlaps no consensus by more than `max_overlap` stands alone.
+1. Annotations that agree closely (IoU >= 0.5) are clustered round the best supported of them.
+2. Every annotation moves to the action whose consensus interval (median start, median end) it fits
+   best, until nothing moves; an annotation that overlaps no consensus by more than `max_overlap`
+   stands alone.
 3. Two actions whose consensus intervals overlap by more than `max_overlap` become one, best fit
-   first, unless an annotator marked both: he saw two strokes, and the actions are flagged.
+   first, unless one annotator has annotations in both: these are two strokes, and the actions are
+   flagged.
 
 Overlap is intersection / shorter duration. Nothing is merged through a chain of pairwise overlaps,
-as every decision is against a consensus. Marks whose player or region differs are never merged. All
-videos are worked on at once, and the number of rounds is bounded.
+as every decision is against a consensus. Annotations whose player or region differs are never
+merged. All videos are worked on at once, and the number of rounds is bounded.
 """
 
 from collections.abc import Iterator
@@ -18,9 +20,9 @@ import numpy as np
 import polars as pl
 
 from ttdata.curation.overlaps import (
+    AnnotationArrays,
     Bools,
     Ints,
-    Marks,
     may_be_same_player,
     overlapping_pairs,
     pair_counts,
@@ -29,7 +31,7 @@ from ttdata.curation.overlaps import (
 from ttdata.sources.annotations import REGION
 
 SAME_STROKE_IOU = 0.5
-"""Two marks that agree this well mark the same stroke, whoever made them."""
+"""Two annotations that agree this well are of the same stroke, whoever made them."""
 SAME_REGION_IOU = 0.25
 """Regions that agree less are of two players; a player's own regions agree by 0.5 and more."""
 
@@ -37,25 +39,25 @@ _MAX_ROUNDS = 20
 _PAIRS_AT_ONCE = 10_000_000
 
 
-def assign_actions(marks: pl.DataFrame, max_overlap: float) -> Ints:
-    """The action each mark belongs to, as numbers from 0 in the order of the marks.
+def assign_actions(annotations: pl.DataFrame, max_overlap: float) -> Ints:
+    """The action each annotation belongs to, as numbers from 0 in the order of the annotations.
 
     Args:
-        marks: accepted annotations, sorted as `filters.ORDER`.
+        annotations: accepted annotations, sorted as `filters.ORDER`.
         max_overlap: largest overlap of two different strokes, intersection / shorter duration.
     """
-    annotator = _codes(marks["annotator_id"])
-    rows = marks_of(marks)
-    actions = np.empty(marks.height, np.int64)
+    annotator = _codes(annotations["annotator_id"])
+    rows = annotation_arrays(annotations)
+    actions = np.empty(annotations.height, np.int64)
     for part in _parts(rows):
-        gathering = _Gathering(rows.take(part), annotator[part], max_overlap)
-        actions[part] = gathering.actions() + part.start
+        clustering = _Clustering(rows.take(part), annotator[part], max_overlap)
+        actions[part] = clustering.actions() + part.start
     return _numbered(actions)
 
 
-def marks_of(frame: pl.DataFrame) -> Marks:
-    """The rows of a table of marks or actions as arrays; sorted by video and start, if it is."""
-    return Marks(
+def annotation_arrays(frame: pl.DataFrame) -> AnnotationArrays:
+    """The rows of a table of annotations or actions as arrays, in the order of the table."""
+    return AnnotationArrays(
         video=_codes(frame["video_id"]),
         start=frame["start_frame"].to_numpy().astype(np.int64),
         end=frame["end_frame"].to_numpy().astype(np.int64),
@@ -64,25 +66,25 @@ def marks_of(frame: pl.DataFrame) -> Marks:
     )
 
 
-def consensus(marks: Marks, annotator: Ints, action: Ints) -> Marks:
-    """The consensus of each action 0..k-1: the median over annotators of their median marks."""
+def consensus(annotations: AnnotationArrays, annotator: Ints, action: Ints) -> AnnotationArrays:
+    """The consensus of each action 0..k-1: the median over annotators of their own medians."""
     bounds = ["start", "end", *REGION]
     frame = pl.DataFrame(
         {
             "action": action,
             "annotator": annotator,
-            "video": marks.video,
-            "player": marks.player,
-            "start": marks.start.astype(np.float64),
-            "end": marks.end.astype(np.float64),
+            "video": annotations.video,
+            "player": annotations.player,
+            "start": annotations.start.astype(np.float64),
+            "end": annotations.end.astype(np.float64),
         }
-        | {name: marks.region[:, index] for index, name in enumerate(REGION)}
+        | {name: annotations.region[:, index] for index, name in enumerate(REGION)}
     ).with_columns(pl.col(REGION).fill_nan(None))
     same = pl.col("video", "player").max()
     each = frame.group_by("action", "annotator").agg(pl.col(bounds).median(), same)
     found = each.group_by("action").agg(pl.col(bounds).median(), same).sort("action")
     rounded = found.select((pl.col("start", "end") + 0.5).floor().cast(pl.Int64))
-    return Marks(
+    return AnnotationArrays(
         video=found["video"].to_numpy(),
         start=rounded["start"].to_numpy(),
         end=rounded["end"].to_numpy(),
@@ -92,19 +94,21 @@ def consensus(marks: Marks, annotator: Ints, action: Ints) -> Marks:
 
 
 @dataclass(frozen=True)
-class _Gathering:
-    """Marks of some videos, gathered into actions; the state is an action number per mark."""
+class _Clustering:
+    """The steps that cluster the annotations of some videos; the state is an action number each."""
 
-    marks: Marks
+    annotations: AnnotationArrays
     annotator: Ints
     max_overlap: float
 
     def actions(self) -> Ints:
-        first, second = overlapping_pairs(self.marks.video, self.marks.start, self.marks.end)
-        one, other = self.marks.take(first), self.marks.take(second)
+        first, second = overlapping_pairs(
+            self.annotations.video, self.annotations.start, self.annotations.end
+        )
+        one, other = self.annotations.take(first), self.annotations.take(second)
         able = may_be_same_player(one, other, SAME_REGION_IOU)
         iou = time_overlap(one, other)[1]
-        # Every pair in both directions, sorted by the mark it starts from.
+        # Every pair in both directions, sorted by the annotation it starts from.
         sources = np.concatenate([first[able], second[able]])
         targets = np.concatenate([second[able], first[able]])
         order = np.lexsort((targets, sources))
@@ -123,7 +127,7 @@ class _Gathering:
     def _seeded(
         self, sources: Ints, targets: Ints, iou: "np.ndarray[tuple[int], np.dtype[np.float64]]"
     ) -> Ints:
-        """Best supported marks take the close ones that no better one has taken."""
+        """Best supported annotations take the close ones that no better one has taken."""
         n = len(self.annotator)
         rank = self._rank(sources, targets, iou)
         by_rank = np.argsort(rank)
@@ -146,35 +150,35 @@ class _Gathering:
     def _rank(
         self, sources: Ints, targets: Ints, iou: "np.ndarray[tuple[int], np.dtype[np.float64]]"
     ) -> Ints:
-        """0 for the mark that most other annotators support, then by closeness, then scattered."""
+        """0 for the best supported annotation; ties by closeness, then by a fixed random order."""
         n, people = len(self.annotator), int(self.annotator.max(initial=0)) + 1
         others = self.annotator[sources] != self.annotator[targets]
         pairs = np.unique(sources[others] * people + self.annotator[targets[others]])
         support = np.bincount(pairs // people, minlength=n)
         closeness = np.round(np.bincount(sources, weights=iou, minlength=n), 9)
-        # Scattered ties keep chains of equals from being taken one by one.
-        scattered = _scatter(self.marks.start, self.marks.end)
-        order = np.lexsort((scattered, -closeness, -support))
+        # A fixed random order keeps chains of equals from being taken one by one.
+        tie_breaks = _hashed(self.annotations.start, self.annotations.end)
+        order = np.lexsort((tie_breaks, -closeness, -support))
         rank = np.empty(n, np.int64)
         rank[order] = np.arange(n)
         return rank
 
     def _refined(self, action: Ints, sources: Ints, targets: Ints) -> Ints:
-        """Marks move to the consensus they fit best, until nothing moves."""
+        """Assign annotations to the consensus they fit best, until nothing changes."""
         n = len(action)
         for _ in range(_MAX_ROUNDS):
-            centre = consensus(self.marks, self.annotator, action)
+            centre = consensus(self.annotations, self.annotator, action)
             foreign = action[sources] != action[targets]
             choices = len(centre.start)
             keys = np.unique(sources[foreign] * choices + action[targets[foreign]])
-            mark = np.concatenate([np.arange(n), keys // choices])
+            annotation = np.concatenate([np.arange(n), keys // choices])
             choice = np.concatenate([action, keys % choices])
-            one, other = self.marks.take(mark), centre.take(choice)
+            one, other = self.annotations.take(annotation), centre.take(choice)
             overlap, iou = time_overlap(one, other)
             able = (overlap > self.max_overlap) & may_be_same_player(one, other, SAME_REGION_IOU)
-            order = np.lexsort((choice, -np.where(able, iou, -1.0), mark))
-            # The first row of each mark is its best choice.
-            best = order[np.searchsorted(mark[order], np.arange(n))]
+            order = np.lexsort((choice, -np.where(able, iou, -1.0), annotation))
+            # The first row of each annotation is its best choice.
+            best = order[np.searchsorted(annotation[order], np.arange(n))]
             alone = np.arange(n) + choices
             moved = _numbered(np.where(able[best], choice[best], alone))
             if np.array_equal(moved, action):
@@ -184,7 +188,7 @@ class _Gathering:
 
     def _merged(self, action: Ints, sources: Ints, targets: Ints) -> Ints:
         """Actions that are each other's best fit and overlap too much for two strokes unite."""
-        centre = consensus(self.marks, self.annotator, action)
+        centre = consensus(self.annotations, self.annotator, action)
         count = len(centre.start)
         between = action[sources] < action[targets]
         keys = np.unique(action[sources[between]] * count + action[targets[between]])
@@ -206,7 +210,7 @@ class _Gathering:
         return _numbered(name[action])
 
     def _share_annotator(self, action: Ints, low: Ints, high: Ints) -> Bools:
-        """Whether one annotator has a mark in both actions of a pair."""
+        """Whether one annotator has an annotation in both actions of a pair."""
         members = pl.DataFrame({"action": action, "annotator": self.annotator}).unique()
         pairs = pl.DataFrame({"pair": np.arange(len(low)), "low": low, "high": high})
         both = pairs.join(members, left_on="low", right_on="action").join(
@@ -217,11 +221,11 @@ class _Gathering:
         return shared
 
 
-def _parts(marks: Marks) -> Iterator[slice]:
+def _parts(annotations: AnnotationArrays) -> Iterator[slice]:
     """Whole videos whose pairs fit into memory together."""
-    counts = pair_counts(marks.video, marks.start, marks.end) + 1
+    counts = pair_counts(annotations.video, annotations.start, annotations.end) + 1
     total = np.cumsum(counts)
-    starts = np.flatnonzero(np.diff(marks.video, prepend=-1))
+    starts = np.flatnonzero(np.diff(annotations.video, prepend=-1))
     begin = 0
     for at, after in zip(starts, [*starts[1:], len(total)], strict=True):
         used = int(total[begin - 1]) if begin else 0
@@ -247,8 +251,8 @@ def _numbered(names: Ints) -> Ints:
     return rank[inverse]
 
 
-def _scatter(start: Ints, end: Ints) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
-    """A fixed mixing of the bounds (splitmix64's last steps): equal marks, equal numbers."""
+def _hashed(start: Ints, end: Ints) -> "np.ndarray[tuple[int], np.dtype[np.uint64]]":
+    """A fixed mixing of the bounds (splitmix64's last steps): equal annotations, equal numbers."""
     mixed = start.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + end.astype(np.uint64)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -26,7 +26,7 @@ def propose(
 
     Args:
         actions: rows as Action, of any status.
-        annotations: rows as Annotation; the rejected ones mark the proposals they touch.
+        annotations: rows as Annotation; the rejected ones flag the proposals they touch.
         videos: rows as Video.
         config: the numbers named above, and `negative_min_actions` of a video.
 
@@ -78,7 +78,7 @@ def _centres(gaps: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
 
 
 def _touching(proposals: pl.DataFrame, annotations: pl.DataFrame) -> pl.DataFrame:
-    """Mark proposals that share a frame with a rejected annotation of positive length."""
+    """Flag proposals that share a frame with a rejected annotation of positive length."""
     rejected = (
         annotations.filter(~pl.col("accepted") & (pl.col("end_frame") > pl.col("start_frame")))
         .sort("start_frame")

@@ -40,8 +40,8 @@ def overlapping_pairs(group: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints]:
 
 
 @dataclass(frozen=True)
-class Marks:
-    """Marks or actions of some videos as arrays of length n: intervals, players, regions."""
+class AnnotationArrays:
+    """Annotations or actions of some videos as arrays of length n: intervals, players, regions."""
 
     video: Ints
     start: Ints
@@ -51,12 +51,12 @@ class Marks:
     region: Floats
     """(n, 4): x_min, y_min, x_max, y_max as fractions of the frame; NaN where unknown."""
 
-    def take(self, index: Ints | Bools | slice) -> "Marks":
+    def take(self, index: Ints | Bools | slice) -> "AnnotationArrays":
         """The rows of an index."""
-        return Marks(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+        return AnnotationArrays(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
-def time_overlap(one: Marks, other: Marks) -> tuple[Floats, Floats]:
+def time_overlap(one: AnnotationArrays, other: AnnotationArrays) -> tuple[Floats, Floats]:
     """Row by row: intersection / shorter duration, and intersection / union."""
     common = np.minimum(one.end, other.end) - np.maximum(one.start, other.start)
     common = np.maximum(common, 0).astype(np.float64)
@@ -64,7 +64,9 @@ def time_overlap(one: Marks, other: Marks) -> tuple[Floats, Floats]:
     return common / np.minimum(*lengths), common / (lengths[0] + lengths[1] - common)
 
 
-def may_be_same_player(one: Marks, other: Marks, min_region_iou: float) -> Bools:
+def may_be_same_player(
+    one: AnnotationArrays, other: AnnotationArrays, min_region_iou: float
+) -> Bools:
     """Row by row: false where both name their player or region, and these differ."""
     either_unknown = (one.player < 0) | (other.player < 0)
     low, high = (

@@ -1,1 +1,1 @@
-"""What a dataset holds, as tables, text and one HTML page."""
+"""The contents of a dataset as tables, text and one HTML page."""

@@ -11,13 +11,13 @@ import polars as pl
 from ttdata.report.stats import dataset_stats
 from ttdata.report.text import FUNNEL, alpha_text, balance_line, split_line
 from ttdata.report.timeline import hue_of_types, timelines
-from ttdata.review.queue import read_doubts
+from ttdata.review.queue import read_review_queue
 from ttdata.storage.dataset import Dataset
 from ttdata.storage.html import write_page
 
 _BINS = 24
 _MAX_ROWS = 15
-"""Mix-ups and doubts shown; `ttdata stats --json` and `ttdata review` tell all."""
+"""Mix-ups and review items shown; `ttdata stats --json` and `ttdata review` tell all."""
 
 
 def write_report(dataset: Dataset) -> Path:
@@ -43,8 +43,8 @@ def _percent(share: float | None) -> str:
 
 
 def _content(dataset: Dataset) -> dict[str, Any]:
-    stats, doubts = dataset_stats(dataset), read_doubts(dataset)
-    drawn, num_videos = timelines(dataset, doubts)
+    stats, queue = dataset_stats(dataset), read_review_queue(dataset)
+    drawn, num_videos = timelines(dataset, queue)
     config = dataset.info.config
     return {
         "name": dataset.path.resolve().name,
@@ -62,8 +62,8 @@ def _content(dataset: Dataset) -> dict[str, Any]:
         "balance_line": balance_line(stats["balance"]),
         "durations": _durations(dataset, config.min_duration_seconds, config.max_duration_seconds),
         "spreads": _spreads(dataset.actions),
-        "doubts": doubts.head(_MAX_ROWS).to_dicts(),
-        "num_doubts": doubts.height,
+        "queue": queue.head(_MAX_ROWS).to_dicts(),
+        "num_review_items": queue.height,
         "timelines": drawn,
         "num_videos": num_videos,
         "types": _types(dataset),
@@ -131,9 +131,9 @@ def _histogram(counts: Any, texts: Sequence[str], edges: Any, unit: str) -> dict
 
 
 def _types(dataset: Dataset) -> list[tuple[str, str]]:
-    """What the colours of the timelines mean: CSS class and words."""
+    """The legend of the timelines: CSS class and meaning."""
     taxonomy = dataset.info.taxonomy
     hues = hue_of_types(taxonomy)
     types = dict.fromkeys((hues[s.label], s.type or "stroke") for s in taxonomy.strokes)
     negative = [] if taxonomy.negative is None else [(hues[taxonomy.negative], taxonomy.negative)]
-    return [*types, *negative, ("aside", "set aside"), ("rejected", "rejected mark")]
+    return [*types, *negative, ("aside", "set aside"), ("rejected", "rejected annotation")]

@@ -1,4 +1,4 @@
-"""How far annotators agree: Krippendorff's alpha, each one's record, and what gets mixed up.
+"""Agreement of annotators: Krippendorff's alpha, a record of each, and confused labels.
 
 Units are actions. One annotator gives an action one label; one who contradicts himself in an action
 gives none there. Labels are compared whole, or by type or hand alone.
@@ -46,8 +46,8 @@ def label_votes(
         level: what of a label is compared.
     """
     labels = pl.col("label") if taxonomy is None else at_level(pl.col("label"), taxonomy, level)
-    marks = annotations.drop_nulls("action_id").with_columns(label=labels)
-    return one_vote_each(marks, "action_id").sort("action_id", "annotator_id")
+    labelled = annotations.drop_nulls("action_id").with_columns(label=labels)
+    return one_vote_each(labelled, "action_id").sort("action_id", "annotator_id")
 
 
 def krippendorff_alpha(votes: pl.DataFrame) -> float | None:
@@ -154,14 +154,14 @@ def confusions(votes: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def annotator_records(annotations: pl.DataFrame, actions: pl.DataFrame) -> list[dict[str, Any]]:
-    """A row per annotator: what was marked, what was rejected and why, and how it fits the others.
+    """A row per annotator: how much was annotated or rejected, and how it fits the others.
 
     Returns:
         Rows `annotator_id, annotations, accepted, reasons` (counts of each that applied);
         `compared`, the actions in which the others have one most frequent label, `agreeing` of
         them, their `share` and its 95 % `interval`; `start_offset_frames`, `end_offset_frames`:
-        the median of mark minus action, negative when early; and their `_deviation_frames`, the
-        median absolute deviation from that. Null where there is nothing to compare.
+        the median of annotation minus action, negative when early; and their `_deviation_frames`,
+        the median absolute deviation from that. Null where there is nothing to compare.
     """
     reasons = [
         pl.col("reasons").list.contains(name).sum().cast(pl.Int64).alias(name)
@@ -204,7 +204,7 @@ def _agreeing(votes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _offsets(annotations: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
-    """How each annotator's marks lie beside the actions that others mark, too; frames."""
+    """Offsets of each annotator's bounds from the actions that others annotated too, in frames."""
     shared = actions.filter(pl.col("num_annotators") >= 2).select(
         "action_id", action_start="start_frame", action_end="end_frame"
     )

@@ -1,4 +1,4 @@
-"""What a dataset holds: funnel, table I, durations, agreement, division."""
+"""The measures of a dataset: funnel, table I, durations, agreement, division."""
 
 from typing import Any
 
@@ -99,10 +99,10 @@ def _spread_of(values: pl.Series) -> dict[str, Any]:
 def agreement(
     annotations: pl.DataFrame, actions: pl.DataFrame, taxonomy: Taxonomy
 ) -> dict[str, Any]:
-    """How far annotators agree, over actions that two or more of them marked.
+    """Measure the agreement of annotators, over actions that two or more of them annotated.
 
     Returns:
-        `actions` marked by several; `share_unanimous` of them; for each level the taxonomy has
+        `actions` annotated by several; `share_unanimous` of them; for each level the taxonomy has
         (`label, type, hand`) Krippendorff's `alpha`, its bootstrap `interval` and the `confusions`;
         mean and largest spread of starts and ends in frames. Null where undefined.
     """

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from ttdata.schema import SplitInfo
+from ttdata.schema import SPLITS, SplitInfo
 
 FUNNEL = (
     ("videos", "videos", 0),
@@ -47,7 +47,7 @@ def funnel_lines(funnel: dict[str, int]) -> Iterator[str]:
 def table_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     """Table I: a line per class that holds a clip, and the totals."""
     width = max(len(str(row["label"])) for row in rows)
-    columns = ("train", "validation", "test", "total", "unused")
+    columns = (*SPLITS, "total", "unused")
     yield " ".join(["class".ljust(width), *(name.rjust(10) for name in columns)])
     for row in rows:
         if row["total"] or row["unused"]:
@@ -56,7 +56,7 @@ def table_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def split_line(split: SplitInfo | None) -> str:
-    """How the dataset is divided, and what that leaks."""
+    """One line on the division of the dataset and its leakage."""
     if split is None:
         return "not divided yet: run `ttdata split`"
     return (
@@ -66,7 +66,7 @@ def split_line(split: SplitInfo | None) -> str:
 
 
 def balance_line(balance: dict[str, Any] | None) -> str | None:
-    """How far the division is from its shares, and which classes a split lacks."""
+    """One line on the gap between the division and its shares, and on missing classes."""
     if balance is None or balance["largest"] is None:
         return None
     worst = balance["largest"]
@@ -108,12 +108,12 @@ def _mean(measure: dict[str, float | None], digits: int) -> str:
 
 def _agreement_lines(found: dict[str, Any]) -> Iterator[str]:
     if not found["actions"]:
-        yield "agreement: no action was marked by two annotators"
+        yield "agreement: no action was annotated by two annotators"
         return
     yield (
-        f"agreement: {found['share_unanimous']:.1%} of {found['actions']} actions marked by two or "
-        f"more are unanimous; boundaries spread by {found['start_spread_mean_frames']:.1f} (start) "
-        f"and {found['end_spread_mean_frames']:.1f} (end) frames on average"
+        f"agreement: {found['share_unanimous']:.1%} of {found['actions']} actions annotated by two "
+        f"or more are unanimous; boundaries spread by {found['start_spread_mean_frames']:.1f} "
+        f"(start) and {found['end_spread_mean_frames']:.1f} (end) frames on average"
     )
     for level, measure in found["levels"].items():
         yield f"  Krippendorff's alpha by {level}: {alpha_text(measure)}"
@@ -142,14 +142,14 @@ def _annotator_lines(records: list[dict[str, Any]]) -> Iterator[str]:
                 f"interval {low:.1%} to {high:.1%})"
             )
         yield (
-            f"annotator {row['annotator_id']!r}: {row['annotations']} marks, {row['accepted']} "
-            f"accepted; {agrees}"
+            f"annotator {row['annotator_id']!r}: {row['annotations']} annotations, "
+            f"{row['accepted']} accepted; {agrees}"
         )
 
 
-def doubt_lines(doubts: pl.DataFrame) -> Iterator[str]:
-    """What wants a look, a line each."""
-    for row in doubts.iter_rows(named=True):
+def review_lines(queue: pl.DataFrame) -> Iterator[str]:
+    """The items of the review queue, a line each."""
+    for row in queue.iter_rows(named=True):
         labels = f" ({row['labels']})" if row["labels"] else ""
         yield (
             f"{row['kind']:>8} {row['video_id']} [{row['start_frame']}, {row['end_frame']}) at "

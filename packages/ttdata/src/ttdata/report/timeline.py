@@ -1,4 +1,4 @@
-"""Every mark of a video beside what was made of it, as bars for the dataset's report."""
+"""Every annotation of a video beside what was made of it, as bars for the dataset's report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ttdata.storage.dataset import Dataset
 from ttdata.taxonomy import Taxonomy
 
 MAX_VIDEOS = 200
-"""A page with more videos is slow to open and nobody reads it; those with most doubts are drawn."""
+"""A page with more videos is slow to open; those with most items to review are drawn."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Lane:
-    """A row of bars: an annotator's marks, or what was made of all."""
+    """A row of bars: an annotator's annotations, or what was made of all."""
 
     name: str
     bars: Sequence[Bar]
@@ -41,22 +41,22 @@ class Timeline:
     lanes: Sequence[Lane]
 
 
-def timelines(dataset: Dataset, doubts: pl.DataFrame) -> tuple[list[Timeline], int]:
+def timelines(dataset: Dataset, queue: pl.DataFrame) -> tuple[list[Timeline], int]:
     """The timelines to draw, by video id, and how many videos there are.
 
     Args:
         dataset: a curated dataset.
-        doubts: as `find_doubts` returns them; where there are too many videos they choose.
+        queue: as `build_review_queue` returns it; it chooses where there are too many videos.
     """
     held = pl.concat(
         [dataset.annotations.select("video_id"), dataset.actions.select("video_id")]
     ).unique()
     videos = dataset.videos.filter(pl.col("num_frames") > 0).join(held, on="video_id", how="semi")
-    counts = doubts.group_by("video_id").agg(doubts=pl.len().cast(pl.Int64))
+    counts = queue.group_by("video_id").agg(items=pl.len().cast(pl.Int64))
     chosen = (
         videos.join(counts, on="video_id", how="left")
-        .with_columns(pl.col("doubts").fill_null(0))
-        .sort(-pl.col("doubts"), "video_id")
+        .with_columns(pl.col("items").fill_null(0))
+        .sort(-pl.col("items"), "video_id")
         .head(MAX_VIDEOS)
         .sort("video_id")
     )
@@ -66,10 +66,10 @@ def timelines(dataset: Dataset, doubts: pl.DataFrame) -> tuple[list[Timeline], i
     ]
     found = []
     for row in chosen.iter_rows(named=True):
-        marks, actions, clips = (table.get(row["video_id"]) for table in tables)
+        annotations, actions, clips = (table.get(row["video_id"]) for table in tables)
         lanes = [Lane("result", _result_bars(actions, clips, row, hues))]
-        lanes += _annotator_lanes(marks, row, hues)
-        note = f"{row['doubts']} to look at" if row["doubts"] else ""
+        lanes += _annotator_lanes(annotations, row, hues)
+        note = f"{row['items']} to review" if row["items"] else ""
         found.append(Timeline(row["video_id"], row["num_frames"] / row["fps"], note, lanes))
     return found, videos.height
 
@@ -116,12 +116,12 @@ def _result_bars(
 
 
 def _annotator_lanes(
-    marks: pl.DataFrame | None, video: dict[str, Any], hues: dict[str, str]
+    annotations: pl.DataFrame | None, video: dict[str, Any], hues: dict[str, str]
 ) -> list[Lane]:
-    if marks is None:
+    if annotations is None:
         return []
     lanes = []
-    for key, rows in sorted(marks.group_by("annotator_id"), key=lambda item: str(item[0][0])):
+    for key, rows in sorted(annotations.group_by("annotator_id"), key=lambda item: str(item[0][0])):
         bars = []
         for row in rows.iter_rows(named=True):
             css, text = hues.get(row["label"], "aside"), str(row["label"] or "no label")

@@ -1,1 +1,1 @@
-"""What people are asked to decide, and their answers."""
+"""The review queue that people decide on, and their decisions."""

@@ -10,13 +10,13 @@ from ttdata.errors import AnnotationError
 from ttdata.schema import Review
 from ttdata.storage.atomic import atomic_path
 from ttdata.storage.dataset import REVIEWS, Dataset
-from ttdata.storage.spreadsheet import harmless
+from ttdata.storage.spreadsheet import escape_formula
 from ttdata.storage.tables import polars_schema
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of the rows of a file of decisions."""
+    """Counts of the rows of a file of decisions."""
 
     taken: int
     undecided: int
@@ -51,21 +51,21 @@ def take_decisions(dataset: Dataset, path: Path) -> Taken:
         return Taken(0, undecided, known=not new.is_empty())
     both = pl.concat([held, new], how="diagonal")
     with atomic_path(reviews) as temporary:
-        harmless(both, TEXTS).write_csv(temporary)
+        escape_formula(both, TEXTS).write_csv(temporary)
     return Taken(new.height, undecided, known=False)
 
 
 def _check_videos(path: Path, rows: pl.DataFrame, videos: pl.DataFrame) -> None:
     joined = rows.join(videos.select("video_id", "num_frames"), on="video_id", how="left")
-    strangers = joined.filter(pl.col("num_frames").is_null()).sort("line")
-    if strangers.height:
-        row = strangers.row(0, named=True)
+    unknown = joined.filter(pl.col("num_frames").is_null()).sort("line")
+    if unknown.height:
+        row = unknown.row(0, named=True)
         raise AnnotationError(
             f"{path} line {row['line']}: video {row['video_id']!r}, expected one of the dataset"
         )
-    far = joined.filter(pl.col("new_end_frame") > pl.col("num_frames")).sort("line")
-    if far.height:
-        row = far.row(0, named=True)
+    beyond = joined.filter(pl.col("new_end_frame") > pl.col("num_frames")).sort("line")
+    if beyond.height:
+        row = beyond.row(0, named=True)
         raise AnnotationError(
             f"{path} line {row['line']}: move to frame {row['new_end_frame']}, but video "
             f"{row['video_id']!r} has {row['num_frames']} frames"
@@ -73,7 +73,7 @@ def _check_videos(path: Path, rows: pl.DataFrame, videos: pl.DataFrame) -> None:
 
 
 def taken_line(taken: Taken, dataset: Dataset) -> str:
-    """What became of the decisions, and what to do next."""
+    """One line on the decisions that were taken, and the next step."""
     if taken.known:
         return f"these decisions were taken before; {taken.undecided} rows are undecided"
     again = f"; to apply them curate {dataset.info.source} again, with the options it was made with"

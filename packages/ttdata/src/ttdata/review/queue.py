@@ -1,4 +1,4 @@
-"""The items of a dataset that a person should check, the most doubtful first."""
+"""The review queue: the items of a dataset that a person should check, worst first."""
 
 from pathlib import Path
 
@@ -9,21 +9,21 @@ from ttdata.curation.negatives import propose
 from ttdata.schema import Review
 from ttdata.storage.atomic import atomic_path
 from ttdata.storage.dataset import REVIEWS, Dataset
-from ttdata.storage.spreadsheet import harmless
+from ttdata.storage.spreadsheet import escape_formula
 from ttdata.storage.tables import polars_schema
 
 SPREAD = 0.25
-"""Bounds that spread by more than this share of the action's duration want a look."""
+"""Bounds that spread by more than this share of the action's duration are to be reviewed."""
 
-DOUBTS = (
+REVIEW_REASONS = (
     "annotators disagree",
     "overlaps another action",
-    "a rejected mark lies in this gap",
+    "a rejected annotation lies in this gap",
     "bounds spread",
     "one annotator of several",
     "negative nobody has seen",
 )
-"""Why something wants a look, worst first."""
+"""Why an item is to be reviewed, worst first; `doubt` in a queue is an index into this."""
 
 _SCHEMA = pl.Schema(
     {
@@ -40,25 +40,25 @@ _SCHEMA = pl.Schema(
 )
 
 
-def read_doubts(dataset: Dataset) -> pl.DataFrame:
-    """What wants a look in a dataset folder, as `find_doubts` tells, after its `reviews.csv`.
+def read_review_queue(dataset: Dataset) -> pl.DataFrame:
+    """The review queue of a dataset folder, as `build_review_queue` makes it with `reviews.csv`.
 
     Raises:
         AnnotationError: if the reviews cannot be read.
     """
     path = dataset.path / REVIEWS
     found = read_reviews(path, dataset.info.taxonomy) if path.exists() else no_reviews()
-    return find_doubts(dataset, found)
+    return build_review_queue(dataset, found)
 
 
-def find_doubts(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
-    """Actions and negatives that nobody has decided on and that may be wrong, worst first.
+def build_review_queue(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
+    """Actions and negatives that may be wrong and that no person has decided on, worst first.
 
     Returns:
         `kind` (action or negative), `video_id, start_frame, end_frame, start_seconds`; `doubt`, the
-        worst one's place in DOUBTS; `measure`, larger is worse: the share of annotators who
+        worst one's place in REVIEW_REASONS; `measure`, larger is worse: the share of annotators who
         contradict the most frequent label, the spread as a share of the duration, else 0; `why`,
-        all doubts in words; `labels`, with their counts. Sorted by doubt, measure, video, interval.
+        all reasons in words; `labels`, with their counts. Sorted by doubt, measure and place.
     """
     parts = [*_of_actions(dataset, reviews), _of_proposals(dataset, reviews)]
     joined = pl.concat([part.select(_PART) for part in parts]).sort("doubt")
@@ -88,21 +88,23 @@ def _of_actions(dataset: Dataset, reviews: pl.DataFrame) -> list[pl.DataFrame]:
     share = pl.col("spread") / pl.col("duration")
     nothing = pl.lit(0.0)
     return [
-        _part(actions.filter(status="set_aside"), 0, pl.col("minority"), DOUBTS[0]),
-        _part(actions.filter("overlaps_other"), 1, nothing, DOUBTS[1]),
+        _part(actions.filter(status="set_aside"), 0, pl.col("minority"), REVIEW_REASONS[0]),
+        _part(actions.filter("overlaps_other"), 1, nothing, REVIEW_REASONS[1]),
         _part(
             actions.filter(share > SPREAD),
             3,
             share,
             pl.format(
-                DOUBTS[3] + " by {} of {} frames", pl.col("spread").cast(pl.Int64), "duration"
+                REVIEW_REASONS[3] + " by {} of {} frames",
+                pl.col("spread").cast(pl.Int64),
+                "duration",
             ),
         ),
         _part(
             actions.filter((pl.col("num_annotators") == 1) & (pl.col("crowd") > 1)),
             4,
             nothing,
-            pl.format("marked by one of {} annotators", "crowd"),
+            pl.format("annotated by one of {} annotators", "crowd"),
         ),
     ]
 
@@ -117,14 +119,14 @@ def _part(rows: pl.DataFrame, doubt: int, measure: pl.Expr, why: str | pl.Expr) 
 
 
 def _undecided(actions: pl.DataFrame, reviews: pl.DataFrame) -> pl.DataFrame:
-    """The actions that no review has spoken of, neither where they were nor where they are."""
-    spoken = reviews.filter(pl.col("decision").is_in(["relabel", "move", "drop"]))
-    moved = spoken.filter(decision="move").with_columns(
+    """The actions that no review is about, neither at their old nor at their new place."""
+    reviewed = reviews.filter(pl.col("decision").is_in(["relabel", "move", "drop"]))
+    moved = reviewed.filter(decision="move").with_columns(
         start_frame="new_start_frame", end_frame="new_end_frame"
     )
     numbered = actions.with_row_index("target").with_columns(pl.col("target").cast(pl.Int64))
     # A moved action is one line with two places: the lines must differ to be matched twice.
-    both = pl.concat([spoken, moved.with_columns(line=-pl.col("line"))])
+    both = pl.concat([reviewed, moved.with_columns(line=-pl.col("line"))])
     found = match(both, numbered.select("target", "video_id", "start_frame", "end_frame"))
     return numbered.join(found, on="target", how="anti").drop("target")
 
@@ -158,18 +160,18 @@ def _of_proposals(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
         labels=pl.lit(None, pl.String),
         doubt=pl.when(touches).then(2).otherwise(5),
         measure=pl.lit(0.0),
-        why=pl.when(touches).then(pl.lit(DOUBTS[2])).otherwise(pl.lit(DOUBTS[5])),
+        why=pl.when(touches).then(pl.lit(REVIEW_REASONS[2])).otherwise(pl.lit(REVIEW_REASONS[5])),
     )
 
 
-def write_doubts(doubts: pl.DataFrame, out: Path) -> None:
-    """Write the doubts as a CSV to fill in: the columns of Review, `decision` empty, and why."""
+def write_review_queue(queue: pl.DataFrame, out: Path) -> None:
+    """Write the queue as a CSV to fill in: the columns of Review, `decision` empty, and why."""
     known = ("video_id", "start_frame", "end_frame")
     blank = [
         pl.lit(None, dtype).alias(name)
         for name, dtype in polars_schema(Review).items()
         if name not in known
     ]
-    table = doubts.select(*known, *blank, "kind", "start_seconds", "why", "labels")
+    table = queue.select(*known, *blank, "kind", "start_seconds", "why", "labels")
     with atomic_path(out) as temporary:
-        harmless(table, TEXTS).write_csv(temporary, float_precision=2)
+        escape_formula(table, TEXTS).write_csv(temporary, float_precision=2)

@@ -1,4 +1,4 @@
-"""What every annotation reader returns, and the reading of cells that hold anything."""
+"""The tables that every annotation reader returns, and the parsing of their cells."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ import polars as pl
 
 from ttdata.errors import AnnotationError
 
-MARKS = pl.Schema(
+ANNOTATION_COLUMNS = pl.Schema(
     {
         "annotation_id": pl.String(),
         "video_id": pl.String(),
@@ -27,9 +27,10 @@ MARKS = pl.Schema(
         "y_max": pl.Float64(),
     }
 )
-"""Columns of marks as read: frames half-open, or seconds where a source has no frames; labels as
-spelt; `whole_file` where a mark means its whole file and the bounds are null; null where a cell
-held no number. The region is in fractions of the frame."""
+"""Columns of annotations as read: frames half-open, or seconds where a source has no frames; labels
+as spelt; `whole_file` where an annotation means its whole file and the bounds are null; null where
+a
+cell held no number. The region is in fractions of the frame."""
 
 FILES = pl.Schema(
     {
@@ -55,12 +56,13 @@ _LARGEST_FRAME = 2**40
 
 @dataclass(frozen=True)
 class Source:
-    """A source as read: `marks` as MARKS, `files` as FILES; `trimmed` when a file is a stroke."""
+    """A source as read; its tables have the columns ANNOTATION_COLUMNS and FILES."""
 
     format: str
-    marks: pl.DataFrame
+    annotations: pl.DataFrame
     files: pl.DataFrame
     trimmed: bool
+    """Whether each file is one stroke."""
 
 
 def complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

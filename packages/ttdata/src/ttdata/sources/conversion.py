@@ -55,7 +55,7 @@ TARGETS: dict[str, Target] = {
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written, and what a person should know about it."""
+    """A summary of what was written, and notes on what was left out."""
 
     summary: str
     notes: tuple[str, ...]
@@ -69,7 +69,7 @@ def convert_source(
     source_format: str | None = None,
     window: EventWindow | None = None,
 ) -> Converted:
-    """Read a source and write its marks in another format.
+    """Read a source and write its annotations in another format.
 
     Frames become seconds, or seconds frames, only where the target needs the other one, once, with
     the video's own rate, to the nearest frame.
@@ -83,7 +83,7 @@ def convert_source(
 
     Raises:
         InputError: if the source cannot be read, the target is unknown or the source itself, or
-            holds no mark that the target can hold.
+            holds no annotation that the target can hold.
         TTError: if the target cannot be written.
     """
     if to not in TARGETS:
@@ -92,11 +92,11 @@ def convert_source(
         raise InputError(f"{out}: is what is read; expected another file or folder to write")
     read = read_source(source, source_format, window=window, need_videos=False)
     videos, warnings = probe_videos(read.files) if read.files.height else (empty(Video), [])
-    marks = timed_marks(read.marks, videos)
+    annotations = timed_annotations(read.annotations, videos)
     target = TARGETS[to]
-    usable, left_out = _usable(marks, target)
+    usable, left_out = _usable(annotations, target)
     if usable.is_empty():
-        raise InputError(f"{source}: no mark that {to} can hold ({'; '.join(left_out)})")
+        raise InputError(f"{source}: no annotation that {to} can hold ({'; '.join(left_out)})")
     _write(target, out, usable.sort("video_id", *_FRAMES, *_SECONDS, maintain_order=True))
     # A video that cannot be read matters only where its rate was missed.
     unread = [f"video not read: {warning}" for warning in warnings] if left_out else []
@@ -106,34 +106,34 @@ def convert_source(
         *_not_held(usable, target, to),
     ]
     summary = (
-        f"{usable.height} of {marks.height} marks of {usable['video_id'].n_unique()} videos, "
-        f"{read.format} to {to}: {out}"
+        f"{usable.height} of {annotations.height} annotations of "
+        f"{usable['video_id'].n_unique()} videos, {read.format} to {to}: {out}"
     )
     return Converted(summary, tuple(notes))
 
 
-def _write(target: Target, out: Path, marks: pl.DataFrame) -> None:
+def _write(target: Target, out: Path, annotations: pl.DataFrame) -> None:
     try:
-        target.write(out, marks)
+        target.write(out, annotations)
     except OSError as error:
         raise TTError(f"{out}: cannot be written ({error.strerror})") from error
 
 
-def timed_marks(marks: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
-    """The marks with frames and seconds wherever the video's rate or the source tells them.
+def timed_annotations(annotations: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
+    """The annotations with frames and seconds wherever the video's rate or the source tells them.
 
     Seconds become frames to the nearest, half up, as in curation; a whole file is from frame 0 to
     its end. What a source gives is kept as it is.
 
     Args:
-        marks: rows as MARKS.
+        annotations: rows as ANNOTATION_COLUMNS.
         videos: rows as Video.
 
     Returns:
-        The marks in their order, with `fps, num_frames, path, given_split` of their videos.
+        The annotations in their order, with `fps, num_frames, path, given_split` of their videos.
     """
     facts = videos.select("video_id", "fps", "num_frames", "path", "given_split")
-    joined = marks.join(facts, on="video_id", how="left", maintain_order="left")
+    joined = annotations.join(facts, on="video_id", how="left", maintain_order="left")
     whole = pl.col("whole_file")
     filled = joined.with_columns(
         start_frame=pl.when(whole).then(pl.lit(0, pl.Int64)).otherwise("start_frame"),
@@ -160,8 +160,8 @@ def _to_seconds(bound: str) -> pl.Expr:
     ).alias(f"{bound}_seconds")
 
 
-def _usable(marks: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
-    """The marks that the target can hold, and how many it cannot and why."""
+def _usable(annotations: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:
+    """The annotations that the target can hold, and how many it cannot and why."""
     start, end = target.bounds or _FRAMES
     checks: list[tuple[pl.Expr, str]] = []
     if target.whole_files:
@@ -175,35 +175,20 @@ def _usable(marks: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str
     checks += [(pl.col(name).is_not_null(), f"without {name}") for name in target.required]
     notes = []
     for keep, problem in checks:
-        kept = marks.filter(keep)
-        if kept.height < marks.height:
-            notes.append(f"left out: {marks.height - kept.height} marks {problem}")
-        marks = kept
-    return marks, notes
+        kept = annotations.filter(keep)
+        if kept.height < annotations.height:
+            notes.append(f"left out: {annotations.height - kept.height} annotations {problem}")
+        annotations = kept
+    return annotations, notes
 
 
-def _not_held(marks: pl.DataFrame, target: Target, to: str) -> list[str]:
-    """A line that names what the marks tell and the target cannot hold."""
+def _not_held(annotations: pl.DataFrame, target: Target, to: str) -> list[str]:
+    """A line that names what the annotations tell and the target cannot hold."""
     told = ("label", "annotator_id", "player_id", *REGION)
     lost = [
         name
         for name in told
         if name not in target.holds
-        and marks[name].drop_nulls().cast(pl.String).str.len_chars().sum() > 0
+        and annotations[name].drop_nulls().cast(pl.String).str.len_chars().sum() > 0
     ]
     return [f"{to} does not hold: {', '.join(lost)}"] if lost else []
-
-
-def parse_window(text: str) -> EventWindow:
-    """An event window from a command line, as `0.5,0.5`.
-
-    Raises:
-        InputError: unless there are two numbers that make a window.
-    """
-    try:
-        before, after = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(
-            f"--event-window {text}: expected two numbers of seconds, as 0.5,0.5"
-        ) from error
-    return EventWindow(before, after)

@@ -10,7 +10,7 @@ from ttdata.errors import AnnotationError, VideoError
 from ttdata.schema import Video
 from ttdata.sources.annotations import FILES, completed_table, read_text_table, require_columns
 from ttdata.storage.tables import conform
-from ttdata.video.probe import VideoFacts, probe
+from ttdata.video.probe import probe
 
 _SUFFIXES = "3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv"
 SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
@@ -140,7 +140,7 @@ def _facts_of(row: dict[str, object]) -> dict[str, object] | str:
             )
         return row
     try:
-        facts: VideoFacts = probe(Path(str(row["path"])))
+        metadata = probe(Path(str(row["path"])))
     except VideoError as error:
         return str(error)
-    return row | {name: getattr(facts, name) for name in _FACTS}
+    return row | {name: getattr(metadata, name) for name in _FACTS}

@@ -1,4 +1,4 @@
-"""How near a division comes to its shares, class by class."""
+"""The distance of a division from its shares, class by class."""
 
 from typing import Any
 

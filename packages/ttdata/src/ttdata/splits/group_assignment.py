@@ -1,10 +1,10 @@
-"""Groups (videos, players, sessions) dealt to splits, as near the shares per class as they can be.
+"""Groups (videos, players, sessions) assigned to splits, as near the shares per class as possible.
 
 What is minimised is first the number of classes that a split lacks, then the sum over splits and
 classes of (clips in the split - share * clips of the class) squared. Of few groups every division
-is tried. Many are dealt in turn, each where it adds least; then single groups move and pairs swap
-as long as that helps. The best of several starts counts: the first deals the largest group first,
-the others in any order.
+is tried. Many are assigned greedily, each where it adds least; then single groups move and pairs
+swap as long as that helps. The best of several starts counts: the first takes the largest group
+first, the others any order.
 """
 
 import itertools
@@ -52,7 +52,7 @@ def _cost(counts: Ints, targets: Floats, split: Ints) -> float:
 
 
 def _penalty(counts: Ints) -> float:
-    """What a class that a split lacks costs: more than all squares together can."""
+    """The cost of a class that a split lacks: more than all squares together can be."""
     return 3 * float(np.square(counts.sum(axis=0)).sum()) + 1
 
 
@@ -83,7 +83,7 @@ def _best_of_all(
 
 
 def _improved(counts: Ints, targets: Floats, fixed: Ints, order: Ints) -> Ints:
-    split = _dealt(counts, targets, fixed, order)
+    split = _assign_greedily(counts, targets, fixed, order)
     open_splits = np.flatnonzero(targets.sum(axis=1) > 0)
     split = _none_empty(counts, targets, split, fixed, open_splits)
     for _ in range(_MAX_STEPS):
@@ -96,8 +96,8 @@ def _improved(counts: Ints, targets: Floats, fixed: Ints, order: Ints) -> Ints:
     return split
 
 
-def _dealt(counts: Ints, targets: Floats, fixed: Ints, order: Ints) -> Ints:
-    """Each free group, in order, where it adds least."""
+def _assign_greedily(counts: Ints, targets: Floats, fixed: Ints, order: Ints) -> Ints:
+    """Assign each free group, in order, to the split where it adds least."""
     split = fixed.copy()
     excess = -targets.copy()
     np.add.at(excess, fixed[fixed >= 0], counts[fixed >= 0])

@@ -1,4 +1,4 @@
-"""How many negatives a split uses, and which (specification 1.5)."""
+"""The choice of the negatives that each split uses (specification 1.5)."""
 
 import polars as pl
 

@@ -8,10 +8,10 @@ import polars as pl
 from ttdata.errors import InputError
 from ttdata.schema import SPLITS, Group, Strategy
 from ttdata.splits.group_assignment import assign_groups
+from ttdata.splits.leakage import GROUP_COLUMN
 from ttdata.splits.negatives import draw_negatives
 
 PAPER_SHARES = (0.7, 0.2, 0.1)
-_GROUP_COLUMN = {"video": "video_id", "player": "player_id", "session": "session_id"}
 
 Shares = tuple[float, float, float]
 
@@ -29,22 +29,6 @@ def split_sizes(n: int, shares: Shares = PAPER_SHARES) -> tuple[int, int, int]:
     train = min(n, math.floor(shares[0] * n + 0.5))
     validation = min(n - train, math.floor(shares[1] * n + 0.5))
     return train, validation, n - train - validation
-
-
-def leakage(clips: pl.DataFrame, group: Group = "video") -> float:
-    """The share of test and validation clips whose group is also in train; 0 if there are none.
-
-    Args:
-        clips: rows as Clip (with `session_id` for that group); unused ones do not count.
-        group: what should be on one side.
-    """
-    column = _GROUP_COLUMN[group]
-    used = clips.filter(pl.col("split").is_not_null())
-    in_train = used.filter(split="train")[column].drop_nulls().unique()
-    held_out = used.filter(pl.col("split") != "train")
-    if held_out.is_empty():
-        return 0.0
-    return float(held_out[column].is_in(in_train.implode()).fill_null(False).mean())  # type: ignore[arg-type]
 
 
 def split_clips(
@@ -121,13 +105,13 @@ def _check_groups(strokes: pl.DataFrame, group: Group) -> None:
     if unknown.height:
         raise InputError(
             f"cannot group by {group}: {unknown.height} of {strokes.height} strokes have no "
-            f"{_GROUP_COLUMN[group]}, the first is {unknown['clip_id'][0]!r}; add it to the "
+            f"{GROUP_COLUMN[group]}, the first is {unknown['clip_id'][0]!r}; add it to the "
             "annotations or to videos.csv, or group by video"
         )
 
 
 def _key_column(clips: pl.DataFrame, group: Group) -> list[pl.Expr]:
-    column = _GROUP_COLUMN[group]
+    column = GROUP_COLUMN[group]
     known = column in clips.columns
     return [(pl.col(column) if known else pl.lit(None, pl.String)).alias("group")]
 
@@ -142,13 +126,14 @@ def _earlier(clips: pl.DataFrame, existing: pl.DataFrame | None) -> pl.DataFrame
 def _by_stroke(strokes: pl.DataFrame) -> pl.DataFrame:
     """Every class divided by `split_sizes`; earlier clips stay, new ones fill what is missing."""
     parts = [
-        _dealt(rows, split_sizes(rows.height))
+        _fill_sizes(rows, split_sizes(rows.height))
         for _, rows in strokes.group_by("label", maintain_order=True)
     ]
     return pl.concat(parts) if parts else strokes.with_columns(chosen=pl.lit(None, pl.String))
 
 
-def _dealt(rows: pl.DataFrame, sizes: tuple[int, int, int]) -> pl.DataFrame:
+def _fill_sizes(rows: pl.DataFrame, sizes: tuple[int, int, int]) -> pl.DataFrame:
+    """The rows with their split `chosen`: earlier ones stay, the others fill up the sizes."""
     before = [int((rows["before"] == name).sum()) for name in SPLITS]
     missing = [max(0, size - held) for size, held in zip(sizes, before, strict=True)]
     names = [name for name, count in zip(SPLITS, missing, strict=True) for _ in range(count)]
@@ -182,7 +167,7 @@ def _by_group(
     # A negative that shows two players may only go where both are.
     allowed = pl.when(pl.col("group").is_null()).then("video_split").otherwise("chosen")
     placed = followed.with_columns(allowed=allowed, always=pl.lit(False))
-    pool = _lone_negatives(placed, shares, generator)
+    pool = _place_negative_groups(placed, shares, generator)
     return divided, pool.filter(pl.col("allowed").is_not_null())
 
 
@@ -191,11 +176,11 @@ def _grouped_table(
 ) -> pl.DataFrame:
     """`group, chosen` of every group that holds strokes."""
     before = strokes.drop_nulls("before").group_by("group").agg(pl.col("before").unique().sort())
-    torn = before.filter(pl.col("before").list.len() > 1).sort("group")
-    if torn.height:
+    several = before.filter(pl.col("before").list.len() > 1).sort("group")
+    if several.height:
         raise InputError(
-            f"group {torn['group'][0]!r} is in {' and '.join(torn['before'][0])} of the earlier "
-            "division; divide anew with --fresh"
+            f"group {several['group'][0]!r} is in {' and '.join(several['before'][0])} of the "
+            "earlier division; divide anew with --fresh"
         )
     wide = (
         strokes.group_by("group", "label")
@@ -214,20 +199,24 @@ def _grouped_table(
     return wide.select("group").with_columns(chosen=chosen)
 
 
-def _lone_negatives(
+def _place_negative_groups(
     negatives: pl.DataFrame, shares: Shares, generator: np.random.Generator
 ) -> pl.DataFrame:
-    """Groups that hold negatives only are dealt by the shares, a group to one side."""
-    lone = pl.col("group").is_not_null() & pl.col("allowed").is_null()
+    """Assign groups that hold negatives only by the shares, each to one split."""
+    only_negatives = pl.col("group").is_not_null() & pl.col("allowed").is_null()
     held = (
-        negatives.filter(lone).group_by("group").agg(before=pl.col("before").drop_nulls().first())
+        negatives.filter(only_negatives)
+        .group_by("group")
+        .agg(before=pl.col("before").drop_nulls().first())
     )
     rows = held.sort("group").with_columns(
         draw=pl.Series(generator.random(held.height), dtype=pl.Float64)
     )
-    dealt = _dealt(rows, split_sizes(rows.height, shares)).select("group", lone_split="chosen")
-    return negatives.join(dealt, on="group", how="left").with_columns(
-        allowed=pl.coalesce("allowed", "lone_split")
+    placed = _fill_sizes(rows, split_sizes(rows.height, shares)).select(
+        "group", group_split="chosen"
+    )
+    return negatives.join(placed, on="group", how="left").with_columns(
+        allowed=pl.coalesce("allowed", "group_split")
     )
 
 

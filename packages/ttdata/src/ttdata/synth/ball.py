@@ -1,4 +1,4 @@
-"""Where the ball is: tossed and struck in a serve, coming over the net and returned otherwise."""
+"""The position of the ball: tossed and struck in a serve, else coming over the net and returned."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,26 +1,23 @@
 """Every number that shapes a synthetic source."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ttdata.settings import FrozenModel
 from ttdata.taxonomy import TTSTROKE21, Taxonomy
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CrowdConfig(_Frozen):
+class CrowdConfig(FrozenModel):
     """How annotators err. A rate is the chance per true stroke and annotator, before `skill`."""
 
     start_at_zero_rate: float = Field(default=0.03, ge=0, le=1, description="start left at frame 0")
     end_past_rate: float = Field(default=0.02, ge=0, le=1, description="end after the video's end")
-    too_short_rate: float = Field(default=0.02, ge=0, le=1, description="0.1 to 0.5 s marked")
-    too_long_rate: float = Field(default=0.02, ge=0, le=1, description="2.5 to 4 s marked")
+    too_short_rate: float = Field(default=0.02, ge=0, le=1, description="0.1 to 0.5 s annotated")
+    too_long_rate: float = Field(default=0.02, ge=0, le=1, description="2.5 to 4 s annotated")
     wrong_label_rate: float = Field(
         default=0.03, ge=0, le=1, description="another stroke's label, by one annotator at a time"
     )
     missing_label_rate: float = Field(default=0.02, ge=0, le=1, description="label left empty")
-    missed_rate: float = Field(default=0.03, ge=0, le=1, description="stroke not marked at all")
+    missed_rate: float = Field(default=0.03, ge=0, le=1, description="stroke not annotated at all")
     partial_share: float = Field(
         default=0.08,
         ge=0,
@@ -31,10 +28,13 @@ class CrowdConfig(_Frozen):
         default=0.1, ge=0, le=1, description="of videos: one annotator instead of num_annotators"
     )
     spelling_share: float = Field(
-        default=0.15, ge=0, le=1, description="of marks: label in another spelling"
+        default=0.15, ge=0, le=1, description="of annotations: label in another spelling"
     )
     boundary_jitter_seconds: float = Field(
-        default=0.05, ge=0, le=0.2, description="standard deviation, at both ends of every mark"
+        default=0.05,
+        ge=0,
+        le=0.2,
+        description="standard deviation, at both ends of every annotation",
     )
     skill_spread: float = Field(
         default=0.5,
@@ -44,7 +44,7 @@ class CrowdConfig(_Frozen):
     )
 
     @model_validator(mode="after")
-    def _rates_leave_correct_marks(self) -> "CrowdConfig":
+    def _rates_leave_correct_annotations(self) -> "CrowdConfig":
         total = sum(getattr(self, name) for name in type(self).model_fields if "_rate" in name)
         if total * (1 + self.skill_spread) > 1:
             raise ValueError(
@@ -53,11 +53,11 @@ class CrowdConfig(_Frozen):
         return self
 
 
-class SynthConfig(_Frozen):
+class SynthConfig(FrozenModel):
     """A synthetic source: its videos, its players and its crowd."""
 
     num_videos: int = Field(default=4, ge=1, description="videos to render")
-    num_players: int = Field(default=4, ge=1, description="players, dealt to videos in turn")
+    num_players: int = Field(default=4, ge=1, description="players, assigned to videos in turn")
     seconds: float = Field(default=30.0, gt=0, description="length of each video")
     fps: float = Field(default=120.0, ge=5, le=1000, description="frames per second")
     width: int = Field(default=640, ge=64, le=7680, multiple_of=2, description="pixels")

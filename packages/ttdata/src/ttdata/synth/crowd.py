@@ -1,4 +1,4 @@
-"""Annotators who mark the strokes of a plan, with the errors of a real crowd at known rates."""
+"""Annotators who annotate the strokes of a plan, with the errors of a real crowd at known rates."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,12 +20,15 @@ PlantedError = Literal[
     "missed",
     "not_covered",
 ]
-"""What an annotator does with a stroke; `not_covered`: he stopped before it or began after it."""
+"""The planted error of an annotation; `not_covered`: the annotator did not watch the stroke."""
 
 Region = tuple[float, float, float, float]
 
 _CROWD, _SKILL = 40, 41  # streams of random numbers
-_MIN_SECONDS, _MAX_SECONDS = 0.6, 2.3  # a correct mark stays within, as specification 1.1 keeps it
+_MIN_SECONDS, _MAX_SECONDS = (
+    0.6,
+    2.3,
+)  # a correct annotation stays within, as specification 1.1 keeps it
 _ERRORS: tuple[tuple[PlantedError, str], ...] = (
     ("starts_at_first_frame", "start_at_zero_rate"),
     ("ends_after_video", "end_past_rate"),
@@ -38,8 +41,8 @@ _ERRORS: tuple[tuple[PlantedError, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What one annotator did with one true stroke; no frames where it was not marked."""
+class CrowdAnnotation:
+    """What one annotator did with one true stroke; no frames where it was not annotated."""
 
     annotator_id: str
     stroke: Event
@@ -50,8 +53,8 @@ class Mark:
     region: Region | None = None
 
 
-def annotate(plan: VideoPlan) -> tuple[Mark, ...]:
-    """The crowd's marks of one video, one per annotator and true stroke, by annotator and time.
+def annotate(plan: VideoPlan) -> tuple[CrowdAnnotation, ...]:
+    """The crowd's annotations of one video: one per annotator and true stroke, in that order.
 
     Label errors are planted on one annotator of a stroke at a time, and his colleagues then
     label it rightly, so that the stroke is set aside where they are asked for unanimity.
@@ -62,14 +65,14 @@ def annotate(plan: VideoPlan) -> tuple[Mark, ...]:
     draw = np.random.default_rng([plan.config.seed, _CROWD, plan.index])
     annotators = _annotators(plan.config, draw)
     covered = {number: _coverage(plan, draw) for number, _ in annotators}
-    marks: list[tuple[int, Mark]] = []
+    annotations: list[tuple[int, CrowdAnnotation]] = []
     for stroke in plan.strokes:
         errors = _errors(plan, stroke, annotators, covered, draw)
         for (number, skill), error in zip(annotators, errors, strict=True):
-            mark = _mark(plan, stroke, f"annotator_{number:02d}", error, skill, draw)
-            marks.append((number, mark))
-    marks.sort(key=lambda item: item[0])  # stable: by time within an annotator
-    return tuple(mark for _, mark in marks)
+            annotation = _annotation(plan, stroke, f"annotator_{number:02d}", error, skill, draw)
+            annotations.append((number, annotation))
+    annotations.sort(key=lambda item: item[0])  # stable: by time within an annotator
+    return tuple(annotation for _, annotation in annotations)
 
 
 def _annotators(config: SynthConfig, draw: np.random.Generator) -> list[tuple[int, float]]:
@@ -125,29 +128,29 @@ def _draw_error(crowd: CrowdConfig, skill: float, chance: float) -> PlantedError
 
 
 def _possible(plan: VideoPlan, error: PlantedError) -> bool:
-    """Short videos have no room for long marks; one class leaves no wrong label."""
+    """Short videos have no room for long annotations; one class leaves no wrong label."""
     if error == "wrong_label":
         return len(plan.config.strokes) > 1
     return error != "too_long" or plan.num_frames > 4.2 * plan.config.fps
 
 
-def _mark(
+def _annotation(
     plan: VideoPlan,
     stroke: Event,
     annotator_id: str,
     error: PlantedError,
     skill: float,
     draw: np.random.Generator,
-) -> Mark:
+) -> CrowdAnnotation:
     if error in ("missed", "not_covered"):
-        return Mark(annotator_id, stroke, error)
+        return CrowdAnnotation(annotator_id, stroke, error)
     label = str(stroke.label)
     if error == "wrong_label":
         label = _confused(plan.config.strokes, label, draw)
     label = "" if error == "missing_label" else _spelled(plan.config.crowd, label, draw)
     start, end = _interval(plan, stroke, error, skill, draw)
     region = _region(plan, stroke, draw) if len(plan.seats) > 1 else None
-    return Mark(annotator_id, stroke, error, start, end, label, region)
+    return CrowdAnnotation(annotator_id, stroke, error, start, end, label, region)
 
 
 def _confused(strokes: tuple[str, ...], label: str, draw: np.random.Generator) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttdata.synth.motion import Array, skeleton
-from ttdata.synth.plan import Player, Seat, View
+from ttdata.synth.plan import Seat, View
+from ttdata.synth.players import Player
 
 SHIFT = 4
 """Polygon points are integers in 1/16 px."""

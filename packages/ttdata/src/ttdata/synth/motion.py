@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ttdata.synth.plan import Event, Player, VideoPlan
+from ttdata.synth.plan import Event, VideoPlan
+from ttdata.synth.players import Player
 from ttdata.synth.strokes import (
     CROUCH,
     FACE,

@@ -1,4 +1,4 @@
-"""Who plays in a video, how it is filmed, and what happens when: pure functions of the seed.
+"""The plan of a video: players, camera and timeline, as pure functions of the seed.
 
 Nothing here may give a class away: the order of the strokes is a random permutation, durations are
 drawn before labels, and gaps are drawn so that a gap widened by the curation's 10 frames on each
@@ -12,34 +12,14 @@ from typing import Literal
 import numpy as np
 
 from ttdata.synth.config import SynthConfig
+from ttdata.synth.players import Player, make_player
 
 EventKind = Literal["stroke", "rest", "pickup", "fake"]
 
 # Streams of random numbers, each seeded by (seed, stream, index): changing one leaves the others.
-_PLAYER, _HANDS, _TIMING, _LABELS, _VIEW, _GAPS = range(6)
+# 0 and 1 are those of players.py.
+_TIMING, _LABELS, _VIEW, _GAPS = range(2, 6)
 GAP_WIDENING_FRAMES = 20
-
-
-@dataclass(frozen=True)
-class Player:
-    """Build, looks and habits of a person; colours are RGB, 0 to 255."""
-
-    player_id: str
-    index: int
-    height_m: float
-    girth: float
-    handedness: int
-    tempo: float
-    amplitude: float
-    crouch_m: float
-    lean_rad: float
-    ready_fru: tuple[float, float, float]
-    shirt: tuple[int, int, int]
-    stripe: tuple[int, int, int]
-    shorts: tuple[int, int, int]
-    skin: tuple[int, int, int]
-    hair: tuple[int, int, int]
-    shoes: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -128,46 +108,6 @@ def project_root(view: View, seat: Seat) -> tuple[float, float]:
         float(view.origin_xy[0] + across * view.px_per_m),
         float(view.origin_xy[1] + toward * np.sin(view.elevation_rad) * view.px_per_m),
     )
-
-
-def make_player(config: SynthConfig, index: int) -> Player:
-    """The player with this index: the same in all his videos."""
-    draw = np.random.default_rng([config.seed, _PLAYER, index])
-    order = np.random.default_rng([config.seed, _HANDS]).permutation(config.num_players)
-    lefts = round(config.left_handed_share * config.num_players)
-    skin = _SKINS[draw.integers(len(_SKINS))]
-    hair = _HAIRS[draw.integers(len(_HAIRS))]
-    shirt, shorts, stripe = (_vivid(draw) for _ in range(3))
-    ready = np.array([0.42, 0.16, 1.0]) + draw.uniform(-0.05, 0.05, 3)
-    return Player(
-        player_id=f"player_{index:02d}",
-        index=index,
-        height_m=float(draw.uniform(1.66, 1.86)),
-        girth=float(draw.uniform(0.85, 1.2)),
-        handedness=-1 if index in order[:lefts] else 1,
-        tempo=float(draw.uniform(0.92, 1.12)),
-        amplitude=float(draw.uniform(0.92, 1.08)),
-        crouch_m=float(draw.uniform(0.06, 0.13)),
-        lean_rad=float(draw.uniform(0.28, 0.42)),
-        ready_fru=(float(ready[0]), float(ready[1]), float(ready[2])),
-        shirt=shirt,
-        stripe=stripe,
-        shorts=shorts,
-        skin=skin,
-        hair=hair,
-        shoes=(235, 235, 235) if draw.random() < 0.6 else (60, 60, 70),
-    )
-
-
-_SKINS = ((236, 196, 168), (224, 178, 144), (198, 148, 112), (150, 104, 76), (106, 72, 54))
-_HAIRS = ((40, 30, 24), (88, 58, 34), (146, 106, 58), (24, 22, 24), (120, 116, 112))
-
-
-def _vivid(draw: np.random.Generator) -> tuple[int, int, int]:
-    """A saturated or a dark colour: both stand out against the pale hall."""
-    low, middle, high = draw.integers(15, 60), draw.integers(30, 150), draw.integers(90, 215)
-    red, green, blue = draw.permutation([low, middle, high])
-    return int(red), int(green), int(blue)
 
 
 def plan_video(config: SynthConfig, index: int) -> VideoPlan:

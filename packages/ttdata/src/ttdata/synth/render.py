@@ -66,7 +66,7 @@ def render(
 
 
 class _Stage:
-    """What all frames of a video share: the hall, the lamps, the noise and the camera's shake."""
+    """The hall, lamps, noise and camera shake that all frames of a video share."""
 
     def __init__(self, plan: VideoPlan) -> None:
         self.plan = plan
@@ -168,7 +168,7 @@ class _Stage:
         return lamps
 
     def _noise(self) -> tuple[Image, Image]:
-        """What a noise tile adds and takes; larger than the frame, read at random offsets."""
+        """Noise to add and to subtract: tiles larger than the frame, read at random offsets."""
         config = self.plan.config
         source = np.random.default_rng([config.seed, _NOISE, self.plan.index])
         size = (config.height + 64, config.width + 64)

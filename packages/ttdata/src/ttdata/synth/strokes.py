@@ -18,7 +18,7 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Pose:
-    """What the key poses are interpolated in: 18 numbers, `NUM_CHANNELS`."""
+    """A key pose as the 18 numbers (`NUM_CHANNELS`) that are interpolated."""
 
     hand: Vector
     wrist: Vector

@@ -16,7 +16,6 @@ from pathlib import Path
 from ttdata.console import track
 from ttdata.errors import InputError, TTError
 from ttdata.machine import available_cores
-from ttdata.settings import load_config, override
 from ttdata.storage.atomic import write_json, write_text
 from ttdata.synth.config import SynthConfig
 from ttdata.synth.plan import VideoPlan, plan_video
@@ -26,56 +25,6 @@ logger = logging.getLogger(__name__)
 SYNTH_VERSION = 1
 _STALE_SECONDS = 3600
 _REGION = ("x_min", "y_min", "x_max", "y_max")
-
-
-def run_synth(
-    out: Path,
-    config_path: Path | None = None,
-    options: Mapping[str, object] | None = None,
-    overrides: Iterable[str] = (),
-) -> SynthConfig:
-    """What `ttdata synth` does: a configuration from its options, then `write_source`.
-
-    Args:
-        out: the folder to write.
-        config_path: a JSON file with a SynthConfig; None: the defaults.
-        options: fields of SynthConfig by name; None values are left out. `size` may be a text
-            `WxH`, and `strokes` labels separated by commas.
-        overrides: `key=value` texts, applied last.
-
-    Returns:
-        The configuration used.
-
-    Raises:
-        InputError: if a value does not fit, or the folder holds another source.
-    """
-    pairs = [pair for name, value in (options or {}).items() for pair in _option(name, value)]
-    config = override(load_config(SynthConfig, config_path, pairs), overrides)
-    write_source(out, config)
-    return config
-
-
-def _option(name: str, value: object) -> list[str]:
-    if value is None:
-        return []
-    if name == "size":
-        width, height = parse_size(str(value))
-        return [f"width={width}", f"height={height}"]
-    if name == "strokes" and isinstance(value, str):
-        value = [label.strip() for label in value.split(",") if label.strip()]
-    return [f"{name}={json.dumps(value)}"]
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Width and height in pixels from `WxH`.
-
-    >>> parse_size("640x360")
-    (640, 360)
-    """
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise InputError(f"size {text!r}: expected WIDTHxHEIGHT in pixels, such as 640x360")
-    return int(width), int(height)
 
 
 def write_source(out: Path, config: SynthConfig, num_workers: int | None = None) -> None:
@@ -274,23 +223,28 @@ def _annotations(config: SynthConfig, plans: Sequence[VideoPlan]) -> tuple[str, 
     from ttdata.synth.crowd import annotate, is_variant
 
     two = config.players_per_video == 2
-    marks: list[tuple[object, ...]] = []
+    annotations: list[tuple[object, ...]] = []
     events: list[tuple[object, ...]] = []
     for plan in plans:
-        for mark in annotate(plan):
-            player_id = plan.seats[mark.stroke.seat].player.player_id
+        for annotation in annotate(plan):
+            player_id = plan.seats[annotation.stroke.seat].player.player_id
             annotation_id = ""
-            if mark.start_frame is not None:
-                annotation_id = f"a{len(marks):06d}"
-                span = (mark.start_frame, mark.end_frame, mark.label)
-                row = (annotation_id, plan.video_id, mark.annotator_id, *span)
-                marks.append((*row, player_id, *(mark.region or ())) if two else row)
-            stroke = mark.stroke
+            if annotation.start_frame is not None:
+                annotation_id = f"a{len(annotations):06d}"
+                span = (annotation.start_frame, annotation.end_frame, annotation.label)
+                row = (annotation_id, plan.video_id, annotation.annotator_id, *span)
+                annotations.append((*row, player_id, *(annotation.region or ())) if two else row)
+            stroke = annotation.stroke
             events.append(
                 (
-                    *(annotation_id, plan.video_id, mark.annotator_id, mark.planted_error),
+                    *(
+                        annotation_id,
+                        plan.video_id,
+                        annotation.annotator_id,
+                        annotation.planted_error,
+                    ),
                     *(stroke.start_frame, stroke.end_frame, stroke.label, player_id),
-                    "true" if is_variant(mark.label) else "false",
+                    "true" if is_variant(annotation.label) else "false",
                 )
             )
     header = ("annotation_id", "video_id", "annotator_id", "start_frame", "end_frame", "label")
@@ -299,4 +253,4 @@ def _annotations(config: SynthConfig, plans: Sequence[VideoPlan]) -> tuple[str, 
         *("true_start_frame", "true_end_frame", "true_label", "player_id", "spelling_variant"),
     )
     extra = ("player_id", *_REGION) if two else ()
-    return _csv((*header, *extra), marks), _csv(event_header, events)
+    return _csv((*header, *extra), annotations), _csv(event_header, events)

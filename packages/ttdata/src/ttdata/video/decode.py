@@ -15,7 +15,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ttdata.errors import VideoError
-from ttdata.video.location import is_url, local, open_binary
+from ttdata.video.container import best_stream, open_container, reason
 
 Image = NDArray[np.uint8]
 Hwaccel = Literal["none", "auto"]
@@ -105,7 +105,7 @@ def decoded(path: Path | str, hwaccel: Hwaccel = "none") -> Iterator[DecodedFram
         VideoError: as `frames`.
     """
     with _open(path, hwaccel) as container:
-        stream = container.streams.best("video")
+        stream = best_stream(container)
         if stream is None:
             raise VideoError(f"{path}: holds no video stream")
         if stream.codec_context is None:
@@ -128,7 +128,7 @@ def decoded(path: Path | str, hwaccel: Hwaccel = "none") -> Iterator[DecodedFram
 
 def _open(path: Path | str, hwaccel: Hwaccel) -> Any:
     container = _opened(path, None)
-    stream = container.streams.best("video")
+    stream = best_stream(container)
     context = None if stream is None else stream.codec_context
     if hwaccel == "none" or context is None or context.codec.canonical_name not in _EXACT_CODECS:
         return container
@@ -145,11 +145,9 @@ def _open(path: Path | str, hwaccel: Hwaccel) -> Any:
 
 def _opened(path: Path | str, accelerator: HWAccel | None) -> Any:
     try:
-        # An absolute path: a name such as `data:1.mp4` would be taken for a protocol.
-        source = open_binary(path) if is_url(local(path)) else str(Path(local(path)).absolute())
-        return av.open(source, metadata_errors="replace", hwaccel=accelerator)
+        return open_container(path, accelerator)
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{path}: cannot be opened as a video ({_reason(error)})") from error
+        raise VideoError(f"{path}: cannot be opened as a video ({reason(error)})") from error
 
 
 def _next_frame(
@@ -159,16 +157,12 @@ def _next_frame(
         return next(source, None)
     except (av.FFmpegError, OSError) as error:
         raise VideoError(
-            f"{path}: frame {index} cannot be decoded{_promise(promised)}: {_reason(error)}"
+            f"{path}: frame {index} cannot be decoded{_promise(promised)}: {reason(error)}"
         ) from error
 
 
 def _promise(promised: int) -> str:
     return f" (the header promises {promised} frames)" if promised else ""
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error).splitlines()[0]
 
 
 def _resized(image: Image, size_hw: tuple[int, int]) -> Image:

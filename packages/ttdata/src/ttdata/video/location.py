@@ -43,7 +43,8 @@ def open_binary(location: str | Path) -> BinaryIO:
         import fsspec
     except ImportError as error:
         raise VideoError(
-            f"{plain}: a URL is opened by fsspec, which is not installed; pip install fsspec"
+            f"{plain}: a URL is opened by fsspec, which is not installed; "
+            "pip install 'ttdata[urls]'"
         ) from error
     try:
         opened: BinaryIO = fsspec.open(plain, "rb").open()

@@ -8,11 +8,12 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ttdata.errors import VideoError
+from ttdata.video.container import best_stream, open_container, reason
 
 
 @dataclass(frozen=True)
-class VideoFacts:
-    """What a file says of its best video stream; size as shown, rotation applied."""
+class VideoMetadata:
+    """The properties of a file's best video stream; size as shown, rotation applied."""
 
     fps: float
     num_frames: int
@@ -20,7 +21,7 @@ class VideoFacts:
     height: int
 
 
-def probe(path: Path) -> VideoFacts:
+def probe(path: Path) -> VideoMetadata:
     """Frame rate, number of frames and size of a video.
 
     The frame count is the container's, less the frames that an edit list hides (a cut without new
@@ -31,22 +32,19 @@ def probe(path: Path) -> VideoFacts:
         VideoError: if the file is missing, is no video, or yields no frame.
     """
     try:
-        # A plain string would let a name such as "-x.mp4" or "a:b.mp4" pass for something else.
-        with av.open(f"file:{path}") as container:
-            stream = container.streams.best("video")
+        with open_container(path) as container:
+            stream = best_stream(container)
             if not isinstance(stream, VideoStream):
                 raise VideoError(f"{path}: has no video stream")
             num_frames = _shown(container, stream) or _count_packets(path)
-            return _facts(path, container, stream, num_frames)
+            return _metadata(path, container, stream, num_frames)
     except (OSError, av.FFmpegError) as error:
-        raise VideoError(
-            f"{path}: cannot be read as a video ({error.strerror or error})"
-        ) from error
+        raise VideoError(f"{path}: cannot be read as a video ({reason(error)})") from error
 
 
-def _facts(
+def _metadata(
     path: Path, container: InputContainer, stream: VideoStream, num_frames: int
-) -> VideoFacts:
+) -> VideoMetadata:
     stream.thread_type = "NONE"
     frame = next(container.decode(stream), None)
     rate = stream.average_rate or stream.guessed_rate
@@ -57,7 +55,7 @@ def _facts(
     width, height = frame.width, frame.height
     if frame.rotation % 180:
         width, height = height, width
-    return VideoFacts(float(rate), num_frames, width, height)
+    return VideoMetadata(float(rate), num_frames, width, height)
 
 
 def _shown(container: InputContainer, stream: VideoStream) -> int:
@@ -69,8 +67,8 @@ def _shown(container: InputContainer, stream: VideoStream) -> int:
 
 
 def _count_packets(path: Path) -> int:
-    with av.open(f"file:{path}") as container:
-        stream = container.streams.best("video")
+    with open_container(path) as container:
+        stream = best_stream(container)
         if stream is None:
             return 0
         return sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)

@@ -15,7 +15,7 @@ from ttdata.console import track
 from ttdata.errors import InputError
 from ttdata.sources.formats import mediaeval_xml
 from ttdata.storage.atomic import atomic_path, write_json
-from ttdata.storage.spreadsheet import harmless
+from ttdata.storage.spreadsheet import escape_formula
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.evaluation.calibration import Calibration, stored
@@ -126,7 +126,7 @@ def _write_json(out: Path, rows: list[dict[str, Any]], classes: tuple[str, ...])
 def _write_csv(out: Path, rows: list[dict[str, Any]], _: tuple[str, ...]) -> None:
     table = pl.DataFrame(rows).drop("scores", "probabilities")
     with atomic_path(out) as temporary:
-        harmless(table, ("video_id", "clip_id", "label")).write_csv(temporary)
+        escape_formula(table, ("video_id", "clip_id", "label")).write_csv(temporary)
 
 
 def _write_xml(out: Path, rows: list[dict[str, Any]], _: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from ttdata.errors import InputError
-from ttdata.schema import SplitInfo
+from ttdata.schema import SPLITS, SplitInfo
 from ttdata.taxonomy import Taxonomy
 from ttflow.errors import ShardError
 from ttflow.schema import FlowConfig
@@ -22,8 +22,6 @@ from tttrain.data.normalise import flow_scale
 from tttrain.data.sampling import ClipInfo, Request, Window, resident_bytes
 
 logger = logging.getLogger(__name__)
-
-SPLITS = ("train", "validation", "test")
 
 
 class TrainingData:

@@ -31,7 +31,7 @@ from ttdata.sources.formats.xml_tree import read_xml
 
 
 class Format(Protocol):
-    """What a module of this package offers."""
+    """The interface of a module of this package."""
 
     NAME: str
 
@@ -39,7 +39,7 @@ class Format(Protocol):
         """Whether the path looks like this format."""
 
     def read(self, path: Path) -> Source:
-        """The marks and files of the source."""
+        """The annotations and files of the source."""
 
 
 FORMATS: tuple[Format, ...] = (
@@ -64,7 +64,7 @@ def read_source(
     window: EventWindow | None = None,
     need_videos: bool = True,
 ) -> Source:
-    """The marks and the video files of a source, in any format we read.
+    """The annotations and the video files of a source, in any format we read.
 
     Args:
         path: a file or folder.
@@ -112,7 +112,7 @@ def _recognised(path: Path) -> Format:
 
 
 def read_annotations(path: str | Path, format: str | None = None) -> pl.DataFrame:
-    """The marks of a source as `ttdata.sources.annotations.MARKS` describes them, nothing filtered.
+    """The annotations of a source, with the columns ANNOTATION_COLUMNS, nothing filtered.
 
     Args:
         path: a file or folder in any format we read.
@@ -121,4 +121,4 @@ def read_annotations(path: str | Path, format: str | None = None) -> pl.DataFram
     Raises:
         InputError: if the path is missing, the format unknown, or the source unreadable.
     """
-    return read_source(Path(path), format, need_videos=False).marks
+    return read_source(Path(path), format, need_videos=False).annotations

@@ -28,7 +28,7 @@ def _is_ours(value: object) -> bool:
 
 
 def read(path: Path) -> Source:
-    """The marks of every file, in seconds; `subset` is the video's split.
+    """The annotations of every file, in seconds; `subset` is the video's split.
 
     Raises:
         AnnotationError: naming file and element, if one is broken.
@@ -49,8 +49,8 @@ def _split(video: Node) -> str | None:
 def _rows(file: Path, video_id: str, video: Node) -> Iterator[Row]:
     if not video.has("annotations"):
         return
-    for number, mark in enumerate(video.get("annotations").items(), 1):
-        segment = mark.get("segment")
+    for number, annotation in enumerate(video.get("annotations").items(), 1):
+        segment = annotation.get("segment")
         bounds = list(segment.items())
         if len(bounds) != 2:
             raise segment.error("two numbers")
@@ -60,20 +60,20 @@ def _rows(file: Path, video_id: str, video: Node) -> Iterator[Row]:
             "file": file,
             "start_seconds": bounds[0].number(),
             "end_seconds": bounds[1].number(),
-            "label": mark.get("label").text() if mark.has("label") else None,
+            "label": annotation.get("label").text() if annotation.has("label") else None,
         }
 
 
-def write(out: Path, marks: pl.DataFrame) -> None:
+def write(out: Path, annotations: pl.DataFrame) -> None:
     """Write one file.
 
     Args:
         out: the JSON file, or the folder that gets an `activitynet.json`.
-        marks: `video_id, label, start_seconds, end_seconds, num_frames, fps, given_split`; bounds
-            and labels not null.
+        annotations: `video_id, label, start_seconds, end_seconds, num_frames, fps, given_split`;
+            bounds and labels not null.
     """
     database: dict[str, object] = {}
-    for (video_id,), rows in marks.group_by("video_id", maintain_order=True):
+    for (video_id,), rows in annotations.group_by("video_id", maintain_order=True):
         first = rows.row(0, named=True)
         video: dict[str, object] = {}
         for subset, split in _SUBSETS.items():
@@ -81,10 +81,10 @@ def write(out: Path, marks: pl.DataFrame) -> None:
                 video["subset"] = subset
         if first["fps"] is not None:
             video["duration"] = first["num_frames"] / first["fps"]
-        database[str(video_id)] = video | {"annotations": [_mark(r) for r in rows.to_dicts()]}
+        database[str(video_id)] = video | {"annotations": [_annotation(r) for r in rows.to_dicts()]}
     target = out if out.suffix.lower() == ".json" else out / "activitynet.json"
     write_json(target, {"version": "1.3", "database": database, "taxonomy": []})
 
 
-def _mark(row: dict[str, object]) -> dict[str, object]:
+def _annotation(row: dict[str, object]) -> dict[str, object]:
     return {"segment": [row["start_seconds"], row["end_seconds"]], "label": row["label"]}

@@ -1,4 +1,4 @@
-"""What readers of annotation files share: the files, the videos beside them, rows as marks."""
+"""The annotation files of a source, the videos beside them, and a Source from their rows."""
 
 import re
 from collections import defaultdict
@@ -9,11 +9,11 @@ from urllib.parse import unquote
 import polars as pl
 
 from ttdata.errors import AnnotationError, InputError
-from ttdata.sources.annotations import FILES, MARKS, Source, completed_table
+from ttdata.sources.annotations import ANNOTATION_COLUMNS, FILES, Source, completed_table
 from ttdata.sources.videos import SUFFIXES, files_table, list_videos
 
 Row = Mapping[str, object]
-"""A mark as a reader finds it: columns of MARKS, and the `file` it is in."""
+"""An annotation as a reader finds it: columns of ANNOTATION_COLUMNS, and the `file` it is in."""
 
 _OURS = ("taxonomy.json", "dataset.json")
 """May lie beside annotations and hold none."""
@@ -87,20 +87,20 @@ def make_source(format: str, path: Path, rows: Sequence[Row], facts: Iterable[Ro
     """A source of untrimmed videos from the rows of its annotation files.
 
     Where two files without an annotator speak of one video, their names stand for the annotators:
-    else two people's marks would count as one person's.
+    else two people's annotations would count as one person's.
 
     Args:
         format: the format's name.
         path: the file or folder.
-        rows: the marks; `file` names where each is from.
+        rows: the annotations; `file` names where each is from.
         facts: columns of FILES that the annotation files tell; they fill what the videos beside
             do not, and add videos that are not at hand.
 
     Raises:
-        AnnotationError: if there is no mark, or two have one id.
+        AnnotationError: if there is no annotation, or two have one id.
     """
     if not rows:
-        raise AnnotationError(f"{path}: holds no mark in the format {format}")
+        raise AnnotationError(f"{path}: holds no annotation in the format {format}")
     files_of_video: dict[object, set[object]] = defaultdict(set)
     for row in rows:
         if not row.get("annotator_id"):
@@ -111,15 +111,17 @@ def make_source(format: str, path: Path, rows: Sequence[Row], facts: Iterable[Ro
         else row
         for row in rows
     ]
-    names = [name for name in MARKS if any(name in row for row in full)]
+    names = [name for name in ANNOTATION_COLUMNS if any(name in row for row in full)]
     columns = {name: [row.get(name) for row in full] for name in names}
-    frame = pl.DataFrame(columns, schema={name: MARKS[name] for name in names})
-    marks = completed_table(path, frame, MARKS)
-    twice = marks.filter(pl.col("annotation_id").is_duplicated())
+    frame = pl.DataFrame(columns, schema={name: ANNOTATION_COLUMNS[name] for name in names})
+    annotations = completed_table(path, frame, ANNOTATION_COLUMNS)
+    twice = annotations.filter(pl.col("annotation_id").is_duplicated())
     if twice.height:
-        raise AnnotationError(f"{path}: the mark {twice['annotation_id'][0]!r} is there twice")
+        raise AnnotationError(
+            f"{path}: the annotation {twice['annotation_id'][0]!r} is there twice"
+        )
     files = _with_facts(path, videos_beside(folder_of(path)), list(facts))
-    return Source(format=format, marks=marks, files=files, trimmed=False)
+    return Source(format=format, annotations=annotations, files=files, trimmed=False)
 
 
 def _with_facts(path: Path, files: pl.DataFrame, facts: Sequence[Row]) -> pl.DataFrame:

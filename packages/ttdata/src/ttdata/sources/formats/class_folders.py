@@ -10,8 +10,8 @@ import polars as pl
 
 from ttdata.errors import AnnotationError
 from ttdata.sources.annotations import (
+    ANNOTATION_COLUMNS,
     FILES,
-    MARKS,
     Source,
     completed_table,
     read_text_table,
@@ -21,7 +21,7 @@ from ttdata.sources.videos import files_table, find_videos, read_listing
 
 NAME = "class-folders"
 ANNOTATOR = "folder"
-"""The annotator of marks that a folder's name makes."""
+"""The annotator of annotations that a folder's name makes."""
 
 _CLIPS_COLUMNS = ("label", "player_id", "session_id")
 
@@ -32,7 +32,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path) -> Source:
-    """One mark per file: the whole file, labelled by its first folder.
+    """One annotation per file: the whole file, labelled by its first folder.
 
     Raises:
         AnnotationError: if there is no video, two have one id, or `clips.csv` is unreadable.
@@ -52,7 +52,7 @@ def source_of_files(root: Path, files: pl.DataFrame, name: str) -> Source:
     if files.is_empty():
         raise AnnotationError(f"{root}: holds no video; expected <class>/<clip>.mp4")
     facts = files.pipe(_with_clips_csv, root / "clips.csv").pipe(_with_videos_csv, root)
-    marks = facts.select(
+    annotations = facts.select(
         "video_id",
         "label",
         "player_id",
@@ -63,7 +63,7 @@ def source_of_files(root: Path, files: pl.DataFrame, name: str) -> Source:
     present = facts.filter(pl.col("path").is_not_null())
     return Source(
         format=name,
-        marks=completed_table(root, marks, MARKS),
+        annotations=completed_table(root, annotations, ANNOTATION_COLUMNS),
         files=completed_table(root, present.drop("label"), FILES),
         trimmed=True,
     )

@@ -1,8 +1,9 @@
 """CVAT for video 1.1: tracks of shapes, in frames (specification 1.7).
 
-A track labelled with a stroke says when it happens: a run of shapes with `outside="0"` is a mark.
-It begins with its first shape and ends, exclusive, at the first one with `outside="1"`, or after
-the track's last shape. CVAT writes absolute 0-based frame numbers, so nothing is converted.
+A track labelled with a stroke says when it happens: a run of shapes with `outside="0"` is an
+annotation. It begins with its first shape and ends, exclusive, at the first one with `outside="1"`,
+or after the track's last shape. CVAT writes absolute 0-based frame numbers, so nothing is
+converted.
 """
 
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path) -> Source:
-    """The marks of every file; the video is the task's `source`, else its `name`.
+    """The annotations of every file; the video is the task's `source`, else its `name`.
 
     Raises:
         AnnotationError: naming file, line and element, if one is broken.

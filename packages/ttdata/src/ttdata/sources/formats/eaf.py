@@ -1,7 +1,7 @@
 """ELAN: one `.eaf` file per video or annotator, in milliseconds (specification 1.7).
 
-Every annotation of a tier that depends on no other is a mark: its value is the label, the tier's
-ANNOTATOR (else the document's AUTHOR) the annotator, its PARTICIPANT the player.
+Every annotation of a tier that depends on no other is an annotation: its value is the label, the
+tier's ANNOTATOR (else the document's AUTHOR) the annotator, its PARTICIPANT the player.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path) -> Source:
-    """The marks of every file, in seconds; the video is the one that the file links.
+    """The annotations of every file, in seconds; the video is the one that the file links.
 
     Raises:
         AnnotationError: naming file, line and element, if one is broken.
@@ -58,11 +58,11 @@ def _rows(file: Path, root: Path) -> Iterator[Row]:
             continue
         who = tier.attributes.get("ANNOTATOR") or top.attributes.get("AUTHOR", "")
         for annotation in tier.find_all("ANNOTATION"):
-            for mark in annotation.find_all("ALIGNABLE_ANNOTATION"):
-                start, end = (_seconds(mark, slots_ms, origin_ms, number) for number in "12")
-                value = mark.descend("ANNOTATION_VALUE")
+            for aligned in annotation.find_all("ALIGNABLE_ANNOTATION"):
+                start, end = (_seconds(aligned, slots_ms, origin_ms, number) for number in "12")
+                value = aligned.descend("ANNOTATION_VALUE")
                 yield {
-                    "annotation_id": f"{file.relative_to(root)}#{mark.get('ANNOTATION_ID')}",
+                    "annotation_id": f"{file.relative_to(root)}#{aligned.get('ANNOTATION_ID')}",
                     "video_id": video_id,
                     "annotator_id": who,
                     "file": file,
@@ -107,30 +107,30 @@ def _slots_ms(top: Element) -> dict[str, int | None]:
 
 
 def _seconds(
-    mark: Element, slots_ms: dict[str, int | None], origin_ms: int, number: str
+    aligned: Element, slots_ms: dict[str, int | None], origin_ms: int, number: str
 ) -> float | None:
-    name = mark.get(f"TIME_SLOT_REF{number}")
+    name = aligned.get(f"TIME_SLOT_REF{number}")
     if name not in slots_ms:
-        raise mark.error(f"refers to the time slot {name[:40]!r}, which is not there")
+        raise aligned.error(f"refers to the time slot {name[:40]!r}, which is not there")
     value = slots_ms[name]
     return None if value is None else (value + origin_ms) / 1000
 
 
-def write(out: Path, marks: pl.DataFrame) -> None:
+def write(out: Path, annotations: pl.DataFrame) -> None:
     """Write one file per video into a folder, a tier per annotator and player.
 
-    Marks that overlap are in tiers of their own, as no tier of ELAN holds both.
+    Annotations that overlap are in tiers of their own, as no tier of ELAN holds both.
 
     Args:
         out: the folder; a video `a/b` becomes `a/b.eaf`, linked as `./videos/a/b.mp4`.
-        marks: `video_id, annotator_id, player_id, label, start_seconds, end_seconds, fps, path`,
-            bounds not null, not negative and not reversed.
+        annotations: `video_id, annotator_id, player_id, label, start_seconds, end_seconds, fps,
+            path`, bounds not null, not negative and not reversed.
 
     Raises:
         InputError: if an id cannot be a file's name, XML cannot hold a character, or the frames of
             a video are shorter than a millisecond.
     """
-    for (video_id,), rows in marks.group_by("video_id", maintain_order=True):
+    for (video_id,), rows in annotations.group_by("video_id", maintain_order=True):
         fps = rows["fps"][0]
         if fps is not None and fps >= _LARGEST_FPS:
             raise InputError(
@@ -159,7 +159,7 @@ def _document(video_id: str, rows: pl.DataFrame) -> str:
         MIME_TYPE="video/mp4",
         RELATIVE_MEDIA_URL=f"./videos/{quote(video_id)}.mp4",
     )
-    # A fixed date: the same marks give the same bytes.
+    # A fixed date: the same annotations give the same bytes.
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<ANNOTATION_DOCUMENT AUTHOR="" DATE="2000-01-01T00:00:00+00:00" FORMAT="3.0" '
@@ -204,7 +204,7 @@ def _new_name(base: str, names: set[str]) -> str:
 
 
 def _layers(rows: pl.DataFrame) -> list[list[dict[str, object]]]:
-    """Rows, dealt to as few lists as it takes for none to overlap within a list."""
+    """The rows in as few lists as it takes for none to overlap within a list."""
     layers: list[list[dict[str, object]]] = []
     for row in rows.iter_rows(named=True):
         free = next((layer for layer in layers if layer[-1]["end_ms"] <= row["start_ms"]), None)

@@ -24,7 +24,7 @@ _FRAME = re.compile(r"[0-9]{1,12}")
 
 @dataclass(frozen=True)
 class EventWindow:
-    """What of the video around an event is its stroke: `[frame - before, frame + after)`."""
+    """The stroke around an event: `[frame - before, frame + after)`, in seconds."""
 
     before_seconds: float = 0.5
     after_seconds: float = 0.5
@@ -65,7 +65,7 @@ def _is_ours(value: object) -> bool:
 
 
 def read(path: Path, window: EventWindow | None = None) -> Source:
-    """A mark per event of every file; by default half a second before and after.
+    """An annotation per event of every file; by default half a second before and after.
 
     Raises:
         AnnotationError: naming file and element, if one is broken.

@@ -1,7 +1,7 @@
 """Label Studio timeline labels, exported as JSON or JSON-MIN: 1-based frames (specification 1.7).
 
 `{"ranges": [{"start": 301, "end": 420}], "timelinelabels": ["Push"]}` names the first and the last
-frame, counted from 1: `[300, 420)` for us. A range with several labels is a mark per label.
+frame, counted from 1: `[300, 420)` for us. A range with several labels is an annotation per label.
 """
 
 import re
@@ -45,7 +45,7 @@ def _is_region(value: object) -> bool:
 
 
 def read(path: Path) -> Source:
-    """The marks of every file; the annotator is `completed_by`.
+    """The annotations of every file; the annotator is `completed_by`.
 
     Raises:
         AnnotationError: naming file and element, if one is broken.
@@ -61,8 +61,10 @@ def _rows(file: Path) -> Iterator[Row]:
         video_id = _video(task.get("data") if task.has("data") else task)
         regions = _regions(task) if task.has("annotations") else _minimal(task)
         for number, (who, region) in enumerate(regions, 1):
-            marks = ((bounds, label) for bounds in _ranges(region) for label in _labels(region))
-            for part, ((start, end), label) in enumerate(marks, 1):
+            annotations = (
+                (bounds, label) for bounds in _ranges(region) for label in _labels(region)
+            )
+            for part, ((start, end), label) in enumerate(annotations, 1):
                 yield {
                     "annotation_id": f"{file.name}#{place}.{number}.{part}",
                     "video_id": video_id,

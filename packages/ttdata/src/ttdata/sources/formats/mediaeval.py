@@ -34,7 +34,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path) -> Source:
-    """One mark per file, labelled by its class folder or by `test.xml`, with the split it is in.
+    """One annotation per file, labelled by its class folder or by `test.xml`, with its split.
 
     Raises:
         AnnotationError: if there is no video, two have one id, or `test.xml` is unreadable.
@@ -66,19 +66,21 @@ def _labels(xml: Path) -> pl.DataFrame:
     return pl.DataFrame({"video_id": list(rows), "flat_label": list(rows.values())}, schema=schema)
 
 
-def write(out: Path, marks: pl.DataFrame) -> None:
+def write(out: Path, annotations: pl.DataFrame) -> None:
     """Write a `test.xml`: the class of every trimmed file; without a label it is `Unknown`.
 
     Args:
         out: the XML file, or the folder that gets a `test.xml`.
-        marks: `video_id, label` of whole files; `test/` before an id is left out.
+        annotations: `video_id, label` of whole files; `test/` before an id is left out.
 
     Raises:
         InputError: if a name holds a character that XML cannot.
     """
     lines = [
         f"  <video{attributes_xml(name=_file_name(row['video_id']), **{'class': row['label']})}/>\n"
-        for row in marks.with_columns(pl.col("label").fill_null("Unknown")).iter_rows(named=True)
+        for row in annotations.with_columns(pl.col("label").fill_null("Unknown")).iter_rows(
+            named=True
+        )
     ]
     body = "".join(lines)
     target = out if out.suffix.lower() == ".xml" else out / "test.xml"

@@ -27,7 +27,7 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path) -> Source:
-    """The marks of every file; the video's id is the file's path below the source.
+    """The annotations of every file; the video's id is the file's path below the source.
 
     A first folder `train`, `valid`, `validation` or `test` is no part of the id. It is the video's
     split where all its files are in one.
@@ -75,26 +75,26 @@ def _rows(file: Path, video_id: str, place: str) -> list[Row]:
     return rows
 
 
-def write(out: Path, marks: pl.DataFrame) -> None:
-    """Write one file per video into a folder; a mark without label is `Unknown`.
+def write(out: Path, annotations: pl.DataFrame) -> None:
+    """Write one file per video into a folder; an annotation without label is `Unknown`.
 
     Args:
         out: the folder; a video `a/b` becomes `a/b.xml`.
-        marks: `video_id, start_frame, end_frame, label`, bounds not null.
+        annotations: `video_id, start_frame, end_frame, label`, bounds not null.
 
     Raises:
         InputError: if an id cannot be a file's name, or XML cannot hold a character.
     """
-    _write(out, marks.with_columns(pl.col("label").fill_null("Unknown")))
+    _write(out, annotations.with_columns(pl.col("label").fill_null("Unknown")))
 
 
-def write_detection(out: Path, marks: pl.DataFrame) -> None:
+def write_detection(out: Path, annotations: pl.DataFrame) -> None:
     """Write the files of the detection task: as `write`, without the moves."""
-    _write(out, marks.with_columns(label=pl.lit(None, pl.String)))
+    _write(out, annotations.with_columns(label=pl.lit(None, pl.String)))
 
 
-def _write(out: Path, marks: pl.DataFrame) -> None:
-    for (video_id,), rows in marks.group_by("video_id", maintain_order=True):
+def _write(out: Path, annotations: pl.DataFrame) -> None:
+    for (video_id,), rows in annotations.group_by("video_id", maintain_order=True):
         lines = [_action(row) for row in rows.iter_rows(named=True)]
         text = f'<?xml version="1.0" encoding="UTF-8"?>\n<video>\n{"".join(lines)}</video>\n'
         write_text(path_below(out, str(video_id), ".xml"), text)

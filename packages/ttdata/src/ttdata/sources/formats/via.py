@@ -1,6 +1,6 @@
 """VIA 3 (VGG Image Annotator) projects: temporal segments in seconds (specification 1.7).
 
-A metadata entry whose `z` holds two times is a mark. Its label is the attribute for temporal
+A metadata entry whose `z` holds two times is an annotation. Its label is the attribute for temporal
 segments (`anchor_id` FILE1_Z2_XY0): the one named `label` if there are several, else the first.
 """
 
@@ -25,7 +25,7 @@ def _is_ours(value: object) -> bool:
 
 
 def read(path: Path) -> Source:
-    """The marks of every project file, in seconds.
+    """The annotations of every project file, in seconds.
 
     Raises:
         AnnotationError: naming file and element, if one is broken.
@@ -37,20 +37,20 @@ def read(path: Path) -> Source:
 def _rows(file: Path) -> Iterator[Row]:
     project = read_json(file)
     attribute = _label_attribute(project)
-    for name, mark in project.get("metadata").members():
-        bounds = list(mark.get("z").items())
+    for name, annotation in project.get("metadata").members():
+        bounds = list(annotation.get("z").items())
         # One time is a still frame, none a whole file: neither is a stroke.
         if len(bounds) < 2:
             continue
         if len(bounds) > 2:
-            raise mark.get("z").error("two times")
+            raise annotation.get("z").error("two times")
         yield {
             "annotation_id": f"{file.name}#{name}",
-            "video_id": _video(project, mark),
+            "video_id": _video(project, annotation),
             "file": file,
             "start_seconds": bounds[0].number(),
             "end_seconds": bounds[1].number(),
-            "label": _label(mark, attribute),
+            "label": _label(annotation, attribute),
         }
 
 
@@ -72,11 +72,11 @@ def _label_attribute(project: Node) -> tuple[str, Node] | None:
     return chosen[0] if chosen else None
 
 
-def _label(mark: Node, attribute: tuple[str, Node] | None) -> str | None:
-    if attribute is None or not mark.has("av"):
+def _label(annotation: Node, attribute: tuple[str, Node] | None) -> str | None:
+    if attribute is None or not annotation.has("av"):
         return None
     name, definition = attribute
-    values = mark.get("av")
+    values = annotation.get("av")
     if not values.has(name):
         return None
     value = values.get(name).text()
@@ -87,9 +87,9 @@ def _label(mark: Node, attribute: tuple[str, Node] | None) -> str | None:
     return value
 
 
-def _video(project: Node, mark: Node) -> str:
-    """The id of the video that a mark's view shows."""
-    view = project.get("view").get(_key(mark.get("vid")))
+def _video(project: Node, annotation: Node) -> str:
+    """The id of the video that an annotation's view shows."""
+    view = project.get("view").get(_key(annotation.get("vid")))
     files = list(view.get("fid_list").items())
     if not files:
         raise view.get("fid_list").error("the id of a file")

@@ -71,7 +71,7 @@ class Element:
 
 
 class _Refused(ValueError):
-    """What an XML file of annotations has no need of."""
+    """An XML feature that is refused, as no annotation file needs it."""
 
 
 class _RootSeen(Exception):

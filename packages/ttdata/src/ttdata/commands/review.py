@@ -1,0 +1,45 @@
+"""The `ttdata review` command: the review queue of a dataset folder, and decisions on it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from ttdata.commands.notes import Note
+from ttdata.report.text import review_lines
+from ttdata.review.ingest import take_decisions, taken_line
+from ttdata.review.queue import read_review_queue, write_review_queue
+from ttdata.storage.dataset import load_dataset
+
+
+def run_review(
+    path: Path,
+    *,
+    out: Path | None = None,
+    decisions: Path | None = None,
+    limit: int = 20,
+    as_json: bool = False,
+) -> Iterator[str]:
+    """Take decisions, if there are any, and list what is left; yields the lines to print.
+
+    Args:
+        path: the dataset folder.
+        out: where the whole queue is written as a CSV to fill in.
+        decisions: a CSV with decisions to take into `reviews.csv`.
+        limit: how many items are listed.
+        as_json: the whole queue as JSON in place of lines.
+
+    Raises:
+        InputError: if the dataset or the decisions cannot be read.
+    """
+    dataset = load_dataset(path)
+    if decisions is not None:
+        line = taken_line(take_decisions(dataset, decisions), dataset)
+        yield Note(line) if as_json else line
+    queue = read_review_queue(dataset)
+    if out is not None:
+        write_review_queue(queue, out)
+    if as_json:
+        yield json.dumps(queue.to_dicts(), indent=2, ensure_ascii=False)
+        return
+    yield from review_lines(queue.head(limit))
+    yield f"{queue.height} items to review" + (f"; all are in {out}" if out else "")
