@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from ttdata.errors import DatasetError, VideoError
-from ttflow.jobs.dataset import Dataset
+from ttdata.storage.dataset import Dataset
 from ttflow.jobs.job import Job
 from ttflow.schema import Failure, FlowConfig
 from ttflow.shards.intervals import ClipSpec

@@ -14,9 +14,9 @@ import polars as pl
 from ttdata.errors import InputError
 from ttdata.settings import load_config, override
 from ttdata.storage.atomic import write_text
+from ttdata.storage.dataset import Dataset, load_dataset
 from ttdata.storage.tables import conform
 from ttflow.errors import ExtractError
-from ttflow.jobs.dataset import Dataset, read_dataset
 from ttflow.jobs.job import DISK_FULL, Job, Outcome, Progress, Workers
 from ttflow.jobs.planning import as_failure, is_finished, plan_work
 from ttflow.jobs.progress import track_jobs
@@ -79,7 +79,8 @@ def extract(
         InputError: for a missing or inconsistent dataset, or a folder of another configuration.
         ExtractError: if videos failed, after all others were finished, or the disk is full.
     """
-    dataset = read_dataset(dataset_path)
+    dataset = load_dataset(dataset_path)
+    _ = dataset.videos, dataset.clips  # a damaged table is found before a folder is made
     shards = _absolute(out)
     try:
         return _extract_into(shards, dataset, config, workers or Workers())
