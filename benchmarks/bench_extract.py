@@ -95,7 +95,7 @@ def extract(path: Path, clips: tuple[ClipSpec, ...], config: FlowConfig, num_fra
                 path=str(path),
                 key="k",
                 source=(0, ""),
-                promised_frames=num_frames,
+                expected_frames=num_frames,
                 clips=clips,
                 config=config,
             )

@@ -318,7 +318,7 @@ def test_a_gpu_is_looked_for_before_it_is_waited_for(lib, local_ray, tmp_path: P
         path="no.mp4",
         key="k",
         source=(0, ""),
-        promised_frames=1,
+        expected_frames=1,
         clips=(),
         config=lib.small.model_copy(update={"estimator": "beyond-pixels"}),
     )

@@ -50,7 +50,7 @@ def shards(lib, tmp_path: Path, square_video: Path, monkeypatch: pytest.MonkeyPa
     return tmp_path / "shards"
 
 
-def make_job(lib, shards: Path, path: Path, promised_frames: int = 200) -> Job:
+def make_job(lib, shards: Path, path: Path, expected_frames: int = 200) -> Job:
     prepare_folder(shards, lib.small)
     return Job(
         shards=shards,
@@ -58,7 +58,7 @@ def make_job(lib, shards: Path, path: Path, promised_frames: int = 200) -> Job:
         path=str(path),
         key="k" * 16,
         source=(0, ""),
-        promised_frames=promised_frames,
+        expected_frames=expected_frames,
         clips=(ClipSpec("c", 20, 60), ClipSpec("d", 70, 90)),
         config=lib.small,
     )

@@ -105,7 +105,7 @@ def test_a_job_on_a_url_writes_the_same_shards(
             path=path,
             key="k" * 16,
             source=(0, ""),
-            promised_frames=200,
+            expected_frames=200,
             clips=(ClipSpec("c", 20, 60),),
             config=lib.small,
         )

@@ -190,15 +190,15 @@ def _weights(taps: int, sigma_frames: float) -> Tensor:
 
 
 def _blend(values: Tensor, weights: Tensor) -> Tensor:
-    """(time - taps + 1, 2) weighted means of the stretches of (time, 2) values."""
+    """(time - taps + 1, 2) weighted means of the windows of (time, 2) values."""
     return (values.unfold(0, len(weights), 1) * weights).sum(-1)
 
 
 class Track:
-    """The smoothed centres of one run, found while its frames arrive.
+    """The smoothed centres of one segment, found while its frames arrive.
 
-    Gives what `smooth(fill(...))` gives for the whole run, each centre as soon as it is certain:
-    half a kernel late, later still behind frames without motion.
+    Gives what `smooth(fill(...))` gives for the whole segment, each centre as soon as it is
+    certain: half a kernel late, later still behind frames without motion.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class Track:
         return self._advance(filled)
 
     def finish(self) -> list[Tensor]:
-        """The run is over: returns the centres still due, in order."""
+        """End the segment: returns the centres still due, in order."""
         due = self._advance(self._filled(None)) if self._waiting else []
         if len(self._recent):
             due += self._advance(self._recent[-1:].expand(self._taps // 2, 2))
@@ -242,7 +242,7 @@ class Track:
         return fill(found, moving, self._frame_hw)[int(ends[0]) :]
 
     def _advance(self, values: Tensor) -> list[Tensor]:
-        if not len(self._recent):  # the run begins: its first centre repeats
+        if not len(self._recent):  # the segment begins: its first centre repeats
             values = torch.cat([values[:1].expand(self._taps // 2, 2), values])
         known = torch.cat([self._recent, values])
         self._recent = known[max(0, len(known) - self._taps + 1) :]

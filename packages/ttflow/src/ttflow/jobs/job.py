@@ -29,7 +29,7 @@ class Job(BaseModel):
     path: str = Field(description="a path that all workers see, or a URL")
     key: str
     source: tuple[int, str]
-    promised_frames: int
+    expected_frames: int
     clips: tuple[ClipSpec, ...]
     config: FlowConfig
 
@@ -136,11 +136,11 @@ def _extract(job: Job, device: str, on_frame: Callable[[int], None] | None) -> t
 
     estimator = _estimator(job.config.estimator, device)
     with VideoWriter(job.shards, job.video_id, job.key) as writer:
-        facts = extract_video(
-            job.path, job.clips, job.config, estimator, writer, job.promised_frames, on_frame
+        counts = extract_video(
+            job.path, job.clips, job.config, estimator, writer, job.expected_frames, on_frame
         )
-        writer.commit(job.source, facts.num_frames, facts.flow_frames)
-    return facts.num_frames, facts.flow_frames
+        writer.commit(job.source, counts.num_frames, counts.flow_frames)
+    return counts.num_frames, counts.flow_frames
 
 
 @lru_cache(maxsize=1)

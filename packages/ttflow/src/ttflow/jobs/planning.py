@@ -65,7 +65,7 @@ def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> Todo:
                 path=video["path"],
                 key=key,
                 source=source,
-                promised_frames=video["num_frames"],
+                expected_frames=video["num_frames"],
                 clips=clips,
                 config=config,
             )
