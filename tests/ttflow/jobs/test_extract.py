@@ -15,8 +15,9 @@ import pytest
 import ttflow.jobs.run
 from ttdata.errors import DatasetError, InputError
 from ttflow.errors import ExtractError, ShardError
-from ttflow.jobs.job import Job, Workers, run_job
+from ttflow.jobs.job import Job, Workers
 from ttflow.jobs.run import extract, resolve_config
+from ttflow.jobs.worker import run_job
 from ttflow.schema import Failure
 from ttflow.shards.reader import open_shards
 from ttflow.shards.verify import verify

@@ -13,7 +13,8 @@ import pytest
 from ttdata.errors import InputError, VideoError
 from ttdata.video.location import is_url, local, open_binary
 from ttflow.decode import frames
-from ttflow.jobs.job import Job, Outcome, watched_job
+from ttflow.jobs.job import Job, Outcome
+from ttflow.jobs.worker import watched_job
 from ttflow.shards.layout import fingerprint
 from ttflow.shards.storage import folder
 

@@ -1,4 +1,4 @@
-"""What is to be done for a dataset: videos without finished shards, and videos nobody can read."""
+"""Which videos of a dataset are still to be extracted, and which cannot be read at all."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,21 +24,21 @@ from ttflow.shards.reader import newest_manifests
 
 
 @dataclass
-class Todo:
-    """Videos to compute, videos that cannot be read, and the key in force of every other."""
+class WorkPlan:
+    """Videos to compute, videos that cannot be read, and the manifest keys of all readable ones."""
 
     jobs: list[Job] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    keys: dict[str, str] = field(default_factory=dict)
-    """Key in force of each video that can be identified."""
+    manifest_keys: dict[str, str] = field(default_factory=dict)
+    """By video: the key under which its manifest is, or will be."""
 
     @property
     def unchanged(self) -> int:
         """How many videos are finished already."""
-        return len(self.keys) - len(self.jobs)
+        return len(self.manifest_keys) - len(self.jobs)
 
 
-def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> Todo:
+def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> WorkPlan:
     """Compare a dataset with what a shards folder holds.
 
     Raises:
@@ -49,16 +49,18 @@ def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> Todo:
     if unknown := sorted(set(specs) - set(videos)):
         raise DatasetError(f"clips of video {unknown[0]!r}, which videos.parquet does not list")
     hashed = config_hash(config)
-    todo = Todo()
+    plan = WorkPlan()
     for video_id, source in _sources(shards, specs, videos, hashed).items():
         video, clips = videos[video_id], specs[video_id]
         if isinstance(source, str):
-            todo.failures.append(as_failure(video_id, video["path"], source, len(clips)))
+            plan.failures.append(
+                Failure(video_id=video_id, path=video["path"], error=source, num_clips=len(clips))
+            )
             continue
-        key = todo.keys[video_id] = manifest_key(hashed, clips, source)
+        key = plan.manifest_keys[video_id] = manifest_key(hashed, clips, source)
         if is_finished(shards, video_id, key):
             continue
-        todo.jobs.append(
+        plan.jobs.append(
             Job(
                 shards=shards,
                 video_id=video_id,
@@ -70,7 +72,7 @@ def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> Todo:
                 config=config,
             )
         )
-    return todo
+    return plan
 
 
 def _sources(
@@ -120,16 +122,6 @@ def _source(path: str | None) -> tuple[int, str] | str:
         return fingerprint(path)
     except VideoError as error:
         return str(error)
-
-
-def as_failure(video_id: str, path: str | None, error: str, num_clips: int) -> Failure:
-    """A line of `failures.jsonl`."""
-    return Failure(
-        video_id=video_id,
-        path=path,
-        error=error,
-        num_clips=num_clips,
-    )
 
 
 def is_finished(shards: Path, video_id: str, key: str) -> bool:

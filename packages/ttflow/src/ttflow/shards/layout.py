@@ -107,6 +107,11 @@ def parts_folder(shards: Path) -> Path:
     return shards / "parts"
 
 
+def failures_path(shards: Path) -> Path:
+    """Where the videos are listed that could not be processed."""
+    return shards / "failures.jsonl"
+
+
 def manifest_path(shards: Path, video_id: str, key: str) -> Path:
     """Where the manifest of a video under a key is."""
     return shards / "manifests" / f"{video_stem(video_id)}-{key}.json"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ttdata.errors import TTError
 from ttflow.schema import Failure, FlowConfig, Manifest, PartInfo
-from ttflow.shards.layout import part_schema, parts_folder
+from ttflow.shards.layout import failures_path, part_schema, parts_folder
 from ttflow.shards.reader import Shards, open_shards
 from ttflow.shards.versions import check_parquet_version
 from ttflow.shards.windows import decode_window
@@ -79,7 +79,7 @@ def verify(path: Path, deep: bool = False) -> Report:
 
 
 def _failures(shards: Shards) -> list[Failure]:
-    path = shards.path / "failures.jsonl"
+    path = failures_path(shards.path)
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return [Failure.model_validate_json(line) for line in lines]
 
