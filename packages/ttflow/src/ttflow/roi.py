@@ -11,6 +11,8 @@ from torch import Tensor
 
 Region = tuple[float, float, float, float]
 
+ALPHA = 0.6
+"""Weight of the fastest pixel against the centre of gravity."""
 SMOOTH_TAPS = 41
 SMOOTH_SIGMA_FRAMES = 40 / 9
 
@@ -19,7 +21,7 @@ def centers(
     flow: Float[Tensor, "time 2 height width"],
     mask: Bool[Tensor, "time height width"] | None,
     crop_hw: tuple[int, int] = (120, 120),
-    alpha: float = 0.6,
+    alpha: float = ALPHA,
     threshold_px: float = 0.0,
     region: Region | None = None,
 ) -> Float64[Tensor, "time 2"]:
@@ -55,7 +57,7 @@ def frame_centers(
     flow: Float[Tensor, "time 2 height width"],
     mask: Bool[Tensor, "time height width"] | None,
     crop_hw: tuple[int, int] = (120, 120),
-    alpha: float = 0.6,
+    alpha: float = ALPHA,
     threshold_px: float = 0.0,
     region: Region | None = None,
 ) -> tuple[Float64[Tensor, "time 2"], Bool[Tensor, " time"]]:
@@ -77,7 +79,10 @@ def frame_centers(
     share = count.clamp(min=1)
     gravity = torch.stack([columns @ xs / share, rows @ ys / share], 1)
     peak = torch.stack([fastest % width, fastest // width], 1).to(torch.float64)
-    inside = _clamp(peak, crop_hw, (height, width)), _clamp(gravity, crop_hw, (height, width))
+    inside = (
+        clamp_to_crop(peak, crop_hw, (height, width)),
+        clamp_to_crop(gravity, crop_hw, (height, width)),
+    )
     has_motion = count > 0
     found = alpha * inside[0] + (1 - alpha) * inside[1]
     return torch.where(has_motion[:, None], found, 0.0), has_motion
@@ -127,7 +132,11 @@ def _check_crop(crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> None:
         raise ValueError(f"crop {crop_hw} exceeds the frame {frame_hw} (height, width)")
 
 
-def _clamp(points: Tensor, crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> Tensor:
+def clamp_to_crop(points: Tensor, crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> Tensor:
+    """The function f of the paper's equation 1: centres (T, 2) whose crop lies inside the frame.
+
+    Source: specification 2.3. Differs: the paper prints f with frame and crop exchanged.
+    """
     half = points.new_tensor([crop_hw[1] / 2, crop_hw[0] / 2])
     frame = points.new_tensor([frame_hw[1], frame_hw[0]])
     return torch.maximum(torch.minimum(points, frame - half), half)

@@ -115,7 +115,7 @@ def _pass(
 
 
 class _Counter:
-    """Counts what passes through, and tells."""
+    """Counts the frames that pass through and reports the number."""
 
     def __init__(self, on_frame: Callable[[int], None] | None) -> None:
         self.num_frames = 0

@@ -83,8 +83,8 @@ def _sources(
 ) -> dict[str, tuple[int, str] | str]:
     """Fingerprint of each video, or why there is none.
 
-    Where a file is no longer at hand but what was made from it is just what is asked for, the
-    fingerprint its manifest remembers: labels can change without the videos.
+    A file that is missing gets the fingerprint in its manifest, if the stored pixels are those that
+    are asked for: labels can change without the videos.
     """
     with ThreadPoolExecutor(8) as pool:
         found = dict(zip(specs, pool.map(lambda v: _source(videos[v]["path"]), specs), strict=True))

@@ -105,7 +105,7 @@ def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: W
         logger.info("%d videos to extract, %d unchanged", len(plan.jobs), plan.unchanged)
     outcomes = _run(plan.jobs, workers)
     stopped = any(outcome.disk_full for outcome in outcomes)
-    # Once more: processes that outlived their command are gone by now, or soon if we ended them.
+    # Again: processes that outlived their command have ended by now, or do so soon if we stopped.
     clean_temporary(*places, wait_seconds=10.0 if stopped else 0.0)
     failures = plan.failures + failures_of(plan.jobs, outcomes)
     failed = {failure.video_id for failure in failures}

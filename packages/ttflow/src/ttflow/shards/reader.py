@@ -151,7 +151,7 @@ def newest_manifests(folder: Path) -> dict[str, Manifest]:
     """The manifest in force of each video: of several, the one committed last."""
     newest: dict[str, Manifest] = {}
     for _, manifest in all_manifests(folder):
-        rival = newest.get(manifest.video_id)
-        if rival is None or rival.generation <= manifest.generation:
+        known = newest.get(manifest.video_id)
+        if known is None or known.generation <= manifest.generation:
             newest[manifest.video_id] = manifest
     return newest
