@@ -26,10 +26,9 @@ def modules_of(package: str) -> list[Module]:
 def tree_of(package: str) -> str:
     """The block of the README that lists the modules."""
     text = (ROOT / "packages" / package / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    trees = [block for block in blocks if block.startswith(f"src/{package}/")]
-    assert len(trees) == 1, f"expected one tree that begins with src/{package}/"
-    return trees[0]
+    tree = re.search(r"^## What is where\n.*?^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert tree, "expected a block of modules under `## What is where`"
+    return tree[1]
 
 
 def listed(tree: str) -> list[Module]:
