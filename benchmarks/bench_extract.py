@@ -32,7 +32,8 @@ from ttdata.synth.encode import encode
 from ttdata.synth.plan import plan_video
 from ttdata.synth.render import render
 from ttdata.video.decode import decoded, frames
-from ttflow.jobs.job import Job, run_job
+from ttflow.jobs.job import Job
+from ttflow.jobs.worker import run_job
 from ttflow.schema import FlowConfig
 from ttflow.shards.intervals import ClipSpec
 from ttflow.shards.layout import prepare_folder
@@ -95,7 +96,7 @@ def extract(path: Path, clips: tuple[ClipSpec, ...], config: FlowConfig, num_fra
                 path=str(path),
                 key="k",
                 source=(0, ""),
-                promised_frames=num_frames,
+                expected_frames=num_frames,
                 clips=clips,
                 config=config,
             )

@@ -6,7 +6,7 @@ python benchmarks/bench_flow.py --device cuda
 Prints a table of all estimators: end-point error (px) and angular error (degrees) per set of pairs,
 error under flicker over the clean error, time per pair as a multiple of DIS medium, one thread.
 Then a table of the bars, each with its number and pass or short. The reference's flows are those of
-the float64 loop version in `tests/ttflow/flow_oracle.py`. With TT_REAL_DATA, public pairs too.
+the float64 loop version in `tests/ttflow/flow/flow_oracle.py`. With TT_REAL_DATA, public pairs too.
 """
 
 import argparse

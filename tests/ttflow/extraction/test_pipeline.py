@@ -12,8 +12,9 @@ import torch
 
 from ttdata.errors import VideoError
 from ttflow.decode import frames
-from ttflow.extraction.frame_buffer import FrameQueue, StoredFrame
-from ttflow.extraction.pipeline import WorkingFrame, extract_video, motions
+from ttflow.extraction.frame_buffer import FrameQueue
+from ttflow.extraction.frames import FlowFrame, WorkingFrame
+from ttflow.extraction.pipeline import extract_video, flow_frames
 from ttflow.flow.estimators import create
 from ttflow.foreground import Foreground
 from ttflow.roi import centers, region_mask, smooth
@@ -49,8 +50,8 @@ def rows_of(
     path: Path, clips: list[ClipSpec], config: FlowConfig, promised: int = 0
 ) -> dict[str, dict[str, Any]]:
     sink = Rows()
-    facts = extract_video(path, clips, config, create(config.estimator), sink, promised)
-    return {row["clip_id"]: row | {"num_frames": facts.num_frames} for row in sink}
+    counts = extract_video(path, clips, config, create(config.estimator), sink, promised)
+    return {row["clip_id"]: row | {"num_frames": counts.num_frames} for row in sink}
 
 
 WIDE = FlowConfig(
@@ -122,14 +123,14 @@ def plain_rows(path: Path, clips: list[ClipSpec], config: FlowConfig) -> dict[st
         for clip in clips
     }
     widen = config.smooth_taps // 2
-    runs = unions((max(0, a - widen), min(len(images), b + widen)) for a, b in stored.values())
+    segments = unions((max(0, a - widen), min(len(images), b + widen)) for a, b in stored.values())
     result = {}
     for clip in clips:
         first, last = stored[clip.clip_id]
-        (run,) = [run for run in runs if run[0] <= first < run[1]]
+        (segment,) = [s for s in segments if s[0] <= first < s[1]]
         track = smooth(
             centers(
-                torch.from_numpy(flows[run[0] : run[1]]),
+                torch.from_numpy(flows[segment[0] : segment[1]]),
                 None,
                 (config.crop_height, config.crop_width),
                 config.roi_alpha,
@@ -138,7 +139,7 @@ def plain_rows(path: Path, clips: list[ClipSpec], config: FlowConfig) -> dict[st
             ),
             config.smooth_taps,
             config.smooth_sigma_frames,
-        ).numpy()[first - run[0] : last - run[0]]
+        ).numpy()[first - segment[0] : last - segment[0]]
         crop_hw = (config.crop_height, config.crop_width)
         corners = [crop_left_top((x, y), crop_hw, size) for x, y in track]
         crops = [
@@ -183,7 +184,7 @@ def test_streaming_equals_the_plain_way(lib, square_video: Path) -> None:
     assert over["rgb"][shift + 3] is lapping["rgb"][3]
 
 
-def test_rests_longer_than_the_memory_spill(
+def test_frames_of_long_rests_wait_on_disk(
     lib, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -272,14 +273,14 @@ class Batched:
 
 
 @pytest.mark.parametrize("batch_size", [7, 64])
-def test_batches_fill_up_across_runs(lib, square_video: Path, batch_size: int) -> None:
+def test_batches_fill_up_across_segments(lib, square_video: Path, batch_size: int) -> None:
     clips = [ClipSpec("a", 20, 30), ClipSpec("b", 90, 100), ClipSpec("c", 160, 170)]
     sink, estimator = Rows(), Batched(batch_size)
-    facts = extract_video(square_video, clips, lib.small, estimator, sink, 200)
+    counts = extract_video(square_video, clips, lib.small, estimator, sink, 200)
     expected = rows_of(square_video, clips, lib.small, 200)
     assert {row["clip_id"]: row | {"num_frames": 200} for row in sink} == expected
-    # Three runs of some 70 frames: all batches are full but the last of the video.
-    full, rest = divmod(facts.flow_frames, batch_size)
+    # Three segments of some 70 frames: all batches are full but the last of the video.
+    full, rest = divmod(counts.flow_frames, batch_size)
     assert full >= 2
     assert estimator.sizes == [batch_size] * full + [rest] * (rest > 0)
 
@@ -300,7 +301,7 @@ def test_no_more_than_a_batch_of_frames_waits(lib) -> None:
         def __call__(self, first, second, initial_flow=None):
             return torch.zeros(len(first), 2, config.frame_height, config.frame_width)
 
-    for _ in motions(working(), [(10, 60), (100, 180)], Still()):
+    for _ in flow_frames(working(), [(10, 60), (100, 180)], Still()):
         most = max(most, sum(frame() is not None for frame in made))
     assert held <= most <= held + 2
 
@@ -313,12 +314,12 @@ def test_stored_flow_is_the_estimators(lib, square_video: Path) -> None:
     row = sink[0] | {"num_frames": 200}
     first, last = row["stored_start_frame"], row["stored_end_frame"]
     _, flow = decode_window(row, first, last - first)
-    run_start = first - config.smooth_taps // 2
+    segment_start = first - config.smooth_taps // 2
     differences = []
     for step, stored in enumerate(dequantize_flow(flow)):
         left, top = row["patch_left_top"][2 * step : 2 * step + 2]
         rows, columns = slice(max(top, 0), min(top + 72, 90)), slice(max(left, 0), left + 72)
-        truth = estimator.flows[first - run_start + step][:, rows, columns]
+        truth = estimator.flows[first - segment_start + step][:, rows, columns]
         inside = stored[:, rows.start - top :, columns.start - left :]
         differences.append(inside[:, : truth.shape[1], : truth.shape[2]] - truth)
     squares = np.concatenate([difference.ravel() ** 2 for difference in differences])
@@ -329,16 +330,16 @@ def test_stored_flow_is_the_estimators(lib, square_video: Path) -> None:
 # --- small pieces --------------------------------------------------------------------------------
 
 
-def test_queue_keeps_order_and_pixels_across_the_spill() -> None:
+def test_queue_keeps_order_and_pixels_in_memory_and_on_disk() -> None:
     rng = np.random.default_rng(0)
     queue, expected, out = FrameQueue(memory_frames=3), [], []
     for index in range(60):
-        frame = StoredFrame(
+        frame = FlowFrame(
             index,
             index / 7,
             index % 5,
             rng.integers(0, 255, (6, 8, 3), dtype=np.uint8),
-            rng.integers(-99, 99, (2, 6, 8)).astype(np.int16),
+            rng.integers(-99, 99, (2, 6, 8)).astype(np.float32),
         )
         queue.push(frame)
         expected.append(frame)

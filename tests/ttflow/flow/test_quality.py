@@ -1,7 +1,7 @@
 """How exact the flow is: the reference against the oracle, the robust mode against the reference.
 
 The golden flows are those of the oracle, every 4th pixel in units of 1/4096 px. To make them again:
-python tests/ttflow/test_flow_quality.py
+python tests/ttflow/flow/test_quality.py
 """
 
 import os

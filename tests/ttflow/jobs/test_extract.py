@@ -15,8 +15,9 @@ import pytest
 import ttflow.jobs.run
 from ttdata.errors import DatasetError, InputError
 from ttflow.errors import ExtractError, ShardError
-from ttflow.jobs.job import Job, Workers, run_job
+from ttflow.jobs.job import Job, Workers
 from ttflow.jobs.run import extract, resolve_config
+from ttflow.jobs.worker import run_job
 from ttflow.schema import Failure
 from ttflow.shards.reader import open_shards
 from ttflow.shards.verify import verify
@@ -187,6 +188,19 @@ def test_bad_datasets(lib, dataset: Path, tmp_path: Path) -> None:
         extract(dataset, tmp_path / "shards", lib.small)
 
 
+def test_a_damaged_dataset_makes_no_folder(lib, dataset: Path, tmp_path: Path) -> None:
+    (dataset / "clips.parquet").write_bytes(b"no table")
+    with pytest.raises(DatasetError, match=r"clips\.parquet: not a readable Parquet file"):
+        extract(dataset, tmp_path / "shards", lib.small)
+    (dataset / "videos.parquet").unlink()
+    with pytest.raises(DatasetError, match=r"videos\.parquet: no such file"):
+        extract(dataset, tmp_path / "shards", lib.small)
+    (dataset / "dataset.json").write_text("[]")
+    with pytest.raises(DatasetError, match=r"dataset\.json: not a readable JSON object"):
+        extract(dataset, tmp_path / "shards", lib.small)
+    assert not (tmp_path / "shards").exists()
+
+
 @pytest.mark.real
 def test_every_odd_file_gives_frames_or_one_error(
     lib, tmp_path: Path, without_ray: list[str]
@@ -248,6 +262,7 @@ def test_a_video_is_viewed_inside_its_frames(lib, square_video: Path, tmp_path: 
     sizes = [f"{name}={value}" for name, value in lib.small.model_dump().items() if value]
     with pytest.raises(InputError, match=r"--frame 1000: the video has 200 frames"):
         view(square_video, tmp_path, frame=1000, overrides=sizes)
+    assert view(square_video, tmp_path / "last", frame=199, overrides=sizes)  # no successor
     pictures = view(square_video, tmp_path, overrides=sizes)
     assert pictures[0].name.endswith("-frame60.png")
 
@@ -318,7 +333,7 @@ def test_a_gpu_is_looked_for_before_it_is_waited_for(lib, local_ray, tmp_path: P
         path="no.mp4",
         key="k",
         source=(0, ""),
-        promised_frames=1,
+        expected_frames=1,
         clips=(),
         config=lib.small.model_copy(update={"estimator": "beyond-pixels"}),
     )

@@ -20,9 +20,10 @@ import ttflow.jobs.run
 from ttdata.errors import InputError, VersionError
 from ttflow import open_shards
 from ttflow.errors import ExtractError
-from ttflow.jobs.job import Job, Outcome, Progress, Workers, run_job, watched_job
+from ttflow.jobs.job import Job, Outcome, Progress, Workers
 from ttflow.jobs.progress import Tally, track_jobs
 from ttflow.jobs.run import extract
+from ttflow.jobs.worker import run_job, watched_job
 from ttflow.schema import SCHEMA_VERSION, ClipRecord
 from ttflow.shards.intervals import ClipSpec
 from ttflow.shards.layout import prepare_folder
@@ -50,7 +51,7 @@ def shards(lib, tmp_path: Path, square_video: Path, monkeypatch: pytest.MonkeyPa
     return tmp_path / "shards"
 
 
-def make_job(lib, shards: Path, path: Path, promised_frames: int = 200) -> Job:
+def make_job(lib, shards: Path, path: Path, expected_frames: int = 200) -> Job:
     prepare_folder(shards, lib.small)
     return Job(
         shards=shards,
@@ -58,7 +59,7 @@ def make_job(lib, shards: Path, path: Path, promised_frames: int = 200) -> Job:
         path=str(path),
         key="k" * 16,
         source=(0, ""),
-        promised_frames=promised_frames,
+        expected_frames=expected_frames,
         clips=(ClipSpec("c", 20, 60), ClipSpec("d", 70, 90)),
         config=lib.small,
     )
@@ -118,7 +119,7 @@ def test_closed_parts_of_a_living_job_are_not_cleaned(lib, shards: Path) -> None
 
 def test_a_job_tells_how_far_it_is(lib, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = lib.write_video(tmp_path / "long.mp4", lib.moving_square(130))
-    monkeypatch.setattr("ttflow.jobs.job._PROGRESS_FRAMES", 50)
+    monkeypatch.setattr("ttflow.jobs.worker._PROGRESS_FRAMES", 50)
     *progress, outcome = watched_job(make_job(lib, tmp_path / "shards", path, 130))
     assert progress == [Progress(video_id="long", num_frames=n) for n in (50, 100)]
     assert isinstance(outcome, Outcome)

@@ -79,7 +79,7 @@ def test_the_readme_names_every_module() -> None:
     if not README.is_file():
         pytest.skip("the README is not beside these tests")
     text = README.read_text(encoding="utf-8")
-    modules = {path.name for path in (ROOT / "packages/ttflow/src/ttflow").glob("[a-z]*.py")}
+    modules = {path.name for path in (ROOT / "packages/ttflow/src/ttflow").rglob("[a-z]*.py")}
     assert {name for name in modules if f"  {name} " not in text} == set()
 
 

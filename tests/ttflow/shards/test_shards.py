@@ -14,7 +14,7 @@ from ttdata.errors import VersionError
 from ttflow import decode_frame, decode_window, open_shards, write_clips
 from ttflow.errors import ShardError
 from ttflow.schema import ClipRow, Failure, FlowConfig, PartRow
-from ttflow.shards.intervals import central_window, inside, runs, stored_interval, unions
+from ttflow.shards.intervals import central_window, flow_segments, inside, stored_interval, unions
 from ttflow.shards.layout import all_manifests, part_schema, video_stem
 from ttflow.shards.locks import clean_temporary
 from ttflow.shards.patches import encode_flow, encode_rgb
@@ -310,8 +310,8 @@ def test_stored_intervals_hold_what_is_needed(
     assert last >= min(high, total)
     assert first == 0 or first <= start - margin
     assert last == total or last >= end + margin
-    (run,) = runs([(first, last)], total)
-    assert run == (max(0, first - 20), min(total, last + 20))
+    (segment,) = flow_segments([(first, last)], total)
+    assert segment == (max(0, first - 20), min(total, last + 20))
 
 
 @given(st.lists(st.tuples(frames, st.integers(1, 50)), max_size=20), frames)

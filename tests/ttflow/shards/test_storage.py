@@ -13,7 +13,8 @@ import pytest
 from ttdata.errors import InputError, VideoError
 from ttdata.video.location import local
 from ttflow.decode import frames
-from ttflow.jobs.job import Job, Outcome, watched_job
+from ttflow.jobs.job import Job, Outcome
+from ttflow.jobs.worker import watched_job
 from ttflow.shards.layout import fingerprint
 from ttflow.shards.storage import folder
 
@@ -97,7 +98,7 @@ def test_a_job_on_a_url_writes_the_same_shards(
             path=path,
             key="k" * 16,
             source=(0, ""),
-            promised_frames=200,
+            expected_frames=200,
             clips=(ClipSpec("c", 20, 60),),
             config=lib.small,
         )

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from ttflow.decode import frames
-from ttflow.extraction.pipeline import Motion
+from ttflow.extraction.frames import FlowFrame
 from ttflow.flow.colors import flow_colors, full_length
 from ttflow.schema import FlowConfig
 from ttflow.shards.patches import encode_flow, encode_rgb
-from ttflow.view.film import FILM_FPS, film_of_clip, film_of_motions
+from ttflow.view.film import FILM_FPS, film_of_clip, film_of_frames
 
 CONFIG = FlowConfig(
     frame_height=48,
@@ -59,9 +59,9 @@ def test_film_of_a_clip(lib, tmp_path: Path) -> None:
 
 def test_the_crop_of_a_video_follows_its_centre(tmp_path: Path) -> None:
     gray, still = np.full((48, 80, 3), 120, np.uint8), np.zeros((2, 48, 80), np.float32)
-    motions = [Motion(index, index / 30, gray, None, still) for index in (5, 6)]
+    flows = [FlowFrame(index, index / 30, 0, gray, still) for index in (5, 6)]
     centers = np.array([[20.0, 20.0], [60.0, 30.0]])
-    found = list(frames(film_of_motions(tmp_path / "video.mp4", motions, centers, CONFIG)))
+    found = list(frames(film_of_frames(tmp_path / "video.mp4", flows, centers, CONFIG)))
     assert len(found) == 2
     for (_, _, image), (x, y) in zip(found, centers, strict=True):
         top, bottom, first, last = crop_edges(image[CAPTION_PX:, :160])

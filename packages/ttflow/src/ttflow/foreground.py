@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ttflow.schema import FlowConfig
 
 _FOREGROUND = 255
-"""OpenCV marks shadows with 127; they count as background."""
+"""OpenCV labels shadows with 127; they count as background."""
 _DILATION = np.ones((3, 3), np.uint8)
 
 
@@ -38,10 +38,10 @@ class Foreground:
         # KNN draws from a generator that is global to the thread: seeded by the frame, a mask
         # depends on the video alone and not on what this process did before.
         cv2.setRNGSeed((index * 2654435761 + 12345) % (1 << 31))
-        marks = self._model.apply(image)
+        classes = self._model.apply(image)
         if index < self._warmup_frames:
             return None
-        found = (marks == _FOREGROUND).view(np.uint8)
+        found = (classes == _FOREGROUND).view(np.uint8)
         return np.asarray(cv2.dilate(found, _DILATION)).view(np.bool_)
 
 

@@ -11,6 +11,8 @@ from torch import Tensor
 
 Region = tuple[float, float, float, float]
 
+ALPHA = 0.6
+"""Weight of the fastest pixel against the centre of gravity."""
 SMOOTH_TAPS = 41
 SMOOTH_SIGMA_FRAMES = 40 / 9
 
@@ -19,7 +21,7 @@ def centers(
     flow: Float[Tensor, "time 2 height width"],
     mask: Bool[Tensor, "time height width"] | None,
     crop_hw: tuple[int, int] = (120, 120),
-    alpha: float = 0.6,
+    alpha: float = ALPHA,
     threshold_px: float = 0.0,
     region: Region | None = None,
 ) -> Float64[Tensor, "time 2"]:
@@ -55,7 +57,7 @@ def frame_centers(
     flow: Float[Tensor, "time 2 height width"],
     mask: Bool[Tensor, "time height width"] | None,
     crop_hw: tuple[int, int] = (120, 120),
-    alpha: float = 0.6,
+    alpha: float = ALPHA,
     threshold_px: float = 0.0,
     region: Region | None = None,
 ) -> tuple[Float64[Tensor, "time 2"], Bool[Tensor, " time"]]:
@@ -77,7 +79,10 @@ def frame_centers(
     share = count.clamp(min=1)
     gravity = torch.stack([columns @ xs / share, rows @ ys / share], 1)
     peak = torch.stack([fastest % width, fastest // width], 1).to(torch.float64)
-    inside = _clamp(peak, crop_hw, (height, width)), _clamp(gravity, crop_hw, (height, width))
+    inside = (
+        clamp_to_crop(peak, crop_hw, (height, width)),
+        clamp_to_crop(gravity, crop_hw, (height, width)),
+    )
     has_motion = count > 0
     found = alpha * inside[0] + (1 - alpha) * inside[1]
     return torch.where(has_motion[:, None], found, 0.0), has_motion
@@ -127,7 +132,11 @@ def _check_crop(crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> None:
         raise ValueError(f"crop {crop_hw} exceeds the frame {frame_hw} (height, width)")
 
 
-def _clamp(points: Tensor, crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> Tensor:
+def clamp_to_crop(points: Tensor, crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> Tensor:
+    """The function f of the paper's equation 1: centres (T, 2) whose crop lies inside the frame.
+
+    Source: specification 2.3. Differs: the paper prints f with frame and crop exchanged.
+    """
     half = points.new_tensor([crop_hw[1] / 2, crop_hw[0] / 2])
     frame = points.new_tensor([frame_hw[1], frame_hw[0]])
     return torch.maximum(torch.minimum(points, frame - half), half)
@@ -190,15 +199,15 @@ def _weights(taps: int, sigma_frames: float) -> Tensor:
 
 
 def _blend(values: Tensor, weights: Tensor) -> Tensor:
-    """(time - taps + 1, 2) weighted means of the stretches of (time, 2) values."""
+    """(time - taps + 1, 2) weighted means of the windows of (time, 2) values."""
     return (values.unfold(0, len(weights), 1) * weights).sum(-1)
 
 
 class Track:
-    """The smoothed centres of one run, found while its frames arrive.
+    """The smoothed centres of one segment, found while its frames arrive.
 
-    Gives what `smooth(fill(...))` gives for the whole run, each centre as soon as it is certain:
-    half a kernel late, later still behind frames without motion.
+    Gives what `smooth(fill(...))` gives for the whole segment, each centre as soon as it is
+    certain: half a kernel late, later still behind frames without motion.
     """
 
     def __init__(
@@ -224,7 +233,7 @@ class Track:
         return self._advance(filled)
 
     def finish(self) -> list[Tensor]:
-        """The run is over: returns the centres still due, in order."""
+        """End the segment: returns the centres still due, in order."""
         due = self._advance(self._filled(None)) if self._waiting else []
         if len(self._recent):
             due += self._advance(self._recent[-1:].expand(self._taps // 2, 2))
@@ -242,7 +251,7 @@ class Track:
         return fill(found, moving, self._frame_hw)[int(ends[0]) :]
 
     def _advance(self, values: Tensor) -> list[Tensor]:
-        if not len(self._recent):  # the run begins: its first centre repeats
+        if not len(self._recent):  # the segment begins: its first centre repeats
             values = torch.cat([values[:1].expand(self._taps // 2, 2), values])
         known = torch.cat([self._recent, values])
         self._recent = known[max(0, len(known) - self._taps + 1) :]

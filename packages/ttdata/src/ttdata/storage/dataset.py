@@ -60,7 +60,7 @@ def load_dataset(path: str | Path) -> Dataset:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         found = content.get("schema_version")
-    except (ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise DatasetError(f"{file}: not a readable JSON object ({error})") from error
     check_version(file, found, SCHEMA_VERSION)
     try:

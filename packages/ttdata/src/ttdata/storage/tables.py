@@ -84,10 +84,22 @@ def read_table(path: Path, model: type[BaseModel], version: int = SCHEMA_VERSION
     return frame
 
 
-def check_version(path: Path, found: object, expected: int) -> None:
-    """Raise VersionError unless the file's schema version is the one this release reads."""
+def check_version(
+    path: Path,
+    found: object,
+    expected: int,
+    *,
+    reader: str = "this release",
+    advice: str = "write it again with this release",
+) -> None:
+    """Raise VersionError unless the file's schema version is the one this release reads.
+
+    Args:
+        path: of the file, for the message.
+        found: the version that the file states; None where it states none.
+        expected: the version that is read.
+        reader: who reads it, for the message.
+        advice: what the user can do, for the message.
+    """
     if str(found) != str(expected):
-        raise VersionError(
-            f"{path}: schema version {found}, this release reads {expected}; "
-            "write it again with this release"
-        )
+        raise VersionError(f"{path}: schema version {found}, {reader} reads {expected}; {advice}")

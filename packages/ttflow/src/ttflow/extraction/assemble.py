@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ttflow.extraction.frame_buffer import StoredFrame
+from ttflow.extraction.frames import EncodedFrame, FlowFrame
 from ttflow.roi import Region
 from ttflow.schema import FLAG_NO_MOTION, FLOW_UNIT, FlowConfig
 from ttflow.shards.intervals import ClipSpec, Interval
@@ -20,6 +20,7 @@ from ttflow.shards.patches import (
     encode_flow,
     encode_rgb,
     patch_left_top,
+    quantize_flow,
 )
 
 BACKGROUND_HW = (18, 32)
@@ -37,19 +38,6 @@ class Sink(Protocol):
 
     def restart(self) -> None:
         """Forget the rows taken so far: the video starts again."""
-
-
-@dataclass(frozen=True)
-class EncodedFrame:
-    """What a clip stores of one frame."""
-
-    roi_xy: tuple[float, float]
-    left_top: tuple[int, int]
-    flags: int
-    time_seconds: float
-    flow_max_px: tuple[float, float]
-    rgb: bytes
-    flow: bytes
 
 
 @dataclass
@@ -77,7 +65,7 @@ class Assembler:
         self._config = config
         self._sink = sink
 
-    def push(self, frame: StoredFrame, points: Points) -> None:
+    def push(self, frame: FlowFrame, points: Points) -> None:
         """Add the next stored frame of the video with its centres."""
         encoded: dict[Region | None, EncodedFrame] = {}
         thumb: NDArray[np.uint8] | None = None
@@ -98,13 +86,13 @@ class Assembler:
 
 
 def encode_frame(
-    frame: StoredFrame, center_xy: tuple[float, float], moves: bool, config: FlowConfig
+    frame: FlowFrame, center_xy: tuple[float, float], moves: bool, config: FlowConfig
 ) -> EncodedFrame:
-    """The patch of a frame round a centre, encoded, with its facts."""
+    """The patch of a frame round a centre: cut, quantised, encoded."""
     crop_hw = (config.crop_height, config.crop_width)
     frame_hw = (config.frame_height, config.frame_width)
     left, top = patch_left_top(center_xy, crop_hw, frame_hw, config.patch_side)
-    flow = cut_flow(frame.flow, left, top, config.patch_side)
+    flow = quantize_flow(cut_flow(frame.flow, left, top, config.patch_side))
     fastest = np.abs(center_crop(flow, crop_hw).astype(np.int32)).reshape(2, -1).max(1)
     return EncodedFrame(
         roi_xy=center_xy,

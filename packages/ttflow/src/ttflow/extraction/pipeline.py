@@ -1,6 +1,6 @@
 """From a video to the stored rows of its clips: one pass, in memory that no length changes.
 
-    decoded frames -> working frames, foreground -> flow, masked     (runs only)
+    decoded frames -> working frames, foreground -> flow, masked     (segments only)
         -> centre per frame -> Track: filled and smoothed, half a kernel late
         -> FrameQueue: pixels wait for their centres -> patches, encoded once -> rows
 
@@ -19,41 +19,21 @@ from numpy.typing import NDArray
 from ttdata.errors import VideoError
 from ttdata.video.decode import DecodedFrame, decoded
 from ttflow.extraction.assemble import Assembler, Sink
-from ttflow.extraction.frame_buffer import FrameQueue, StoredFrame
+from ttflow.extraction.frame_buffer import FrameQueue
+from ttflow.extraction.frames import FlowFrame, WorkingFrame
 from ttflow.flow.estimators import Estimator
 from ttflow.foreground import Foreground
 from ttflow.roi import Region, Track, frame_centers
 from ttflow.schema import FLAG_NO_FLOW, FLAG_UNMASKED, FlowConfig
 from ttflow.shards.intervals import ClipSpec, Interval, VideoPlan, inside, plan_video, unions
-from ttflow.shards.patches import quantize_flow
 
 
 @dataclass(frozen=True)
-class VideoFacts:
-    """What a pass over a video found."""
+class FrameCounts:
+    """How many frames a pass decoded, and for how many it computed flow."""
 
     num_frames: int
     flow_frames: int
-
-
-@dataclass(frozen=True)
-class Motion:
-    """A working frame and its flow to the next one."""
-
-    index: int
-    time_seconds: float
-    rgb: NDArray[np.uint8]
-    mask: NDArray[np.bool_] | None
-    """None where there is no foreground information."""
-    flow: NDArray[np.float32]
-    """(2, H, W), masked where there is a mask; zero for the last frame of the video."""
-    has_successor: bool = True
-
-    @property
-    def flags(self) -> int:
-        """The sum of FLAG_NO_FLOW and FLAG_UNMASKED that applies."""
-        missing = 0 if self.has_successor else FLAG_NO_FLOW
-        return missing + (FLAG_UNMASKED if self.mask is None else 0)
 
 
 def extract_video(
@@ -62,13 +42,13 @@ def extract_video(
     config: FlowConfig,
     estimator: Estimator,
     sink: Sink,
-    promised_frames: int = 0,
+    expected_frames: int = 0,
     on_frame: Callable[[int], None] | None = None,
-) -> VideoFacts:
+) -> FrameCounts:
     """Compute the stored rows of a video's clips and give them to the sink.
 
     Stored intervals depend on how many frames the video really has. The pass begins with the
-    promised number; if it turns out wrong in a way that matters, one more pass follows.
+    expected number; if it turns out wrong in a way that matters, one more pass follows.
 
     Args:
         path: of the video.
@@ -76,7 +56,7 @@ def extract_video(
         config: everything that changes a pixel.
         estimator: of the flow, on the CPU or a GPU.
         sink: takes the rows.
-        promised_frames: the expected number of frames, from `videos.parquet`.
+        expected_frames: how many frames the video should have, from `videos.parquet`.
         on_frame: called with the number of frames decoded so far in this pass.
 
     Returns:
@@ -86,15 +66,15 @@ def extract_video(
         VideoError: if the video cannot be decoded, or ends before a clip does.
     """
     longest = max((clip.end_frame for clip in clips), default=0)
-    total_frames = max(promised_frames, longest)
+    total_frames = max(expected_frames, longest)
     ordered = sorted(clips, key=lambda clip: (clip.end_frame, clip.start_frame, clip.clip_id))
     for _ in range(2):
         plan = plan_video(ordered, config, total_frames)
-        facts = _pass(path, ordered, plan, config, estimator, sink, on_frame)
-        _check_ends(path, ordered, facts.num_frames)
-        if plan_video(ordered, config, facts.num_frames) == plan:
-            return facts
-        total_frames = facts.num_frames
+        counts = _pass(path, ordered, plan, config, estimator, sink, on_frame)
+        _check_ends(path, ordered, counts.num_frames)
+        if plan_video(ordered, config, counts.num_frames) == plan:
+            return counts
+        total_frames = counts.num_frames
         sink.restart()
     raise VideoError(f"{path}: two passes decoded different numbers of frames")
 
@@ -116,26 +96,26 @@ def _pass(
     estimator: Estimator,
     sink: Sink,
     on_frame: Callable[[int], None] | None,
-) -> VideoFacts:
+) -> FrameCounts:
     counter = _Counter(on_frame)
-    working = working_frames(counter.count(decoded(path, config.hwaccel)), config, plan.runs)
-    run = _Run(clips, plan, config, sink)
-    last_frames = {end - 1 for _, end in plan.runs}
-    flow_frames = 0
+    working = working_frames(counter.count(decoded(path, config.hwaccel)), config, plan.segments)
+    tracker = _Tracker(clips, plan, config, sink)
+    last_frames = {end - 1 for _, end in plan.segments}
+    num_flow_frames = 0
     try:
-        for motion in motions(working, plan.runs, estimator):
-            run.push(motion)
-            flow_frames += motion.has_successor
-            if motion.index in last_frames:
-                run.finish()
-        run.finish()
+        for frame in flow_frames(working, plan.segments, estimator):
+            tracker.push(frame)
+            num_flow_frames += not frame.flags & FLAG_NO_FLOW
+            if frame.index in last_frames:
+                tracker.finish()
+        tracker.finish()
     finally:
-        run.close()
-    return VideoFacts(counter.num_frames, flow_frames)
+        tracker.close()
+    return FrameCounts(counter.num_frames, num_flow_frames)
 
 
 class _Counter:
-    """Counts what passes through, and tells."""
+    """Counts the frames that pass through and reports the number."""
 
     def __init__(self, on_frame: Callable[[int], None] | None) -> None:
         self.num_frames = 0
@@ -149,27 +129,17 @@ class _Counter:
             yield frame
 
 
-@dataclass(frozen=True)
-class WorkingFrame:
-    """A frame at working size with its foreground."""
-
-    index: int
-    time_seconds: float
-    rgb: NDArray[np.uint8]
-    mask: NDArray[np.bool_] | None
-
-
 def working_frames(
-    frames: Iterator[DecodedFrame], config: FlowConfig, runs: Sequence[Interval]
+    frames: Iterator[DecodedFrame], config: FlowConfig, segments: Sequence[Interval]
 ) -> Iterator[WorkingFrame]:
-    """Working frames from the first of the video to the successor of the last run.
+    """Working frames from the first of the video to the successor of the last segment.
 
     All of them feed the background model. Later frames are decoded, which finds damage and the
     video's length, but not converted.
     """
     foreground = Foreground(config)
     size = (config.frame_height, config.frame_width)
-    last = max((end for _, end in runs), default=-1)
+    last = max((end for _, end in segments), default=-1)
     for frame in frames:
         if frame.index > last:
             continue
@@ -177,48 +147,56 @@ def working_frames(
         yield WorkingFrame(frame.index, frame.time_seconds, rgb, foreground(rgb))
 
 
-def motions(
-    frames: Iterator[WorkingFrame], runs: Sequence[Interval], estimator: Estimator
-) -> Iterator[Motion]:
-    """Frames of the runs with their flow: pairs (t, t + 1), in order.
+def flow_frames(
+    frames: Iterator[WorkingFrame], segments: Sequence[Interval], estimator: Estimator
+) -> Iterator[FlowFrame]:
+    """Frames of the segments with their flow: pairs (t, t + 1), in order.
 
-    Batches are as large as the estimator likes, also across runs, so that a GPU is kept busy where
-    runs are short. No more than a batch of frames waits.
+    Batches are as large as the estimator likes, also across segments, so that a GPU is kept busy
+    where segments are short. No more than a batch of frames waits.
     """
     pending: list[tuple[WorkingFrame, WorkingFrame]] = []
     previous: WorkingFrame | None = None
     for frame in frames:
-        if previous is not None and inside(previous.index, runs):
+        if previous is not None and inside(previous.index, segments):
             pending.append((previous, frame))
             if len(pending) >= estimator.batch_size:
                 yield from _with_flow(pending, estimator)
                 pending = []
         previous = frame
     yield from _with_flow(pending, estimator)
-    if previous is not None and inside(previous.index, runs):
+    if previous is not None and inside(previous.index, segments):
         nothing = np.zeros((2, *previous.rgb.shape[:2]), np.float32)
-        yield Motion(
-            previous.index, previous.time_seconds, previous.rgb, previous.mask, nothing, False
-        )
+        yield _flow_frame(previous, nothing, FLAG_NO_FLOW)
 
 
 def _with_flow(
     pairs: list[tuple[WorkingFrame, WorkingFrame]], estimator: Estimator
-) -> Iterator[Motion]:
-    if not pairs:
-        return
+) -> Iterator[FlowFrame]:
+    if pairs:
+        flows = flow_of_pairs(pairs, estimator)
+        for (frame, _), flow in zip(pairs, flows, strict=True):
+            yield _flow_frame(frame, flow if frame.mask is None else flow * frame.mask)
+
+
+def flow_of_pairs(
+    pairs: Sequence[tuple[WorkingFrame, WorkingFrame]], estimator: Estimator
+) -> NDArray[np.float32]:
+    """(B, 2, H, W): the flow from the first to the second frame of each pair, not masked."""
     first, second = (
         torch.from_numpy(np.stack([pair[side].rgb for pair in pairs])).permute(0, 3, 1, 2)
         for side in (0, 1)
     )
-    flows = estimator(first, second).cpu().numpy()
-    for (frame, _), flow in zip(pairs, flows, strict=True):
-        masked = flow if frame.mask is None else flow * frame.mask
-        yield Motion(frame.index, frame.time_seconds, frame.rgb, frame.mask, masked)
+    return np.asarray(estimator(first, second).cpu().numpy(), np.float32)
 
 
-class _Run:
-    """The tracks of the run in progress, and the pixels that wait for their centres."""
+def _flow_frame(frame: WorkingFrame, flow: NDArray[np.float32], flags: int = 0) -> FlowFrame:
+    flags += FLAG_UNMASKED if frame.mask is None else 0
+    return FlowFrame(frame.index, frame.time_seconds, flags, frame.rgb, flow)
+
+
+class _Tracker:
+    """Follows the regions of interest through a segment; frames wait in it for their centres."""
 
     def __init__(
         self, clips: Sequence[ClipSpec], plan: VideoPlan, config: FlowConfig, sink: Sink
@@ -240,18 +218,15 @@ class _Run:
         ]
         self._centers: list[deque[torch.Tensor]] = [deque() for _ in self._regions]
         self._moving: list[deque[bool]] = [deque() for _ in self._regions]
-        self._stored_flags: deque[bool] = deque()
+        self._is_stored: deque[bool] = deque()
 
-    def push(self, motion: Motion) -> None:
-        """Add the next frame of the run."""
-        stored = inside(motion.index, self._stored)
-        self._stored_flags.append(stored)
+    def push(self, frame: FlowFrame) -> None:
+        """Add the next frame of the segment."""
+        stored = inside(frame.index, self._stored)
+        self._is_stored.append(stored)
         if stored:
-            flow = quantize_flow(motion.flow)
-            self._queue.push(
-                StoredFrame(motion.index, motion.time_seconds, motion.flags, motion.rgb, flow)
-            )
-        flow_tensor = torch.from_numpy(motion.flow)[None]
+            self._queue.push(frame)
+        flow_tensor = torch.from_numpy(frame.flow)[None]
         for position, region in enumerate(self._regions):
             center = self._center(flow_tensor, region)
             self._moving[position].append(center is not None)
@@ -271,7 +246,7 @@ class _Run:
         return found[0] if bool(moving[0]) else None
 
     def finish(self) -> None:
-        """The run is over: every frame that waits gets its centre; a new run may begin."""
+        """End the segment: every frame that waits gets its centre; a new one may begin."""
         for track, centers in zip(self._tracks, self._centers, strict=True):
             centers.extend(track.finish())
         self._drain()
@@ -282,8 +257,8 @@ class _Run:
         self._queue.close()
 
     def _drain(self) -> None:
-        while self._stored_flags and all(self._centers):
-            stored = self._stored_flags.popleft()
+        while self._is_stored and all(self._centers):
+            stored = self._is_stored.popleft()
             centers = [waiting.popleft() for waiting in self._centers]
             moving = [waiting.popleft() for waiting in self._moving]
             if stored:

@@ -1,4 +1,4 @@
-"""Dense optical flow behind one small face; each further method is one more file.
+"""Dense optical flow behind one small interface; each further method is one more file.
 
 An estimator maps two batches of uint8 RGB frames (B, 3, H, W) to float32 (B, 2, H, W): the
 displacement from the first to the second, in pixels; channel 0 is x (right), 1 is y (down).

@@ -1,4 +1,4 @@
-"""RAFT behind the estimator face: torchvision's network with weights that the user brings.
+"""RAFT as an estimator: torchvision's network with weights that the user brings.
 
 Source: Teed and Deng 2020; the network is torchvision's, `raft_large` or `raft_small`.
 """
@@ -68,7 +68,7 @@ def _margins(size: int) -> tuple[int, int]:
 def load(weights: str | Path | None = None) -> nn.Module:
     """The network of torchvision with these weights, or those that TTFLOW_RAFT_WEIGHTS names.
 
-    Nothing is unpickled but tensors. A small network is told from a large one by its weights.
+    Nothing is unpickled but tensors. The weights say whether the network is small or large.
 
     Raises:
         InputError: if torchvision or the file is missing, or the file holds something else.

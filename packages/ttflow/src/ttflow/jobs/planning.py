@@ -1,4 +1,4 @@
-"""What is to be done for a dataset: videos without finished shards, and videos nobody can read."""
+"""Which videos of a dataset are still to be extracted, and which cannot be read at all."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from ttdata.errors import DatasetError, VideoError
-from ttflow.jobs.dataset import Dataset
+from ttdata.storage.dataset import Dataset
 from ttflow.jobs.job import Job
 from ttflow.schema import Failure, FlowConfig
 from ttflow.shards.intervals import ClipSpec
@@ -24,21 +24,21 @@ from ttflow.shards.reader import newest_manifests
 
 
 @dataclass
-class Todo:
-    """Videos to compute, videos that cannot be read, and the key in force of every other."""
+class WorkPlan:
+    """Videos to compute, videos that cannot be read, and the manifest keys of all readable ones."""
 
     jobs: list[Job] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    keys: dict[str, str] = field(default_factory=dict)
-    """Key in force of each video that can be identified."""
+    manifest_keys: dict[str, str] = field(default_factory=dict)
+    """By video: the key under which its manifest is, or will be."""
 
     @property
     def unchanged(self) -> int:
         """How many videos are finished already."""
-        return len(self.keys) - len(self.jobs)
+        return len(self.manifest_keys) - len(self.jobs)
 
 
-def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> Todo:
+def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> WorkPlan:
     """Compare a dataset with what a shards folder holds.
 
     Raises:
@@ -49,28 +49,30 @@ def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> Todo:
     if unknown := sorted(set(specs) - set(videos)):
         raise DatasetError(f"clips of video {unknown[0]!r}, which videos.parquet does not list")
     hashed = config_hash(config)
-    todo = Todo()
+    plan = WorkPlan()
     for video_id, source in _sources(shards, specs, videos, hashed).items():
         video, clips = videos[video_id], specs[video_id]
         if isinstance(source, str):
-            todo.failures.append(as_failure(video_id, video["path"], source, len(clips)))
+            plan.failures.append(
+                Failure(video_id=video_id, path=video["path"], error=source, num_clips=len(clips))
+            )
             continue
-        key = todo.keys[video_id] = manifest_key(hashed, clips, source)
+        key = plan.manifest_keys[video_id] = manifest_key(hashed, clips, source)
         if is_finished(shards, video_id, key):
             continue
-        todo.jobs.append(
+        plan.jobs.append(
             Job(
                 shards=shards,
                 video_id=video_id,
                 path=video["path"],
                 key=key,
                 source=source,
-                promised_frames=video["num_frames"],
+                expected_frames=video["num_frames"],
                 clips=clips,
                 config=config,
             )
         )
-    return todo
+    return plan
 
 
 def _sources(
@@ -81,8 +83,8 @@ def _sources(
 ) -> dict[str, tuple[int, str] | str]:
     """Fingerprint of each video, or why there is none.
 
-    Where a file is no longer at hand but what was made from it is just what is asked for, the
-    fingerprint its manifest remembers: labels can change without the videos.
+    A file that is missing gets the fingerprint in its manifest, if the stored pixels are those that
+    are asked for: labels can change without the videos.
     """
     with ThreadPoolExecutor(8) as pool:
         found = dict(zip(specs, pool.map(lambda v: _source(videos[v]["path"]), specs), strict=True))
@@ -120,16 +122,6 @@ def _source(path: str | None) -> tuple[int, str] | str:
         return fingerprint(path)
     except VideoError as error:
         return str(error)
-
-
-def as_failure(video_id: str, path: str | None, error: str, num_clips: int) -> Failure:
-    """A line of `failures.jsonl`."""
-    return Failure(
-        video_id=video_id,
-        path=path,
-        error=error,
-        num_clips=num_clips,
-    )
 
 
 def is_finished(shards: Path, video_id: str, key: str) -> bool:

@@ -43,9 +43,9 @@ class Tally:
     """What is done of some jobs, and how long the rest will take at the speed so far."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._promised = {job.video_id: job.promised_frames for job in jobs}
+        self._expected = {job.video_id: job.expected_frames for job in jobs}
         self._clips = {job.video_id: len(job.clips) for job in jobs}
-        self._decoded = dict.fromkeys(self._promised, 0)
+        self._decoded = dict.fromkeys(self._expected, 0)
         self._done: set[str] = set()
         self._start = time.monotonic()
 
@@ -58,16 +58,16 @@ class Tally:
     @property
     def finished(self) -> bool:
         """Whether every job has its outcome."""
-        return len(self._done) == len(self._promised)
+        return len(self._done) == len(self._expected)
 
     def line(self, now: float) -> str:
         """The state in words at a time of `time.monotonic`."""
         speed = sum(self._decoded.values()) / max(now - self._start, 1e-9)
-        open_videos = self._promised.keys() - self._done
-        left = sum(max(0, self._promised[v] - self._decoded[v]) for v in open_videos)
+        open_videos = self._expected.keys() - self._done
+        left = sum(max(0, self._expected[v] - self._decoded[v]) for v in open_videos)
         time_left = timedelta(seconds=round(left / speed)) if speed else "unknown time"
         return (
-            f"{len(self._done)}/{len(self._promised)} videos, "
+            f"{len(self._done)}/{len(self._expected)} videos, "
             f"{sum(self._clips[v] for v in self._done)} clips, "
             f"{speed:.0f} frames/s, {time_left} left"
         )

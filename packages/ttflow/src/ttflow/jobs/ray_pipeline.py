@@ -18,7 +18,8 @@ from ttdata.errors import InputError, TTError
 from ttdata.machine import available_cores
 from ttflow.errors import ExtractError
 from ttflow.estimator_names import uses_gpu
-from ttflow.jobs.job import EVENT, Job, Outcome, Progress, Workers, watched_job
+from ttflow.jobs.job import EVENT, Job, Outcome, Progress, Workers
+from ttflow.jobs.worker import watched_job
 from ttflow.schema import ClipRecord
 from ttflow.shards.layout import arrow_schema
 from ttflow.shards.reader import PIXEL_COLUMNS, Location, open_shards, read_rows

@@ -1,9 +1,8 @@
-"""The work of `ttflow extract`: doing what is to be done, and the tables that describe it."""
+"""The work of `ttflow extract`: runs the jobs, then writes the tables that describe the shards."""
 
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,12 +12,18 @@ import polars as pl
 
 from ttdata.errors import InputError
 from ttdata.settings import load_config, override
-from ttdata.storage.atomic import write_text
+from ttdata.storage.dataset import Dataset, load_dataset
 from ttdata.storage.tables import conform
 from ttflow.errors import ExtractError
-from ttflow.jobs.dataset import Dataset, read_dataset
-from ttflow.jobs.job import DISK_FULL, Job, Outcome, Progress, Workers
-from ttflow.jobs.planning import as_failure, is_finished, plan_work
+from ttflow.jobs.failures import (
+    disk_full_error,
+    failures_error,
+    failures_of,
+    is_disk_full,
+    write_failures,
+)
+from ttflow.jobs.job import Job, Outcome, Progress, Workers
+from ttflow.jobs.planning import is_finished, plan_work
 from ttflow.jobs.progress import track_jobs
 from ttflow.schema import ClipRecord, Failure, FlowConfig, Manifest
 from ttflow.shards.layout import manifest_path, parts_folder, prepare_folder, read_manifest
@@ -79,13 +84,14 @@ def extract(
         InputError: for a missing or inconsistent dataset, or a folder of another configuration.
         ExtractError: if videos failed, after all others were finished, or the disk is full.
     """
-    dataset = read_dataset(dataset_path)
+    dataset = load_dataset(dataset_path)
+    _ = dataset.videos, dataset.clips  # a damaged table is found before a folder is made
     shards = _absolute(out)
     try:
         return _extract_into(shards, dataset, config, workers or Workers())
     except OSError as error:
-        if error.errno in DISK_FULL:
-            raise _disk_full(shards) from error
+        if is_disk_full(error):
+            raise disk_full_error(shards) from error
         where = error.filename or shards
         raise ExtractError(f"{where}: {error.strerror or error}") from error
 
@@ -94,24 +100,26 @@ def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: W
     prepare_folder(shards, config)
     places = (shards, shards / "manifests", parts_folder(shards))
     clean_temporary(*places)
-    todo = plan_work(dataset, shards, config)
-    if todo.jobs:
-        logger.info("%d videos to extract, %d unchanged", len(todo.jobs), todo.unchanged)
-    outcomes = _run(todo.jobs, workers)
+    plan = plan_work(dataset, shards, config)
+    if plan.jobs:
+        logger.info("%d videos to extract, %d unchanged", len(plan.jobs), plan.unchanged)
+    outcomes = _run(plan.jobs, workers)
     stopped = any(outcome.disk_full for outcome in outcomes)
-    # Once more: processes that outlived their command are gone by now, or soon if we ended them.
+    # Again: processes that outlived their command have ended by now, or do so soon if we stopped.
     clean_temporary(*places, wait_seconds=10.0 if stopped else 0.0)
-    failures = todo.failures + _failures(todo.jobs, outcomes)
+    failures = plan.failures + failures_of(plan.jobs, outcomes)
     failed = {failure.video_id for failure in failures}
-    remove_stale(shards, {v: key for v, key in todo.keys.items() if v not in failed})
+    remove_stale(shards, {v: key for v, key in plan.manifest_keys.items() if v not in failed})
     # Last: a folder whose first extraction was cut short has no clips.parquet and cannot be read.
-    relabelled = _write_tables(shards, dataset, todo.keys)
-    write_text(shards / "failures.jsonl", "".join(f.model_dump_json() + "\n" for f in failures))
+    relabelled = _write_tables(shards, dataset, plan.manifest_keys)
+    write_failures(shards, failures)
     computed = sum(outcome.error is None for outcome in outcomes)
-    summary = Summary(computed, todo.unchanged, relabelled, tuple(failures))
+    summary = Summary(computed, plan.unchanged, relabelled, tuple(failures))
     if stopped:
-        raise _disk_full(shards, f" after {computed} of {len(todo.jobs)} videos")
-    _raise_failures(shards, summary)
+        raise disk_full_error(shards, f" after {computed} of {len(plan.jobs)} videos")
+    if failures:
+        total = summary.computed + summary.unchanged + len(failures)
+        raise failures_error(shards, failures, total)
     return summary
 
 
@@ -135,26 +143,6 @@ def _run(jobs: list[Job], workers: Workers) -> list[Outcome]:
     return outcomes
 
 
-def _disk_full(shards: Path, when: str = "") -> ExtractError:
-    places = [str(shards)]
-    if shards.exists() and shards.stat().st_dev != os.stat(tempfile.gettempdir()).st_dev:
-        places.append(tempfile.gettempdir())  # where frames wait for their centre
-    return ExtractError(
-        f"no space left on the disk of {' or '.join(places)}{when}; "
-        "what is finished is kept, the same command goes on once there is room"
-    )
-
-
-def _raise_failures(shards: Path, summary: Summary) -> None:
-    if not summary.failures:
-        return
-    total = summary.computed + summary.unchanged + len(summary.failures)
-    raise ExtractError(
-        f"{len(summary.failures)} of {total} videos failed, the others are finished; "
-        f"{shards / 'failures.jsonl'} names them; the first: {summary.failures[0].error}"
-    )
-
-
 def _events(jobs: list[Job], workers: Workers) -> Generator[Progress | Outcome]:
     if jobs:
         from ttflow.jobs.ray_pipeline import run_jobs
@@ -162,23 +150,10 @@ def _events(jobs: list[Job], workers: Workers) -> Generator[Progress | Outcome]:
         yield from run_jobs(jobs, workers)
 
 
-def _failures(jobs: list[Job], outcomes: list[Outcome]) -> list[Failure]:
-    """What went wrong with single videos; a full disk is no video's fault."""
-    errors = {outcome.video_id: outcome.error for outcome in outcomes if not outcome.disk_full}
-    complete = not any(outcome.disk_full for outcome in outcomes)
-    lost = "its worker process died, also when tried again"
-    found = []
-    for job in jobs:
-        default = f"{job.path}: {lost}" if complete else None
-        if (error := errors.get(job.video_id, default)) is not None:
-            found.append(as_failure(job.video_id, job.path, error, len(job.clips)))
-    return found
-
-
-def _write_tables(shards: Path, dataset: Dataset, keys: dict[str, str]) -> int:
+def _write_tables(shards: Path, dataset: Dataset, manifest_keys: dict[str, str]) -> int:
     """Write clips.parquet and dataset.json if they change; returns how many clips changed."""
     manifests: dict[str, Manifest] = {}
-    for video_id, key in keys.items():
+    for video_id, key in manifest_keys.items():
         if is_finished(shards, video_id, key):
             manifests[video_id] = read_manifest(manifest_path(shards, video_id, key))
     records = _records(dataset, manifests)

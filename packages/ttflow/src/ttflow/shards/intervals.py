@@ -1,4 +1,4 @@
-"""Pure integer rules on frames: windows, stored intervals, runs (specification 2.4, 3.1).
+"""Pure integer rules on frames: windows, stored intervals, segments (specification 2.4, 3.1).
 
 Frames are 0-based, intervals half-open.
 """
@@ -28,7 +28,7 @@ class VideoPlan:
     """Which frames of a video are stored (one interval per clip) and which get flow."""
 
     stored: tuple[Interval, ...]
-    runs: tuple[Interval, ...]
+    segments: tuple[Interval, ...]
 
 
 def central_window(
@@ -117,10 +117,12 @@ def inside(index: int, intervals: Sequence[Interval]) -> bool:
     return position > 0 and index < intervals[position - 1][1]
 
 
-def runs(stored: Iterable[Interval], total_frames: int, widen_frames: int = 20) -> list[Interval]:
-    """The stretches for which flow is computed: unions of widened intervals, inside the video.
+def flow_segments(
+    stored: Iterable[Interval], total_frames: int, widen_frames: int = 20
+) -> list[Interval]:
+    """The segments for which flow is computed: unions of widened intervals, inside the video.
 
-    >>> runs([(100, 220), (230, 350), (500, 620)], 630)
+    >>> flow_segments([(100, 220), (230, 350), (500, 620)], 630)
     [(80, 370), (480, 630)]
 
     Source: specification 2.4.
@@ -132,7 +134,7 @@ def runs(stored: Iterable[Interval], total_frames: int, widen_frames: int = 20) 
 
 
 def plan_video(clips: Sequence[ClipSpec], config: FlowConfig, total_frames: int) -> VideoPlan:
-    """Stored intervals, in the order of the clips, and runs of one video.
+    """Stored intervals, in the order of the clips, and flow segments of one video.
 
     Raises:
         ValueError: if a clip is empty or not inside the video.
@@ -147,7 +149,8 @@ def plan_video(clips: Sequence[ClipSpec], config: FlowConfig, total_frames: int)
         )
         for clip in clips
     )
-    return VideoPlan(stored, tuple(runs(stored, total_frames, config.smooth_taps // 2)))
+    segments = flow_segments(stored, total_frames, config.smooth_taps // 2)
+    return VideoPlan(stored, tuple(segments))
 
 
 def padded_indices(

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
-from ttdata.errors import VersionError, VideoError
+from ttdata.errors import VideoError
 from ttdata.storage.atomic import write_json
 from ttdata.storage.tables import polars_schema
 from ttdata.video.location import open_binary
 from ttflow.errors import ShardError
 from ttflow.schema import SCHEMA_VERSION, FlowConfig, Manifest, PartRow, ShardsInfo
 from ttflow.shards.intervals import ClipSpec
+from ttflow.shards.versions import check_shard_version
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -88,8 +88,8 @@ def fingerprint(location: Path | str) -> tuple[int, str]:
 
 def manifest_key(config: str, clips: Iterable[ClipSpec], source: tuple[int, str]) -> str:
     """Key of a video's parts: a hash of configuration, intervals with regions, and source."""
-    marks = sorted((c.clip_id, c.start_frame, c.end_frame, c.region or ()) for c in clips)
-    return digest([config, marks, source])[:16]
+    intervals = sorted((c.clip_id, c.start_frame, c.end_frame, c.region or ()) for c in clips)
+    return digest([config, intervals, source])[:16]
 
 
 def video_stem(video_id: str) -> str:
@@ -105,6 +105,11 @@ def video_stem(video_id: str) -> str:
 def parts_folder(shards: Path) -> Path:
     """Where the Parquet parts are."""
     return shards / "parts"
+
+
+def failures_path(shards: Path) -> Path:
+    """Where the videos are listed that could not be processed."""
+    return shards / "failures.jsonl"
 
 
 def manifest_path(shards: Path, video_id: str, key: str) -> Path:
@@ -136,39 +141,13 @@ def read_model(path: Path, model: type[M], schema_version: int) -> M:
     except (OSError, ValueError) as error:
         raise ShardError(f"{path}: not a readable JSON file ({error})") from error
     found = values.get("schema_version") if isinstance(values, dict) else None
-    check_version(path, found, schema_version)
+    check_shard_version(path, found, schema_version)
     try:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ShardError(f"{path}: {place}: {first['msg'].lower()}") from error
-
-
-def check_version(path: Path, found: object, expected: int = SCHEMA_VERSION) -> None:
-    """Refuse a file of another schema version; nothing of it is read.
-
-    Raises:
-        VersionError: names the file, both versions and what to do.
-    """
-    if str(found) == str(expected):
-        return
-    newer = str(found).isdigit() and int(str(found)) > expected
-    advice = "use that release or a later one, or" if newer else "use the release that wrote it, or"
-    raise VersionError(
-        f"{path}: schema version {found}, ttflow {version('ttflow')} reads {expected}; "
-        f"{advice} extract again into another folder"
-    )
-
-
-def check_table_version(path: Path, table: pq.FileMetaData) -> None:
-    """Refuse a Parquet file of ours of another schema version, by its metadata.
-
-    Raises:
-        VersionError: as `check_version`.
-    """
-    found = (table.metadata or {}).get(b"schema_version")
-    check_version(path, None if found is None else found.decode())
 
 
 def all_manifests(shards: Path) -> list[tuple[Path, Manifest]]:

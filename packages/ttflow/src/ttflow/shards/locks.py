@@ -1,4 +1,4 @@
-"""Files under temporary names: locked while their writer lives, so that dead ones are known."""
+"""Temporary files, locked while their writer lives: an unlocked one was left by a dead writer."""
 
 import contextlib
 import fcntl

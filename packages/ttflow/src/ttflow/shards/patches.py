@@ -60,9 +60,9 @@ def cut_rgb(image: Image, left: int, top: int, side_px: int) -> Image:
     return patch
 
 
-def cut_flow(flow: StoredFlow, left: int, top: int, side_px: int) -> StoredFlow:
+def cut_flow(flow: NDArray[np.float32], left: int, top: int, side_px: int) -> NDArray[np.float32]:
     """The (2, S, S) square at (left, top) of a (2, H, W) flow; zero outside of it."""
-    patch = np.zeros((2, side_px, side_px), np.int16)
+    patch = np.zeros((2, side_px, side_px), np.float32)
     rows, columns, into_rows, into_columns = _overlap(flow.shape[1:], left, top, side_px)
     patch[:, into_rows, into_columns] = flow[:, rows, columns]
     return patch

@@ -16,7 +16,8 @@ from ttdata.schema import DatasetInfo
 from ttdata.storage.tables import read_table
 from ttflow.errors import ShardError
 from ttflow.schema import SCHEMA_VERSION, ClipRecord, Manifest, PartRow, ShardsInfo
-from ttflow.shards.layout import all_manifests, check_table_version, parts_folder, read_model
+from ttflow.shards.layout import all_manifests, parts_folder, read_model
+from ttflow.shards.versions import check_parquet_version
 
 PIXEL_COLUMNS = tuple(name for name in PartRow.model_fields if name != "clip_id")
 
@@ -107,7 +108,7 @@ def read_rows(location: Location, columns: Sequence[str]) -> pa.Table:
     """
     try:
         with pq.ParquetFile(location.part) as part:
-            check_table_version(location.part, part.metadata)
+            check_parquet_version(location.part, part.metadata)
             return part.read_row_group(location.row_group, columns=list(columns))
     except (OSError, pa.ArrowException, IndexError) as error:
         raise ShardError(
@@ -140,7 +141,7 @@ def read_records(path: Path) -> pl.DataFrame:
         VersionError: if another schema version wrote it.
     """
     try:
-        check_table_version(path, pq.read_metadata(path))
+        check_parquet_version(path, pq.read_metadata(path))
         return read_table(path, ClipRecord, SCHEMA_VERSION)
     except (DatasetError, OSError, pa.ArrowException) as error:
         raise ShardError(f"{path}: not a readable table ({error})") from error
@@ -150,7 +151,7 @@ def newest_manifests(folder: Path) -> dict[str, Manifest]:
     """The manifest in force of each video: of several, the one committed last."""
     newest: dict[str, Manifest] = {}
     for _, manifest in all_manifests(folder):
-        rival = newest.get(manifest.video_id)
-        if rival is None or rival.generation <= manifest.generation:
+        known = newest.get(manifest.video_id)
+        if known is None or known.generation <= manifest.generation:
             newest[manifest.video_id] = manifest
     return newest

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -62,22 +63,49 @@ def flow_stats(path: Path, split: str | None = "train") -> FlowStats:
     clips = shards.clips if split is None else shards.clips.filter(pl.col("split") == split)
     if clips.is_empty():
         raise InputError(f"{shards.path}: no clip of split {split!r}")
-    every, large = _Moments(), _Moments()
-    for maxima_px in _maxima(shards, clips["clip_id"].to_list()):
-        every.add(maxima_px, np.ones_like(maxima_px, bool))
-        large.add(maxima_px, maxima_px > LARGE_PX)
-    used = np.where(large.count > 0, large.count, every.count)
-    mean = np.where(large.count > 0, large.mean, every.mean)
-    sigma = np.where(large.count > 0, large.sigma, every.sigma)
-    scale = np.where(mean + 3 * sigma > 0, mean + 3 * sigma, 1.0)
+    maxima_px = np.concatenate(list(_maxima(shards, clips["clip_id"].to_list())))
+    used = [_counted(maxima_px[:, axis]) for axis in (0, 1)]
     return FlowStats(
         clips=clips.height,
-        frames=int(every.count[0]),
-        frames_used=(int(used[0]), int(used[1])),
-        mean_px=(float(mean[0]), float(mean[1])),
-        sigma_px=(float(sigma[0]), float(sigma[1])),
-        scale_px=(float(scale[0]), float(scale[1])),
+        frames=len(maxima_px),
+        frames_used=(len(used[0]), len(used[1])),
+        mean_px=(float(used[0].mean()), float(used[1].mean())),
+        sigma_px=(float(used[0].std()), float(used[1].std())),
+        scale_px=flow_scale(maxima_px),
     )
+
+
+def flow_scale(maxima_px: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """The flow, per axis, that becomes 1: mean plus three standard deviations of the maxima.
+
+    Args:
+        maxima_px: (N, 2), per frame max |Vx| and max |Vy|, pixels per frame.
+
+    Returns:
+        (x, y) in pixels per frame; 1 on an axis without any motion.
+
+    Raises:
+        ValueError: if the shape is not (N, 2) with N > 0, or a value is not finite.
+
+    Source: specification 2.5, the authors' later rule (the paper is silent).
+    """
+    if maxima_px.ndim != 2 or maxima_px.shape[1] != 2 or len(maxima_px) == 0:
+        raise ValueError(f"expected maxima of shape (N, 2) with N > 0, found {maxima_px.shape}")
+    if not np.isfinite(maxima_px).all():
+        raise ValueError("a maximum of the flow is not finite")
+    return _axis_scale(maxima_px[:, 0]), _axis_scale(maxima_px[:, 1])
+
+
+def _axis_scale(maxima_px: NDArray[np.floating[Any]]) -> float:
+    used = _counted(maxima_px)
+    return float(used.mean() + 3 * used.std()) or 1.0
+
+
+def _counted(maxima_px: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """The maxima of one axis above `LARGE_PX`, all of them where none is."""
+    values = maxima_px.astype(np.float64)
+    large = values[values > LARGE_PX]
+    return large if large.size else values
 
 
 def _maxima(shards: Shards, clip_ids: list[str]) -> Iterator[NDArray[np.float64]]:
@@ -85,29 +113,3 @@ def _maxima(shards: Shards, clip_ids: list[str]) -> Iterator[NDArray[np.float64]
     for clip_id in clip_ids:
         values = shards.read(clip_id, ["flow_max_px"])["flow_max_px"]
         yield np.array(values, np.float64).reshape(-1, 2)
-
-
-class _Moments:
-    """Count, mean and sigma per axis of values that come in pieces.
-
-    Source: Chan, Golub, LeVeque, 1983: sums of squares about the mean, so nothing cancels.
-    """
-
-    def __init__(self) -> None:
-        self.count = np.zeros(2)
-        self.mean = np.zeros(2)
-        self._squares = np.zeros(2)
-
-    def add(self, values: NDArray[np.float64], which: NDArray[np.bool_]) -> None:
-        count = which.sum(0)
-        total = self.count + count
-        mean = np.where(which, values, 0).sum(0) / np.maximum(count, 1)
-        distance = np.where(count > 0, mean - self.mean, 0)
-        self._squares += (np.where(which, values - mean, 0) ** 2).sum(0)
-        self._squares += distance**2 * self.count * count / np.maximum(total, 1)
-        self.mean = self.mean + distance * count / np.maximum(total, 1)
-        self.count = total
-
-    @property
-    def sigma(self) -> NDArray[np.float64]:
-        return np.asarray(np.sqrt(self._squares / np.maximum(self.count, 1)))

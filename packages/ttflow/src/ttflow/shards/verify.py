@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from ttdata.errors import TTError
 from ttflow.schema import Failure, FlowConfig, Manifest, PartInfo
-from ttflow.shards.layout import check_table_version, part_schema, parts_folder
+from ttflow.shards.layout import failures_path, part_schema, parts_folder
 from ttflow.shards.reader import Shards, open_shards
+from ttflow.shards.versions import check_parquet_version
 from ttflow.shards.windows import decode_window
 from ttflow.shards.writer import row_problem
 
@@ -78,7 +79,7 @@ def verify(path: Path, deep: bool = False) -> Report:
 
 
 def _failures(shards: Shards) -> list[Failure]:
-    path = shards.path / "failures.jsonl"
+    path = failures_path(shards.path)
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return [Failure.model_validate_json(line) for line in lines]
 
@@ -141,7 +142,7 @@ def _row_problems(
     config: FlowConfig, manifest: Manifest, part: PartInfo, path: Path, deep: bool
 ) -> Iterator[str]:
     with pq.ParquetFile(path) as table:
-        check_table_version(path, table.metadata)
+        check_parquet_version(path, table.metadata)
         if table.schema_arrow.remove_metadata() != part_schema().remove_metadata():
             yield f"{path}: columns {table.schema_arrow.names}, expected {part_schema().names}"
             return

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttdata.storage.atomic import atomic_path
-from ttflow.extraction.pipeline import Motion
+from ttflow.extraction.frames import FlowFrame
 from ttflow.flow.colors import flow_colors, full_length
 from ttflow.schema import FlowConfig
 from ttflow.shards.patches import crop_left_top, dequantize_flow
@@ -50,27 +50,27 @@ def film_of_clip(path: Path, row: dict[str, Any], config: FlowConfig) -> Path:
     return write_film(path, pictures())
 
 
-def film_of_motions(
-    path: Path, motions: list[Motion], centers: NDArray[np.float64], config: FlowConfig
+def film_of_frames(
+    path: Path, frames: list[FlowFrame], centers: NDArray[np.float64], config: FlowConfig
 ) -> Path:
-    """Write the film of a stretch of a video: working frames and filtered flow.
+    """Write the film of a segment of a video: working frames and filtered flow.
 
     Args:
         path: of the film; replaced atomically.
-        motions: consecutive frames.
+        frames: consecutive frames.
         centers: (T, 2) smoothed centres x, y of the region of interest, working frame px.
         config: that they were made with.
     """
     crop_hw = (config.crop_height, config.crop_width)
     frame_hw = (config.frame_height, config.frame_width)
-    full_px = full_length(*(motion.flow for motion in motions[::8]))
+    full_px = full_length(*(frame.flow for frame in frames[::8]))
 
     def pictures() -> Iterator[Image]:
-        for motion, (x, y) in zip(motions, centers, strict=True):
+        for frame, (x, y) in zip(frames, centers, strict=True):
             left, top = crop_left_top((float(x), float(y)), crop_hw, frame_hw)
             crop = (left, top, config.crop_width, config.crop_height)
-            caption = f"frame {motion.index}, {motion.time_seconds:.3f} s"
-            yield _picture(motion.rgb, motion.flow, crop, full_px, caption)
+            caption = f"frame {frame.index}, {frame.time_seconds:.3f} s"
+            yield _picture(frame.rgb, frame.flow, crop, full_px, caption)
 
     return write_film(path, pictures())
 

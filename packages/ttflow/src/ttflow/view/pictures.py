@@ -5,7 +5,7 @@ The paper's figure 3 with the track of the region of interest, a contact sheet, 
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from ttdata.settings import override
 from ttdata.storage.atomic import atomic_path
 from ttdata.video.decode import decoded
 from ttdata.video.probe import probe
-from ttflow.extraction.pipeline import Motion, motions, working_frames
+from ttflow.extraction.frames import FlowFrame, WorkingFrame
+from ttflow.extraction.pipeline import flow_frames, flow_of_pairs, working_frames
 from ttflow.flow.colors import flow_colors, full_length
 from ttflow.flow.estimators import create
 from ttflow.roi import fill, frame_centers, smooth
@@ -30,7 +31,7 @@ from ttflow.schema import FLAG_NO_MOTION, FLAG_UNMASKED, FlowConfig
 from ttflow.shards.patches import crop_left_top, dequantize_flow
 from ttflow.shards.reader import Shards, open_shards
 from ttflow.shards.windows import decode_frame, decode_window
-from ttflow.view.film import film_of_clip, film_of_motions
+from ttflow.view.film import film_of_clip, film_of_frames
 
 _FRAME = 60
 """Of a video, what is drawn unless another frame is asked for."""
@@ -106,11 +107,18 @@ def _save(figure: Figure, path: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class _Window:
-    motions: list[Motion]
-    raw_flow: NDArray[np.float32]
+class _Segment:
+    """Consecutive frames of a video with what the picture of one of them shows."""
+
+    frames: list[FlowFrame]
     centers: NDArray[np.float64]
     smooth: NDArray[np.float64]
+    position: int
+    """Of the frame that is drawn."""
+    mask: NDArray[np.bool_] | None
+    """Its foreground."""
+    raw_flow: NDArray[np.float32]
+    """Its flow before the mask."""
 
 
 def _view_video(path: Path, out: Path, frame: int | None, config: FlowConfig) -> list[Path]:
@@ -118,73 +126,76 @@ def _view_video(path: Path, out: Path, frame: int | None, config: FlowConfig) ->
     frame = min(_FRAME, num_frames // 2) if frame is None else frame
     if not 0 <= frame < num_frames:
         raise InputError(f"{path}: --frame {frame}: the video has {num_frames} frames")
+    segment = _segment(path, frame, config)
+    name = f"{_file_name(path.stem)}-frame{frame}"
+    return [
+        _figure_of_video(path, out / f"{name}.png", segment, config),
+        film_of_frames(out / f"{name}.mp4", segment.frames, segment.smooth, config),
+    ]
+
+
+def _segment(path: Path, frame: int, config: FlowConfig) -> _Segment:
+    """The frames around one of a video: half a window before and after it."""
     half = config.window_frames // 2
-    run = (max(0, frame - half), frame + half)
-    frames = working_frames(decoded(path), config, [run])
-    # The estimator's flow before the mask, of the one frame that shows it.
-    keeper = _Keeper(create(config.estimator), frame - run[0])
-    found = list(motions(frames, [run], keeper))
-    if frame - run[0] >= len(found):
-        raise InputError(f"{path}: --frame {frame}: only {run[0] + len(found)} frames decode")
-    flow = torch.from_numpy(np.stack([motion.flow for motion in found]))
+    start, end = max(0, frame - half), frame + half
+    drawn: list[WorkingFrame] = []
+    """The frame that is drawn, and its successor."""
+
+    def watched() -> Iterator[WorkingFrame]:
+        for working in working_frames(decoded(path), config, [(start, end)]):
+            if working.index in (frame, frame + 1):
+                drawn.append(working)
+            yield working
+
+    estimator = create(config.estimator)
+    found = list(flow_frames(watched(), [(start, end)], estimator))
+    if not drawn or frame - start >= len(found):
+        raise InputError(f"{path}: --frame {frame}: only {start + len(found)} frames decode")
+    flow = torch.from_numpy(np.stack([item.flow for item in found]))
     crop_hw = (config.crop_height, config.crop_width)
     raw, moving = frame_centers(flow, None, crop_hw, config.roi_alpha, config.roi_threshold_px)
     centers = fill(raw, moving, (config.frame_height, config.frame_width))
     track = smooth(centers, config.smooth_taps, config.smooth_sigma_frames)
-    kept = keeper.kept if keeper.kept is not None else found[frame - run[0]].flow
-    window = _Window(found, kept, centers.numpy(), track.numpy())
-    name = f"{_file_name(path.stem)}-frame{frame}"
-    return [
-        _figure_of_video(path, out / f"{name}.png", frame - run[0], window, config),
-        film_of_motions(out / f"{name}.mp4", found, window.smooth, config),
-    ]
+    has_successor = len(drawn) == 2
+    return _Segment(
+        frames=found,
+        centers=centers.numpy(),
+        smooth=track.numpy(),
+        position=frame - start,
+        mask=drawn[0].mask,
+        raw_flow=(
+            flow_of_pairs([(drawn[0], drawn[1])], estimator)[0]
+            if has_successor
+            else found[frame - start].flow
+        ),
+    )
 
 
-class _Keeper:
-    """An estimator that remembers one of its flows."""
-
-    batch_size = 1
-
-    def __init__(self, estimator: Any, position: int) -> None:
-        self._estimator = estimator
-        self._position = position
-        self._calls = 0
-        self.kept: NDArray[np.float32] | None = None
-
-    def __call__(
-        self, first: torch.Tensor, second: torch.Tensor, initial_flow: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        flow: torch.Tensor = self._estimator(first, second, initial_flow)
-        if self._calls == self._position:
-            self.kept = np.asarray(flow[0].cpu().numpy(), np.float32)
-        self._calls += 1
-        return flow
-
-
-def _figure_of_video(
-    path: Path, picture: Path, position: int, window: _Window, config: FlowConfig
-) -> Path:
-    motion = window.motions[position]
+def _figure_of_video(path: Path, picture: Path, segment: _Segment, config: FlowConfig) -> Path:
+    frame = segment.frames[segment.position]
     crop_hw = (config.crop_height, config.crop_width)
     frame_hw = (config.frame_height, config.frame_width)
-    center = (float(window.smooth[position][0]), float(window.smooth[position][1]))
+    center = (
+        float(segment.smooth[segment.position][0]),
+        float(segment.smooth[segment.position][1]),
+    )
     left, top = crop_left_top(center, crop_hw, frame_hw)
-    full_px = full_length(motion.flow)
+    full_px = full_length(frame.flow)
     figure = Figure(figsize=(12, 7.5), layout="constrained")
     axes = figure.subplot_mosaic("abw;cdw;ttt")
-    _draw_image(axes["a"], motion.rgb, "frame, region of interest")
+    _draw_image(axes["a"], frame.rgb, "frame, region of interest")
     _draw_crop(axes["a"], left, top, crop_hw)
     axes["a"].plot(*center, "+", color="tab:red")
-    _draw_image(axes["b"], flow_colors(window.raw_flow, full_px), f"flow ({config.estimator})")
-    mask = np.ones(frame_hw, bool) if motion.mask is None else motion.mask
-    title = "foreground" if motion.mask is not None else "foreground: none yet (warm-up)"
+    _draw_image(axes["b"], flow_colors(segment.raw_flow, full_px), f"flow ({config.estimator})")
+    mask = np.ones(frame_hw, bool) if segment.mask is None else segment.mask
+    title = "foreground" if segment.mask is not None else "foreground: none yet (warm-up)"
     _draw_image(axes["c"], mask, title, cmap="gray", vmin=0, vmax=1)
-    _draw_image(axes["d"], flow_colors(motion.flow, full_px), "filtered flow")
+    _draw_image(axes["d"], flow_colors(frame.flow, full_px), "filtered flow")
     _draw_crop(axes["d"], left, top, crop_hw)
     _draw_wheel(axes["w"], full_px)
-    frames = [item.index for item in window.motions]
-    _draw_track(axes["t"], frames, window.smooth, window.centers, motion.index)
-    figure.suptitle(f"{path.name}, frame {motion.index}, {motion.time_seconds:.3f} s", fontsize=11)
+    frames = [item.index for item in segment.frames]
+    _draw_track(axes["t"], frames, segment.smooth, segment.centers, frame.index)
+    figure.suptitle(f"{path.name}, frame {frame.index}, {frame.time_seconds:.3f} s", fontsize=11)
     return _save(figure, picture)
 
 
@@ -193,14 +204,14 @@ def _draw_track(
     frames: Sequence[int],
     track: NDArray[np.float64],
     centers: NDArray[np.float64] | None,
-    marked: int | None,
+    current_frame: int | None,
 ) -> None:
     for axis, (name, color) in enumerate((("x", "tab:blue"), ("y", "tab:orange"))):
         if centers is not None:
             axes.plot(frames, centers[:, axis], ".", color=color, alpha=0.3, markersize=4)
         axes.plot(frames, track[:, axis], color=color, label=f"{name} of the centre")
-    if marked is not None:
-        axes.axvline(marked, color="tab:red", linewidth=0.8)
+    if current_frame is not None:
+        axes.axvline(current_frame, color="tab:red", linewidth=0.8)
     axes.set_xlabel("frame", fontsize=8)
     axes.set_ylabel("px in the working frame", fontsize=8)
     axes.set_title("region of interest over time (dots: before smoothing)", fontsize=9)

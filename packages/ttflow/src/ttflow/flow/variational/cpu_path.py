@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ttflow.flow.variational import kernels
 from ttflow.flow.variational.equations import GRAY
-from ttflow.flow.variational.gain import DARK, members, spread
+from ttflow.flow.variational.gain import DARK, block_pixels, block_weights
 from ttflow.flow.variational.pyramid import RATIO, level_sizes
 from ttflow.flow.variational.settings import RobustSettings
 
@@ -184,7 +184,7 @@ def _measure_gain(
 def _field(gain: Planes, level: Planes, image: Planes) -> Planes:
     """(H, W): gains (rows, columns) at the pixels of a level of an image's pyramid."""
     rows, columns = (
-        spread(size, level_size, count)
+        block_weights(size, level_size, count)
         for size, level_size, count in zip(
             image.shape[1:], level.shape[1:], gain.shape, strict=True
         )
@@ -204,7 +204,7 @@ def _ratios(
     one, two = (np.tensordot(_GRAY, level, 1)[None] for level in (first, second))
     seen = np.empty_like(one)
     kernels.warp(np.zeros_like(one), _padded(two, scratch), flow, seen)
-    pixels = members(image.shape[1:], first.shape[1:], blocks)
+    pixels = block_pixels(image.shape[1:], first.shape[1:], blocks)
     weight = seen.ravel()[pixels] * (pixels >= 0)
     ratio = one.ravel()[pixels] / np.maximum(seen.ravel()[pixels], np.float32(DARK))
     order = ratio.argsort(axis=1)

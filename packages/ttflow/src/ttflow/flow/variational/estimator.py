@@ -1,4 +1,4 @@
-"""`BeyondPixels`, the variational flow behind the estimator face."""
+"""`BeyondPixels`, the variational flow as an estimator."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

@@ -14,16 +14,16 @@ DARK = 1e-6
 """An intensity below this is black: it says nothing of the gain."""
 
 
-def places(size: int, level_size: int) -> NDArray[np.float64]:
+def pixel_positions(size: int, level_size: int) -> NDArray[np.float64]:
     """Where the pixels of a level lie in the image, along one axis, px."""
     return np.arange(1, level_size + 1, dtype=np.float64) * (size / level_size) - 1
 
 
 @lru_cache(maxsize=256)
-def spread(size: int, level_size: int, blocks: int) -> NDArray[np.float32]:
+def block_weights(size: int, level_size: int, blocks: int) -> NDArray[np.float32]:
     """(level_size, blocks): what each block contributes to each pixel along one axis.
 
-    >>> spread(8, 8, 2)[[0, 1, 2, 5]]  # knots at 1.5 and 5.5
+    >>> block_weights(8, 8, 2)[[0, 1, 2, 5]]  # knots at 1.5 and 5.5
     array([[ 1.375, -0.375],
            [ 1.125, -0.125],
            [ 0.875,  0.125],
@@ -31,7 +31,7 @@ def spread(size: int, level_size: int, blocks: int) -> NDArray[np.float32]:
     """
     if blocks == 1:
         return np.ones((level_size, 1), np.float32)
-    position = (places(size, level_size) + 0.5) * (blocks / size) - 0.5
+    position = (pixel_positions(size, level_size) + 0.5) * (blocks / size) - 0.5
     low = position.astype(int).clip(0, blocks - 2)
     weights = np.zeros((level_size, blocks), np.float32)
     rows = np.arange(level_size)
@@ -41,12 +41,14 @@ def spread(size: int, level_size: int, blocks: int) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=64)
-def members(
+def block_pixels(
     size_hw: tuple[int, int], level_hw: tuple[int, int], blocks: tuple[int, int]
 ) -> NDArray[np.int64]:
     """(rows * columns, L): the pixels of each block in a flattened level, filled up with -1."""
     axes = [
-        np.floor((places(size, level_size) + 0.5) * (count / size)).clip(0, count - 1).astype(int)
+        np.floor((pixel_positions(size, level_size) + 0.5) * (count / size))
+        .clip(0, count - 1)
+        .astype(int)
         for size, level_size, count in zip(size_hw, level_hw, blocks, strict=True)
     ]
     block = (axes[0][:, None] * blocks[1] + axes[1]).ravel()

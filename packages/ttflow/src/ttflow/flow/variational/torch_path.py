@@ -1,4 +1,4 @@
-"""Both modes in batched PyTorch: any device, any batch; the tested meaning of the numba path."""
+"""Both modes in batched PyTorch: any device, any batch; what the numba path is tested against."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ttflow.flow.variational.equations import GRAY, REFERENCE, System, assemble, features, smooth
-from ttflow.flow.variational.gain import DARK, members, spread
+from ttflow.flow.variational.gain import DARK, block_pixels, block_weights
 from ttflow.flow.variational.pyramid import Flow, Image, pyramid, resize, resize_flow, warp
 from ttflow.flow.variational.settings import RobustSettings
 from ttflow.flow.variational.solvers import lexicographic, red_black
@@ -112,7 +112,7 @@ def measure_gain(
 def field(gain: Tensor, level: Image, image: Image) -> Tensor:
     """(B, 1, H, W): gains (B, rows, columns) at the pixels of a level of an image's pyramid."""
     rows, columns = (
-        _on(image.device, spread, image.shape[axis], level.shape[axis], gain.shape[axis])
+        _on(image.device, block_weights, image.shape[axis], level.shape[axis], gain.shape[axis])
         for axis in (-2, -1)
     )
     return (rows @ gain @ columns.T)[:, None]
@@ -128,7 +128,9 @@ def _ratios(
     """
     one, two = (_gray(level) for level in (first, second))
     seen = warp(torch.zeros_like(one), two, flow).flatten(1)
-    pixels = _on(image.device, members, tuple(image.shape[-2:]), tuple(first.shape[-2:]), blocks)
+    pixels = _on(
+        image.device, block_pixels, tuple(image.shape[-2:]), tuple(first.shape[-2:]), blocks
+    )
     weight = seen[:, pixels] * (pixels >= 0)
     ratio = one.flatten(1)[:, pixels] / seen[:, pixels].clamp(min=DARK)
     ratio, order = ratio.sort(dim=-1)

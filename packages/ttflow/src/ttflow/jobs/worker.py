@@ -1,0 +1,83 @@
+"""What a worker process does: extract the video of one job, whatever goes wrong."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ttflow.jobs.failures import failed_outcome
+from ttflow.jobs.job import Job, Outcome, Progress
+
+if TYPE_CHECKING:
+    from ttflow.flow.estimators import Estimator
+
+_PROGRESS_FRAMES = 500
+"""Between two progress events. A fixed number: a job that is run again sends the same events."""
+
+
+def watched_job(job: Job, device: str = "cpu") -> Iterator[Progress | Outcome]:
+    """Run a job in a thread of its own and yield its progress; the last event is the outcome."""
+    events: queue.SimpleQueue[Progress | Outcome] = queue.SimpleQueue()
+
+    def report(num_frames: int) -> None:
+        if num_frames % _PROGRESS_FRAMES == 0:
+            events.put(Progress(video_id=job.video_id, num_frames=num_frames))
+
+    def work() -> None:
+        events.put(run_job(job, device, report))
+
+    threading.Thread(target=work, daemon=True).start()
+    while isinstance(event := events.get(), Progress):
+        yield event
+    yield event
+
+
+def run_job(
+    job: Job, device: str = "cpu", on_frame: Callable[[int], None] | None = None
+) -> Outcome:
+    """Extract one video into its shards folder; whatever goes wrong becomes the outcome's error.
+
+    Args:
+        job: what to do.
+        device: cpu or cuda, where the flow is computed.
+        on_frame: called with the number of frames decoded so far.
+    """
+    start = time.monotonic()
+    try:
+        num_frames, flow_frames = _extract(job, device, on_frame)
+    except Exception as error:  # one video must never end the job of all others
+        return failed_outcome(job, error)
+    return Outcome(
+        video_id=job.video_id,
+        num_frames=num_frames,
+        flow_frames=flow_frames,
+        seconds=time.monotonic() - start,
+    )
+
+
+def _extract(job: Job, device: str, on_frame: Callable[[int], None] | None) -> tuple[int, int]:
+    from ttflow.extraction.pipeline import extract_video
+    from ttflow.shards.writer import VideoWriter
+
+    estimator = _estimator(job.config.estimator, device)
+    with VideoWriter(job.shards, job.video_id, job.key) as writer:
+        counts = extract_video(
+            job.path, job.clips, job.config, estimator, writer, job.expected_frames, on_frame
+        )
+        writer.commit(job.source, counts.num_frames, counts.flow_frames)
+    return counts.num_frames, counts.flow_frames
+
+
+@lru_cache(maxsize=1)
+def _estimator(name: str, device: str) -> "Estimator":
+    """The estimator of this process; its libraries keep to the one core a job is given."""
+    import cv2
+    import torch
+
+    from ttflow.flow.estimators import create
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    return create(name, device)
