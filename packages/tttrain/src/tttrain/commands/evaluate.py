@@ -175,7 +175,7 @@ def _check(data: TrainingData, classes: tuple[str, ...], split: str, run: Run) -
             f"{data.path}: classes {list(data.classes)}, expected those of {run.folder}: "
             f"{list(classes)}"
         )
-    shape = run.info().resolved.clip_shape
+    shape = run.info().resolved.network.clip_shape
     if shape is not None:
         data.check_shape(shape)
     if split not in data.clips:

@@ -80,8 +80,8 @@ def _shards(info: RunInfo, source: Path, strokes: Path | None) -> Iterator[Path]
 def _name_strokes(
     model: StrokeModel, found: Calibration | None, data: TrainingData, info: RunInfo
 ) -> list[dict[str, Any]]:
-    if info.resolved.clip_shape is not None:
-        data.check_shape(info.resolved.clip_shape)
+    if info.resolved.network.clip_shape is not None:
+        data.check_shape(info.resolved.network.clip_shape)
     calibration = found or Calibration()
     rows = []
     for video_id, clip in track(data.everything(), "naming"):

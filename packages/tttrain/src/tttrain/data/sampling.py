@@ -69,7 +69,7 @@ def epoch_batches(
     return [shuffled[at : at + batch_size] for at in range(0, len(shuffled), batch_size)]
 
 
-def deal(batch: Sequence[ClipInfo], rank: int, num_workers: int) -> list[ClipInfo]:
+def rank_slice(batch: Sequence[ClipInfo], rank: int, num_workers: int) -> list[ClipInfo]:
     """The part of a global batch that one worker takes; none where the batch is too short."""
     return list(batch[rank::num_workers])
 

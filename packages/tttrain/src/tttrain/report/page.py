@@ -63,7 +63,7 @@ def reported(run: Run) -> str | None:
 
 def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, Any]:
     info = run.info()
-    num_frames = (info.resolved.clip_shape or data.clip_shape)[0]
+    num_frames = (info.resolved.network.clip_shape or data.clip_shape)[0]
     return {
         "name": run.folder.name,
         "info": info,
@@ -88,7 +88,7 @@ def _rows(result: dict[str, Any], info: RunInfo) -> list[dict[str, Any]]:
     """The network's rows and below them the shortcuts', with bars."""
     config = info.resolved
     augmented = config.augment.spatial or config.augment.temporal
-    trained = config.model if augmented else f"{config.model}_no_augmentation"
+    trained = config.network.model if augmented else f"{config.network.model}_no_augmentation"
     paper = PAPER.get(trained, (None, None, None))
     rows = [
         {"name": _METHOD_NAMES[key], "network": True, "paper": reference, **item}
