@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from ttdata.errors import InputError
 from ttmodels import LateFusion, TwoStreamI3D, load
 from tttrain import recipes
+from tttrain.cli import app
 from tttrain.commands import fit as fitting
 from tttrain.commands.compare import ROWS, compare, row_config
 from tttrain.commands.evaluate import evaluate
@@ -66,7 +68,7 @@ def test_table(table: dict[str, Any], shards: Path, tmp_path: Path, trained: lis
     text = (out / "table.md").read_text()
     assert text.count("\n| ") == 1 + len(SMALL) + 4 - 1
     assert "leakage 0.0%" in text
-    assert "| shortcut: background |" in text
+    assert "| baseline: background |" in text
     page = (out / "index.html").read_text()
     assert "Late fusion" in page
     assert "http" not in page
@@ -195,6 +197,25 @@ def test_a_row_keeps_its_network_and_augmentation() -> None:
     assert row_config("rgb", None, []) == recipes.rgb()
 
 
+def test_the_former_name_of_base_recipe_is_taken_but_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    taken: list[Any] = []
+
+    def stand_in(*_: Any, base_recipe: str | None, **__: Any) -> None:
+        taken.append(base_recipe)
+        raise InputError("enough")
+
+    monkeypatch.setattr("tttrain.commands.compare.compare", stand_in)
+    for option in ("--base-recipe", "--like"):
+        words = ["compare", "--data", "x", "--out", str(tmp_path), option, "demo"]
+        assert isinstance(CliRunner().invoke(app, words).exception, InputError)
+    assert taken == ["demo", "demo"]
+    shown = CliRunner().invoke(app, ["compare", "--help"], env={"COLUMNS": "200"}).output
+    assert "base-recipe" in shown
+    assert "--like" not in shown
+
+
 def test_mcnemar_by_hand() -> None:
     # 5 clips differ, one of them for the first: 2 (1 + 5) / 32.
     first = [True, True, False, False, False, False, False]
@@ -225,7 +246,7 @@ def test_predictions(shards: Path, tmp_path: Path, trained: list[str]) -> None:
     (action,) = ElementTree.parse(tmp_path / "xml" / "video 00.xml").getroot()
     first = found["strokes"][0]
     assert action.attrib == {"begin": "5", "end": "13", "move": first["label"]}
-    # Once validation clips have told how far scores can be believed, so do predictions.
+    # Once validation clips have given a temperature, predictions use it.
     temperature = evaluate(run, shards)["calibration"]["temperature"]
     assert temperature != 1
     predict(run, shards, tmp_path / "b.json")
@@ -233,7 +254,7 @@ def test_predictions(shards: Path, tmp_path: Path, trained: list[str]) -> None:
         found["strokes"], json.loads((tmp_path / "b.json").read_text())["strokes"], strict=True
     ):
         assert after["scores"] == before["scores"]
-        honest = np.array(before["scores"]) ** (1 / temperature)
-        assert after["probabilities"] == pytest.approx(honest / honest.sum(), abs=1e-3)
+        calibrated = np.array(before["scores"]) ** (1 / temperature)
+        assert after["probabilities"] == pytest.approx(calibrated / calibrated.sum(), abs=1e-3)
     with pytest.raises(InputError, match=r"expected a \.json or \.csv file, or a folder"):
         predict(run, shards, tmp_path / "a.txt")

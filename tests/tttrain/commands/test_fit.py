@@ -129,7 +129,7 @@ def test_interrupted_run_goes_on_as_if_never_stopped(
 
 
 @pytest.mark.parametrize(("model", "rate", "epochs"), [("i3d_flow", 0.02, 2), ("flow", 1e-12, 4)])
-def test_dropout_and_dropped_rates_go_on_as_if_never_stopped(
+def test_dropout_and_reduced_rates_go_on_as_if_never_stopped(
     few_shards: Path,
     tmp_path: Path,
     no_cluster: None,
@@ -138,7 +138,7 @@ def test_dropout_and_dropped_rates_go_on_as_if_never_stopped(
     rate: float,
     epochs: int,
 ) -> None:
-    """I3D draws dropout; the other does not move, so that its rate drops every epoch."""
+    """I3D draws dropout; the other does not move, so that its rate is reduced every epoch."""
     config = CONFIG.with_changes(
         batch_size=3,
         network={"model": model},
@@ -291,8 +291,8 @@ def test_evaluation_and_report(run: Run, shards: Path, capsys: Any) -> None:
     assert "http" not in text
     for word in ("background", "duration", "start time", "leakage", "data:image/jpeg"):
         assert word in text.lower()
-    assert text.count('class="film"') >= 2
-    assert "Can its scores be believed?" in text
+    assert text.count('class="animation"') >= 2
+    assert "Are its scores calibrated?" in text
     assert result["calibration"]["n"] == 6
     lines = summary(result, run.folder)
     assert "TestVote" in lines

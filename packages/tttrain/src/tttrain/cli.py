@@ -44,7 +44,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Test a run's model: Test, TestVote, TestAvg, shortcuts, confusion matrix, report."""
+    """Test a run's model: Test, TestVote, TestAvg, baselines, confusion matrix, report."""
     from tttrain.commands.evaluate import evaluate as test
     from tttrain.report.summary import summary
 

@@ -61,7 +61,7 @@ def early() -> TrainConfig:
 
 
 def i3d_rgb() -> TrainConfig:
-    """I3D on the picture, as the paper trains it: 64 frames, a rate that drops where it stalls."""
+    """I3D on the picture, as the paper trains it: 64 frames, learning rate reduced on plateaus."""
     return TrainConfig(
         recipe="i3d_rgb",
         batch_size=10,

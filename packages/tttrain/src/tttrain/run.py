@@ -134,7 +134,7 @@ class Run:
             handle.write(json.dumps(entry, allow_nan=False) + "\n")
 
     def keep_metrics(self, epochs_done: int) -> None:
-        """Drop the lines of epochs that will be computed again, and all that follows a gap."""
+        """Remove the lines of epochs that will be computed again, and all that follows a gap."""
         kept = []
         for epoch, entry in enumerate(self.metrics()):
             if entry["epoch"] != epoch or epoch >= epochs_done:

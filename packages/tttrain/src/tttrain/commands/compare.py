@@ -198,7 +198,7 @@ _JOIN: dict[str, Callable[..., StrokeModel]] = {
 
 
 def _table(rows: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any]:
-    """What `table.json` holds: a row per network, the shortcuts, and what the split leaks."""
+    """What `table.json` holds: a row per network, the baselines, and what the split leaks."""
     first = next(iter(rows))
     reference = rows[first]["result"]
     return {

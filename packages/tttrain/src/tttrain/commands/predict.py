@@ -86,7 +86,7 @@ def _name_strokes(
     rows = []
     for video_id, clip in track(data.everything(), "naming"):
         scores = score_clip(model, data, clip).scores(_METHOD)
-        honest = calibration.apply(scores)
+        calibrated = calibration.apply(scores)
         index = int(scores.argmax())
         rows.append(
             {
@@ -96,9 +96,9 @@ def _name_strokes(
                 "end_frame": clip.end_frame,
                 "label": info.classes[index],
                 "score": round(float(scores[index]), 6),
-                "probability": round(float(honest[index]), 6),
+                "probability": round(float(calibrated[index]), 6),
                 "scores": [round(float(value), 6) for value in scores],
-                "probabilities": [round(float(value), 6) for value in honest],
+                "probabilities": [round(float(value), 6) for value in calibrated],
             }
         )
     return sorted(rows, key=lambda row: (row["video_id"], row["start_frame"], row["end_frame"]))

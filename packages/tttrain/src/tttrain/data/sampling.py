@@ -1,4 +1,4 @@
-"""From clips to batches: who comes when, and which frames (specification 3).
+"""From clips to batches: their order in an epoch, and the window of each (specification 3).
 
 Nothing here depends on the number of workers: an epoch is one permutation, cut into global
 batches, and a worker takes every n-th clip of each.
@@ -30,7 +30,7 @@ class ClipInfo:
 
 @dataclass(frozen=True)
 class Request:
-    """A window of a clip that somebody wants decoded."""
+    """A window of a clip that is to be decoded."""
 
     clip_id: str
     start_frame: int
@@ -70,7 +70,7 @@ def epoch_batches(
 
 
 def rank_slice(batch: Sequence[ClipInfo], rank: int, num_workers: int) -> list[ClipInfo]:
-    """The part of a global batch that one worker takes; none where the batch is too short."""
+    """The clips of a global batch that the worker of this rank takes; none if it is too short."""
     return list(batch[rank::num_workers])
 
 

@@ -27,7 +27,7 @@ def follow(run: Run, info: RunInfo, ended: threading.Event) -> None:
         task = None
         if bar is not None:
             task = bar.add_task("starting", total=info.resolved.schedule.epochs, left="")
-        # A restart drops and recomputes epochs; their lines are equal and need not be shown twice.
+        # A restart computes some epochs again; their lines are equal and are shown once.
         shown = len(run.metrics())
         last_round = False
         while not last_round:
