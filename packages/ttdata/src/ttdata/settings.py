@@ -10,14 +10,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ttdata.errors import InputError
 
+M = TypeVar("M", bound=BaseModel)
+
 
 class FrozenModel(BaseModel):
-    """An immutable model that refuses unknown keys."""
+    """The base of all settings and rows of tables: immutable, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-M = TypeVar("M", bound=BaseModel)
 
 
 def load_config(model: type[M], path: Path | None, overrides: Iterable[str] = ()) -> M:
@@ -111,10 +110,9 @@ def _nearest(key: str, model: type[BaseModel]) -> str:
         return f"; {key} is now {moved[key]}"
     places = _places(model)
     names = difflib.get_close_matches(key, places, n=1, cutoff=0.4)
-    known = (
-        f"did you mean {places[names[0]]!r}?" if names else f"known: {', '.join(places.values())}"
-    )
-    return f"; {known}"
+    if names:
+        return f"; did you mean {places[names[0]]!r}?"
+    return f"; known: {', '.join(places.values())}"
 
 
 def _places(model: type[BaseModel]) -> dict[str, str]:

@@ -66,17 +66,8 @@ def compare(
     """
     from tttrain.report.comparison_page import write_pages
 
-    unknown = [name for name in rows if name not in ROWS]
-    if unknown or not rows:
-        raise InputError(f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ROWS)}")
     settings = split_settings(overrides)
-    asked = [name for name in ROWS if name in rows]
-    streams = [stream for name in asked for stream in recipes.JOINED.get(name, ())]
-    order = [name for name in ROWS if name in (*asked, *streams)]
-    if idle := sorted(settings.keys() - {"", *order}):
-        raise InputError(
-            f"--set {idle[0]}:...: this row is not asked for; rows: {', '.join(order)}"
-        )
+    asked, order = _rows_to_do(rows, settings)
     configs = {
         name: row_config(name, base_recipe, [*settings[""], *settings.get(name, ())])
         for name in order
@@ -97,6 +88,21 @@ def compare(
     write_json(out / "table.json", table)
     write_pages(out, table)
     return table
+
+
+def _rows_to_do(rows: Sequence[str], settings: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+    """The rows asked for and, with the streams that these join, those to be made; table order."""
+    unknown = [name for name in rows if name not in ROWS]
+    if unknown or not rows:
+        raise InputError(f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ROWS)}")
+    asked = [name for name in ROWS if name in rows]
+    streams = [stream for name in asked for stream in recipes.JOINED.get(name, ())]
+    order = [name for name in ROWS if name in (*asked, *streams)]
+    if idle := sorted(settings.keys() - {"", *order}):
+        raise InputError(
+            f"--set {idle[0]}:...: this row is not asked for; rows: {', '.join(order)}"
+        )
+    return asked, order
 
 
 def _check(

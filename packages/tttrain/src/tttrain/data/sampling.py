@@ -18,7 +18,7 @@ from tttrain.data.windows import central_start, training_start
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What choosing a window needs to know of a clip, without its pixels."""
+    """The facts of a clip that choosing a window needs; no pixels."""
 
     clip_id: str
     start_frame: int

@@ -61,14 +61,14 @@ def _facts(video: Path) -> pl.DataFrame:
 
 
 def _clips(strokes: Path, facts: pl.DataFrame, label: str) -> pl.DataFrame:
-    """Rows of `clips.parquet` from the annotations of this video, each interval once."""
+    """Rows of `clips.parquet` from the marks of this video, each interval once."""
     video_id, num_frames = facts["video_id"][0], facts["num_frames"][0]
-    annotations = read_annotations(strokes)
-    named = annotations.filter(pl.col("video_id") == video_id)
-    if named.is_empty() and annotations["video_id"].n_unique() == 1:
-        named = annotations.with_columns(video_id=pl.lit(video_id))
+    marks = read_annotations(strokes)
+    named = marks.filter(pl.col("video_id") == video_id)
+    if named.is_empty() and marks["video_id"].n_unique() == 1:
+        named = marks.with_columns(video_id=pl.lit(video_id))
     if named.is_empty():
-        known = ", ".join(sorted(annotations["video_id"].unique())[:3])
+        known = ", ".join(sorted(marks["video_id"].unique())[:3])
         raise InputError(f"{strokes}: has no stroke of {video_id!r}; it names {known}")
     columns = ["video_id", "start_frame", "end_frame", *REGION]
     timed = timed_marks(named, facts).select(columns).unique().sort(columns[1:])

@@ -86,7 +86,7 @@ class Trainer:
         return found.epochs_done
 
     def train(self, report: Report) -> None:
-        """Train the remaining epochs and write the model; `report` hears of some epochs."""
+        """Train the remaining epochs and write the model; `report` gets some of the epochs."""
         if self.writes:
             self.run.keep_metrics(self.epochs_done)
             self.tensorboard = TensorBoardWriter(self.run)
@@ -107,9 +107,9 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are done, or so many without new best weights that it was asked for.
+        """Whether all epochs are done, or `patience_epochs` have passed without new best weights.
 
-        Every worker knows the same epochs and answers the same.
+        Every worker has the same epochs and returns the same.
         """
         patience = self.config.schedule.patience_epochs
         if self.epochs_done >= self.config.schedule.epochs:
