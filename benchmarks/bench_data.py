@@ -30,7 +30,7 @@ from ttdata.taxonomy import Taxonomy
 from ttflow.schema import FlowConfig
 from ttflow.shards.patches import encode_flow, encode_rgb
 from ttflow.shards.writer import write_clips
-from tttrain.config import TrainConfig
+from tttrain.config import NetworkConfig, TrainConfig
 from tttrain.data.dataset import ShardSource, open_data
 from tttrain.data.decode import decode_clip
 from tttrain.data.sampling import ClipInfo, training_request
@@ -131,7 +131,7 @@ def requests(clips: list[ClipInfo], window: int, epoch: int = 0) -> list[Any]:
 
 
 def stream_source(shards: Path, window: int) -> Any:
-    """The source of `data_path=stream`, set up as a worker does."""
+    """The source of `execution.data_path=stream`, set up as a worker does."""
     from ray.data import DataContext
 
     from tttrain.training.ray_train import StreamSource
@@ -255,7 +255,7 @@ def step(shards: Path, shape: tuple[int, int, int], batch_size: int, steps: int)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     data = open_data(shards)
     clips = data.clips["train"][:batch_size]
-    config = TrainConfig(clip_shape=shape, batch_size=batch_size)
+    config = TrainConfig(network=NetworkConfig(clip_shape=shape), batch_size=batch_size)
     source = ResidentSource(
         (decode_clip(data.read(clip.clip_id)) for clip in clips), shape[0], device
     )

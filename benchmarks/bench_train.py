@@ -24,7 +24,7 @@ from bench_data import FULL, make_shards
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, max_pool3d, relu
 
-from tttrain.config import TrainConfig
+from tttrain.config import ExecutionConfig, NetworkConfig, TrainConfig
 from tttrain.data.augment import Augment
 from tttrain.data.cache import ResidentSource
 from tttrain.data.dataset import ShardSource, TrainingData, open_data
@@ -34,7 +34,6 @@ from tttrain.data.sampling import ClipInfo, epoch_batches, training_request
 from tttrain.training.checkpoint import Checkpoint, Writer
 from tttrain.training.loop import (
     Batch,
-    Plateau,
     copied,
     make_optimizer,
     train_epoch,
@@ -42,6 +41,7 @@ from tttrain.training.loop import (
     weights_of,
 )
 from tttrain.training.networks import build
+from tttrain.training.schedule import Plateau
 from tttrain.training.worker import set_up
 
 CLASSES = 21
@@ -91,7 +91,7 @@ class Clips(torch.utils.data.Dataset[Any]):
         return len(self.clips)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
-        frames, *crop = self.config.clip_shape or ()
+        frames, *crop = self.config.network.clip_shape or ()
         if self.source is None:
             self.source = ShardSource(open_data(self.shards), frames)
         clip = self.clips[index]
@@ -105,13 +105,13 @@ class Clips(torch.utils.data.Dataset[Any]):
 
 def straightforward(shards: Path, config: TrainConfig, device: str, workers: int) -> Iterator[None]:
     """A step each time it is asked for one."""
-    assert config.clip_shape is not None
+    assert config.network.clip_shape is not None
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = False  # which the product is
     torch.set_deterministic_debug_mode("default")
-    model = Plain(config.clip_shape).to(device)
+    model = Plain(config.network.clip_shape).to(device)
     optimizer = torch.optim.SGD(
-        model.parameters(), config.learning_rate, 0.5, nesterov=True, weight_decay=0.005
+        model.parameters(), config.optimizer.learning_rate, 0.5, nesterov=True, weight_decay=0.005
     )
     loader = torch.utils.data.DataLoader(
         Clips(shards, config),
@@ -137,10 +137,10 @@ class Shipped:
     """Resident clips and the loop of tttrain."""
 
     def __init__(self, data: TrainingData, config: TrainConfig, device: str) -> None:
-        assert config.clip_shape is not None
+        assert config.network.clip_shape is not None
         self.config, self.device, self.clips = config, device, data.clips["train"]
         set_up(config, device)
-        frames, height, width = config.clip_shape
+        frames, height, width = config.network.clip_shape
         stored = (decode_clip(data.read(clip.clip_id)) for clip in self.clips)
         self.source = ResidentSource(stored, frames, device)
         self.augment = Augment(config.augment, (height, width), 0)
@@ -150,7 +150,7 @@ class Shipped:
 
     def batch(self, clips: list[ClipInfo], epoch: int | None) -> Batch:
         """Cut, augmented and normalised on the device."""
-        frames = (self.config.clip_shape or (0,))[0]
+        frames = (self.config.network.clip_shape or (0,))[0]
         wanted = [training_request(clip, self.config, frames, epoch or 0) for clip in clips]
         windows = list(self.source.windows(wanted))
         ids = [window.clip_id for window in windows]
@@ -223,9 +223,9 @@ def main() -> None:
         update=sizes | {"patch_side": 184 if (height, width) == (120, 120) else side}
     )
     config = TrainConfig(
-        clip_shape=(time_, height, width),
         batch_size=options.batch,
-        torch_threads=torch.get_num_threads(),
+        network=NetworkConfig(clip_shape=(time_, height, width)),
+        execution=ExecutionConfig(torch_threads=torch.get_num_threads()),
     )
     device = options.device
     name = torch.cuda.get_device_name() if device == "cuda" else "cpu"

@@ -23,7 +23,7 @@ from torch import distributed, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
-from tttrain.config import TrainConfig
+from tttrain.config import NetworkConfig, TrainConfig
 from tttrain.training.gradient_factors import (
     FactorLinear,
     distribute,
@@ -53,7 +53,7 @@ def step_seconds(model: nn.Module, inputs: list[torch.Tensor], labels: torch.Ten
 
 def networks(rank: int, shape: tuple[int, int, int], steps: int) -> None:
     """Whole steps, turn by turn, on the same clips; the gradients are compared."""
-    config = TrainConfig(clip_shape=shape)
+    config = TrainConfig(network=NetworkConfig(clip_shape=shape))
     models = {
         "all-reduce": DistributedDataParallel(build(config, CLASSES)),
         "factors": distribute(build(config, CLASSES), BATCH),

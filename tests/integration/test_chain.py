@@ -20,7 +20,7 @@ SIZES = (
     *("--set", "window_frames=16", "--set", "estimator=dis-ultrafast"),
 )
 EPOCHS = 3
-SHORTER = ("--set", f"epochs={EPOCHS}")
+SHORTER = ("--set", f"schedule.epochs={EPOCHS}")
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_finished_steps_do_nothing_again(run, folder: Path) -> None:
 
 
 def test_other_configuration_is_refused(run, folder: Path) -> None:
-    result = run(*fit_command(folder), "--set", "learning_rate=0.5", code=2)
+    result = run(*fit_command(folder), "--set", "optimizer.learning_rate=0.5", code=2)
     assert "learning_rate" in result.stderr
     assert "0.5" in result.stderr
 

@@ -143,7 +143,14 @@ def test_fit(run, scripts, processes, shards: Path, tmp_path: Path) -> None:
     def command(name: str) -> tuple[object, ...]:
         return (
             *("tttrain", "fit", "--data", shards, "--out", tmp_path / name),
-            *("--recipe", "demo", "--set", "epochs=12", "--set", "checkpoint_minutes=0"),
+            *(
+                "--recipe",
+                "demo",
+                "--set",
+                "schedule.epochs=12",
+                "--set",
+                "execution.checkpoint_minutes=0",
+            ),
         )
 
     start = time.monotonic()
@@ -169,7 +176,7 @@ def test_a_submitted_job_outlives_its_worker(
     fit, evaluate = (
         [places.get(word, word) for word in line] for line in commands(PAGE) if "tttrain" in line
     )
-    settings = ("epochs=40", "device=cpu", "data_path=resident")
+    settings = ("schedule.epochs=40", "execution.device=cpu", "execution.data_path=resident")
     job = subprocess.Popen(
         [*fit, *(part for item in settings for part in ("--set", item))],
         cwd=tmp_path,
@@ -214,8 +221,8 @@ def holds(process: psutil.Process, lock: Path) -> bool:
 @pytest.mark.timeout(3600)
 def test_one_run_killed_all_the_time(run, scripts, processes, shards: Path, tmp_path: Path) -> None:
     """Two workers; one of them or the command dies every so often, and the same command goes on."""
-    quick = ("clip_shape=[8,32,32]", f"epochs={3 * KILLS}")
-    settings = ("num_workers=2", "checkpoint_minutes=0", *quick)
+    quick = ("network.clip_shape=[8,32,32]", f"schedule.epochs={3 * KILLS}")
+    settings = ("execution.num_workers=2", "execution.checkpoint_minutes=0", *quick)
 
     def command(name: str) -> list[str]:
         paths = ("--data", str(shards), "--out", str(tmp_path / name))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tttrain.config import AugmentConfig, TrainConfig
+from tttrain.config import AugmentConfig, NetworkConfig, OptimizerConfig, TrainConfig
 from tttrain.data.augment import Augment
 from tttrain.data.cache import ResidentSource
 from tttrain.data.dataset import TrainingData, open_data
@@ -66,8 +66,15 @@ def batch(data: TrainingData, clips: list[ClipInfo], labels: list[int]) -> Batch
 def learn(name: str, chosen: Batch, enough: float = 1.0) -> tuple[Any, float]:
     """Train on one batch until so much of it is known, or 80 steps; the network, and how much."""
     config = TrainConfig(
-        model=name, clip_shape=SHAPE, learning_rate=0.01, momentum=0.9, weight_decay=0.0
-    ).model_copy(update={"momentum_milestones": (), "gradient_clip": 1.0})
+        network=NetworkConfig(model=name, clip_shape=SHAPE),
+        optimizer=OptimizerConfig(
+            learning_rate=0.01,
+            momentum=0.9,
+            momentum_milestones=(),
+            weight_decay=0.0,
+            gradient_clip=1.0,
+        ),
+    )
     network = build(config, len(CLASSES))
     optimizer = make_optimizer(network, config)
     known = 0.0

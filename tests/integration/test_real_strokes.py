@@ -23,7 +23,7 @@ def test_the_page_for_own_clips(run, commands, real_data: Path, tmp_path: Path) 
     lines = ["video_id,split"]
     lines += [f"{c}/{c}{i},{split}" for c in CLASSES for i, split in INDICES.items()]
     (tmp_path / "assign.csv").write_text("\n".join(lines) + "\n")
-    shorter = {"fit": ("--set", "epochs=2")}
+    shorter = {"fit": ("--set", "schedule.epochs=2", "--set", "schedule.warmup_epochs=1")}
     done = [(line, run(*line, *shorter.get(line[1], ()), cwd=tmp_path)) for line in commands(PAGE)]
 
     assert [line[1] for line, _ in done] == [

@@ -40,7 +40,7 @@ def test_commands_can_be_parsed(page: str) -> None:
         app = importlib.import_module(f"{program}.cli").app
         command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
         context = command.make_context(name, list(words))
-        recipe = context.params.get("recipe") or context.params.get("like")
+        recipe = context.params.get("recipe") or context.params.get("base_recipe")
         if recipe is not None:
             override(recipes.get(recipe), context.params.get("settings") or ())
 
@@ -51,7 +51,7 @@ def test_settings_the_guide_names_exist() -> None:
     assert len(settings) >= 8
     plain = [item for item in settings if not item.startswith("move")]
     config = override(recipes.demo(), plain)
-    assert json.loads(config.model_dump_json())["plateau_factor"] == 0.1
+    assert json.loads(config.model_dump_json())["schedule"]["plateau_factor"] == 0.1
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from ttdata.errors import InputError
 from ttmodels import LateFusion, TwoStreamI3D, load
 from tttrain import recipes
+from tttrain.cli import app
 from tttrain.commands import fit as fitting
 from tttrain.commands.compare import ROWS, compare, row_config
 from tttrain.commands.evaluate import evaluate
@@ -23,7 +25,7 @@ from tttrain.report.comparison_page import lines
 from tttrain.run import Run, RunInfo
 from tttrain.training.worker import Trainer, Worker
 
-FAST = ("epochs=3", "batch_size=6", "torch_threads=1")
+FAST = ("schedule.epochs=3", "batch_size=6", "execution.torch_threads=1")
 CLASSES = ("down", "left", "right")
 SMALL = ROWS[:6]
 """I3D takes seconds also on tiny clips; its rows have a test of their own."""
@@ -36,7 +38,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def here(run: Run, info: RunInfo) -> None:
         names.append(info.config.recipe)
-        data, shape = open_data(Path(info.data)), info.resolved.clip_shape
+        data, shape = open_data(Path(info.data)), info.resolved.network.clip_shape
         assert shape is not None
         Trainer(run, data.clips, ShardSource(data, shape[0]), Worker()).train(lambda _: None)
 
@@ -46,7 +48,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def table(shards: Path, tmp_path: Path, trained: list[str]) -> dict[str, Any]:
-    return compare(shards, tmp_path / "table", SMALL, like="demo", overrides=FAST)
+    return compare(shards, tmp_path / "table", SMALL, base_recipe="demo", overrides=FAST)
 
 
 def test_table(table: dict[str, Any], shards: Path, tmp_path: Path, trained: list[str]) -> None:
@@ -66,7 +68,7 @@ def test_table(table: dict[str, Any], shards: Path, tmp_path: Path, trained: lis
     text = (out / "table.md").read_text()
     assert text.count("\n| ") == 1 + len(SMALL) + 4 - 1
     assert "leakage 0.0%" in text
-    assert "| shortcut: background |" in text
+    assert "| baseline: background |" in text
     page = (out / "index.html").read_text()
     assert "Late fusion" in page
     assert "http" not in page
@@ -86,28 +88,34 @@ def test_again_trains_nothing(
     table: dict[str, Any], shards: Path, tmp_path: Path, trained: list[str]
 ) -> None:
     del trained[:]
-    assert compare(shards, tmp_path / "table", SMALL, like="demo", overrides=FAST) == table
+    assert compare(shards, tmp_path / "table", SMALL, base_recipe="demo", overrides=FAST) == table
     assert trained == []
     with pytest.raises(InputError, match="holds a run with other settings"):
-        compare(shards, tmp_path / "table", ["rgb"], like="demo", overrides=["epochs=4"])
+        compare(
+            shards, tmp_path / "table", ["rgb"], base_recipe="demo", overrides=["schedule.epochs=4"]
+        )
 
 
 def test_settings_of_one_row(shards: Path, tmp_path: Path, trained: list[str]) -> None:
     def epochs_of(*settings: str) -> dict[str, int]:
-        table = compare(shards, tmp_path / "t", ["rgb", "flow"], like="demo", overrides=settings)
+        rows, out = ["rgb", "flow"], tmp_path / "t"
+        table = compare(shards, out, rows, base_recipe="demo", overrides=settings)
         return {row["name"]: row["epochs"] for row in table["rows"]}
 
-    assert epochs_of(*FAST, "flow:epochs=1") == {"rgb": 3, "flow": 1}
+    assert epochs_of(*FAST, "flow:schedule.epochs=1", "flow:schedule.warmup_epochs=0") == {
+        "rgb": 3,
+        "flow": 1,
+    }
     with pytest.raises(InputError, match=r"row 'late', expected one of siamese, .*, i3d_flow$"):
-        epochs_of(*FAST, "late:epochs=1")
+        epochs_of(*FAST, "late:schedule.epochs=1")
     with pytest.raises(InputError, match=r"--set early:...: this row is not asked for; rows: rgb,"):
-        epochs_of(*FAST, "early:epochs=1")
-    with pytest.raises(InputError, match="unknown key 'epoch'; did you mean 'epochs'"):
+        epochs_of(*FAST, "early:schedule.epochs=1")
+    with pytest.raises(InputError, match=r"unknown key 'epoch'; did you mean 'schedule\.epochs'"):
         epochs_of(*FAST, "flow:epoch=1")
 
 
 def test_late_alone_trains_what_it_needs(shards: Path, tmp_path: Path, trained: list[str]) -> None:
-    table = compare(shards, tmp_path / "table", ["late"], like="demo", overrides=FAST)
+    table = compare(shards, tmp_path / "table", ["late"], base_recipe="demo", overrides=FAST)
     assert trained == ["rgb", "flow"]
     assert [row["name"] for row in table["rows"]] == ["late"]
 
@@ -116,8 +124,9 @@ def test_two_stream_i3d_adds_the_logits_of_its_parts(
     few_shards: Path, tmp_path: Path, trained: list[str]
 ) -> None:
     out = tmp_path / "table"
-    settings = ["epochs=1", "batch_size=3", "torch_threads=1"]
-    table = compare(few_shards, out, ["i3d_two_stream"], like="demo", overrides=settings)
+    settings = ["schedule.epochs=1", "schedule.warmup_epochs=0", "batch_size=3"]
+    settings += ["execution.torch_threads=1"]
+    table = compare(few_shards, out, ["i3d_two_stream"], base_recipe="demo", overrides=settings)
     assert trained == ["i3d_rgb", "i3d_flow"]
     (row,) = table["rows"]
     assert row["paper"] == (0.431, None, None)
@@ -138,22 +147,27 @@ def read_clips(run: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("rows", "like", "settings", "message"),
+    ("rows", "base_recipe", "settings", "message"),
     [
         (["siamese", "lstm"], None, [], "row lstm: expected some of siamese"),
         ([], None, [], "row none"),
         (["rgb"], "fast", [], "recipe 'fast' is unknown"),
-        (["rgb"], None, ["epoch=3"], "did you mean 'epochs'"),
-        (["rgb", "flow"], "demo", ["flow:epoch=3"], "did you mean 'epochs'"),
-        (["rgb", "flow"], "demo", ["flow:clip_shape=[9,16,16]"], "expected at most 8 frames"),
+        (["rgb"], None, ["epoch=3"], r"did you mean 'schedule\.epochs'"),
+        (["rgb", "flow"], "demo", ["flow:epoch=3"], r"did you mean 'schedule\.epochs'"),
+        (
+            ["rgb", "flow"],
+            "demo",
+            ["flow:network.clip_shape=[9,16,16]"],
+            "expected at most 8 frames",
+        ),
     ],
 )
 def test_wrong_requests(
-    rows, like, settings, message, shards: Path, tmp_path: Path, trained: list[str]
+    rows, base_recipe, settings, message, shards: Path, tmp_path: Path, trained: list[str]
 ) -> None:
     """Also a wrong last row: before the first one is trained."""
     with pytest.raises(InputError, match=message):
-        compare(shards, tmp_path / "table", rows, like=like, overrides=settings)
+        compare(shards, tmp_path / "table", rows, base_recipe=base_recipe, overrides=settings)
     assert not (tmp_path / "table").exists()
     assert trained == []
 
@@ -164,22 +178,42 @@ def test_what_cannot_be_tested_or_joined(
     """Seen before anything is trained."""
     shards = shards_of(tmp_path / "a", {"train": 1, "validation": 1})
     with pytest.raises(InputError, match="no clip has the split 'test'"):
-        compare(shards, tmp_path / "table", ["rgb"], like="demo")
+        compare(shards, tmp_path / "table", ["rgb"], base_recipe="demo")
     shards = shards_of(tmp_path / "b", {"train": 1, "validation": 1, "test": 1}, frames=10)
-    settings = ["rgb:clip_shape=[8,16,16]"]
+    settings = ["rgb:network.clip_shape=[8,16,16]"]
     with pytest.raises(InputError, match=r"late: clip_shape of rgb \[8, 16, 16\] and flow \[10,"):
-        compare(shards, tmp_path / "table", ["late"], like="demo", overrides=settings)
+        compare(shards, tmp_path / "table", ["late"], base_recipe="demo", overrides=settings)
     assert trained == []
 
 
 def test_a_row_keeps_its_network_and_augmentation() -> None:
     demo = recipes.demo()
     for name in (name for name in ROWS if name not in recipes.JOINED):
-        own, config = recipes.get(name), row_config(name, "demo", ["epochs=2"])
-        assert (config.model, config.recipe, config.epochs) == (own.model, name, 2)
-        assert config.learning_rate == demo.learning_rate
+        own, config = recipes.get(name), row_config(name, "demo", ["schedule.epochs=3"])
+        assert (config.network.model, config.recipe) == (own.network.model, name)
+        assert config.schedule.epochs == 3
+        assert config.optimizer.learning_rate == demo.optimizer.learning_rate
         assert config.augment == (demo.augment if own.augment.spatial else own.augment)
     assert row_config("rgb", None, []) == recipes.rgb()
+
+
+def test_the_former_name_of_base_recipe_is_taken_but_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    taken: list[Any] = []
+
+    def stand_in(*_: Any, base_recipe: str | None, **__: Any) -> None:
+        taken.append(base_recipe)
+        raise InputError("enough")
+
+    monkeypatch.setattr("tttrain.commands.compare.compare", stand_in)
+    for option in ("--base-recipe", "--like"):
+        words = ["compare", "--data", "x", "--out", str(tmp_path), option, "demo"]
+        assert isinstance(CliRunner().invoke(app, words).exception, InputError)
+    assert taken == ["demo", "demo"]
+    shown = CliRunner().invoke(app, ["compare", "--help"], env={"COLUMNS": "200"}).output
+    assert "base-recipe" in shown
+    assert "--like" not in shown
 
 
 def test_mcnemar_by_hand() -> None:
@@ -196,7 +230,7 @@ def test_mcnemar_by_hand() -> None:
 
 def test_predictions(shards: Path, tmp_path: Path, trained: list[str]) -> None:
     run = tmp_path / "run"
-    config = row_config("flow", "demo", [*FAST, "epochs=8"])
+    config = row_config("flow", "demo", [*FAST, "schedule.epochs=8"])
     fitting.fit(config, shards, run)
     assert predict(run, shards, tmp_path / "a.json").startswith("24 strokes named")
     found = json.loads((tmp_path / "a.json").read_text())
@@ -212,7 +246,7 @@ def test_predictions(shards: Path, tmp_path: Path, trained: list[str]) -> None:
     (action,) = ElementTree.parse(tmp_path / "xml" / "video 00.xml").getroot()
     first = found["strokes"][0]
     assert action.attrib == {"begin": "5", "end": "13", "move": first["label"]}
-    # Once validation clips have told how far scores can be believed, so do predictions.
+    # Once validation clips have given a temperature, predictions use it.
     temperature = evaluate(run, shards)["calibration"]["temperature"]
     assert temperature != 1
     predict(run, shards, tmp_path / "b.json")
@@ -220,7 +254,7 @@ def test_predictions(shards: Path, tmp_path: Path, trained: list[str]) -> None:
         found["strokes"], json.loads((tmp_path / "b.json").read_text())["strokes"], strict=True
     ):
         assert after["scores"] == before["scores"]
-        honest = np.array(before["scores"]) ** (1 / temperature)
-        assert after["probabilities"] == pytest.approx(honest / honest.sum(), abs=1e-3)
+        calibrated = np.array(before["scores"]) ** (1 / temperature)
+        assert after["probabilities"] == pytest.approx(calibrated / calibrated.sum(), abs=1e-3)
     with pytest.raises(InputError, match=r"expected a \.json or \.csv file, or a folder"):
         predict(run, shards, tmp_path / "a.txt")

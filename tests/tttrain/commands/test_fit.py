@@ -23,7 +23,13 @@ from ttdata.errors import InputError, VersionError
 from ttdata.settings import load_config
 from tttrain.commands import fit as fitting
 from tttrain.commands.evaluate import evaluate
-from tttrain.config import AugmentConfig, TrainConfig
+from tttrain.config import (
+    AugmentConfig,
+    ExecutionConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
 from tttrain.data.dataset import ShardSource, open_data
 from tttrain.recipes import RECIPES, describe, resolve
 from tttrain.report.summary import summary
@@ -32,15 +38,16 @@ from tttrain.training import progress
 from tttrain.training.worker import Trainer, Worker
 
 CONFIG = TrainConfig(
-    epochs=4,
     batch_size=5,
-    learning_rate=0.02,
-    momentum=0.9,
-    momentum_milestones=(),
-    weight_decay=0.0,
-    gradient_clip=1.0,
-    torch_threads=1,
-    checkpoint_minutes=0,
+    optimizer=OptimizerConfig(
+        learning_rate=0.02,
+        momentum=0.9,
+        momentum_milestones=(),
+        weight_decay=0.0,
+        gradient_clip=1.0,
+    ),
+    schedule=ScheduleConfig(epochs=4),
+    execution=ExecutionConfig(torch_threads=1, checkpoint_minutes=0),
 )
 
 
@@ -48,10 +55,9 @@ def train_here(run: Run, info: RunInfo) -> None:
     """Stands in for the cluster: one worker, in this process."""
     config = info.resolved if hasattr(info, "resolved") else info
     data = open_data(Path(run.info().data))
-    assert config.clip_shape is not None
-    Trainer(run, data.clips, ShardSource(data, config.clip_shape[0]), Worker()).train(
-        lambda _: None
-    )
+    shape = config.network.clip_shape
+    assert shape is not None
+    Trainer(run, data.clips, ShardSource(data, shape[0]), Worker()).train(lambda _: None)
 
 
 @pytest.fixture
@@ -75,8 +81,8 @@ def test_run_folder(run: Run, shards: Path) -> None:
     info = run.info()
     assert info.state == "finished"
     assert info.config == CONFIG
-    assert info.resolved.clip_shape == (8, 16, 16)
-    assert info.resolved.data_path == "resident"
+    assert info.resolved.network.clip_shape == (8, 16, 16)
+    assert info.resolved.execution.data_path == "resident"
     assert info.num_clips == {"train": 12, "validation": 6, "test": 6}
     assert [entry["epoch"] for entry in run.metrics()] == [0, 1, 2, 3]
     assert {"torch", "ray", "tttrain", "python"} <= info.versions.keys()
@@ -91,7 +97,7 @@ def test_same_seed_same_bytes_and_other_seed_other_losses(
     assert losses(again) == losses(run)
     for name in ("model.safetensors", "config.json"):
         assert (again.model_folder / name).read_bytes() == (run.model_folder / name).read_bytes()
-    other = fitting.fit(CONFIG.model_copy(update={"seed": 1}), shards, tmp_path / "other")
+    other = fitting.fit(CONFIG.with_changes(seed=1), shards, tmp_path / "other")
     assert losses(other) != losses(run)
 
 
@@ -123,7 +129,7 @@ def test_interrupted_run_goes_on_as_if_never_stopped(
 
 
 @pytest.mark.parametrize(("model", "rate", "epochs"), [("i3d_flow", 0.02, 2), ("flow", 1e-12, 4)])
-def test_dropout_and_dropped_rates_go_on_as_if_never_stopped(
+def test_dropout_and_reduced_rates_go_on_as_if_never_stopped(
     few_shards: Path,
     tmp_path: Path,
     no_cluster: None,
@@ -132,10 +138,13 @@ def test_dropout_and_dropped_rates_go_on_as_if_never_stopped(
     rate: float,
     epochs: int,
 ) -> None:
-    """I3D draws dropout; the other does not move, so that its rate drops every epoch."""
-    values = {"model": model, "learning_rate_decay": "plateau", "plateau_epochs": 1}
-    values |= {"learning_rate": rate, "batch_size": 3, "gradient_clip": None, "epochs": epochs}
-    config = CONFIG.model_copy(update=values)
+    """I3D draws dropout; the other does not move, so that its rate is reduced every epoch."""
+    config = CONFIG.with_changes(
+        batch_size=3,
+        network={"model": model},
+        optimizer={"learning_rate": rate, "gradient_clip": None},
+        schedule={"decay": "plateau", "plateau_epochs": 1, "epochs": epochs},
+    )
     whole = fitting.fit(config, few_shards, tmp_path / "whole")
     if model == "flow":
         rates = [entry["learning_rate"] for entry in whole.metrics()]
@@ -155,8 +164,11 @@ def test_dropout_and_dropped_rates_go_on_as_if_never_stopped(
 
 
 def test_stops_when_nothing_improves(shards: Path, tmp_path: Path, no_cluster: None) -> None:
-    values = {"epochs": 30, "patience_epochs": 2, "learning_rate": 1e-12, "gradient_clip": None}
-    run = fitting.fit(CONFIG.model_copy(update=values), shards, tmp_path / "run")
+    config = CONFIG.with_changes(
+        optimizer={"learning_rate": 1e-12, "gradient_clip": None},
+        schedule={"epochs": 30, "patience_epochs": 2},
+    )
+    run = fitting.fit(config, shards, tmp_path / "run")
     entries = run.metrics()
     best = max(entry["epoch"] for entry in entries if entry["best"])
     assert entries[-1]["epoch"] == best + 2 < 29
@@ -228,9 +240,10 @@ def test_finished_run_is_left_alone(
     assert "finished; nothing to do" in caplog.text
     assert {path: path.stat().st_mtime_ns for path in before} == before
     # How it is computed may change, what is computed may not.
-    fitting.fit(CONFIG.model_copy(update={"num_workers": 2}), shards, run.folder)
-    with pytest.raises(InputError, match=r"learning_rate 0\.02, now 0\.5"):
-        fitting.fit(CONFIG.model_copy(update={"learning_rate": 0.5}), shards, run.folder)
+    fitting.fit(CONFIG.with_changes(execution={"num_workers": 2}), shards, run.folder)
+    other = CONFIG.with_changes(optimizer={"learning_rate": 0.5})
+    with pytest.raises(InputError, match=r"optimizer\.learning_rate 0\.02, now 0\.5"):
+        fitting.fit(other, shards, run.folder)
 
 
 def test_other_data_are_refused(run: Run, tmp_path: Path) -> None:
@@ -278,8 +291,8 @@ def test_evaluation_and_report(run: Run, shards: Path, capsys: Any) -> None:
     assert "http" not in text
     for word in ("background", "duration", "start time", "leakage", "data:image/jpeg"):
         assert word in text.lower()
-    assert text.count('class="film"') >= 2
-    assert "Can its scores be believed?" in text
+    assert text.count('class="animation"') >= 2
+    assert "Are its scores calibrated?" in text
     assert result["calibration"]["n"] == 6
     lines = summary(result, run.folder)
     assert "TestVote" in lines
@@ -304,7 +317,7 @@ def test_learns_what_moves_where(
 ) -> None:
     """Squares that move left, right or down are told apart on clips not trained on."""
     plain = AugmentConfig(spatial=False)
-    config = CONFIG.model_copy(update={"epochs": 12, "augment": plain, "model": "flow"})
+    config = CONFIG.with_changes(network={"model": "flow"}, schedule={"epochs": 12}, augment=plain)
     run = fitting.fit(config, shards, tmp_path / "run")
     assert evaluate(run.folder, shards)["methods"]["test"]["correct"] == 6
     # What it learns of clips under each other's names is no use: 3 of 12 keep their own.
@@ -340,8 +353,8 @@ def test_a_printed_recipe_can_be_read_again(name: str, tmp_path: Path) -> None:
 
 
 def test_resolving_a_command_line(tmp_path: Path) -> None:
-    changed = resolve("demo", None, ["clip_shape=[32,48,48]", "augment.mirror=true"])
-    assert changed.clip_shape == (32, 48, 48)
+    changed = resolve("demo", None, ["network.clip_shape=[32,48,48]", "augment.mirror=true"])
+    assert changed.network.clip_shape == (32, 48, 48)
     assert changed.augment.mirror
     assert resolve(None, None, []) == RECIPES["siamese"]()
     with pytest.raises(InputError, match=r"expected one of demo.*did you mean 'demo'"):
@@ -351,7 +364,7 @@ def test_resolving_a_command_line(tmp_path: Path) -> None:
     assert " joins the networks of i3d_rgb and i3d_flow" in describe(None)
     with pytest.raises(InputError, match="expected one of them"):
         resolve("demo", tmp_path, [])
-    with pytest.raises(InputError, match="did you mean 'epochs'"):
+    with pytest.raises(InputError, match=r"did you mean 'schedule\.epochs'"):
         resolve("demo", None, ["epoch=3"])
 
 

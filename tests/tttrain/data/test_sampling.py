@@ -1,4 +1,4 @@
-"""Order, dealing and pixels: the same whatever the number of workers and the data path."""
+"""Order, rank slices and pixels: the same whatever the number of workers and the data path."""
 
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from tttrain.data.sampling import (
     Request,
     StoredClip,
     central_request,
-    deal,
     epoch_batches,
+    rank_slice,
     training_request,
 )
 
@@ -35,7 +35,7 @@ def test_workers_together_take_each_clip_once(
     batches = epoch_batches(clips(count), batch_size, 7, epoch)
     assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
     for batch in batches:
-        parts = [deal(batch, rank, workers) for rank in range(workers)]
+        parts = [rank_slice(batch, rank, workers) for rank in range(workers)]
         assert sorted(c.clip_id for part in parts for c in part) == sorted(c.clip_id for c in batch)
     assert sorted(c.clip_id for batch in batches for c in batch) == [
         c.clip_id for c in clips(count)

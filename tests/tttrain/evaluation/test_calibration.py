@@ -19,11 +19,11 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def test_the_temperature_of_scores_that_exaggerate_is_found() -> None:
-    """Classes are drawn with honest scores, and stated with logits three times as large."""
+    """Classes are drawn with calibrated scores, and stated with logits three times as large."""
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(20_000, 4)) * 1.5
-    honest = softmax(logits)
-    truth = (honest.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
+    calibrated = softmax(logits)
+    truth = (calibrated.cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
     stated = softmax(3 * logits)
     found = fit_temperature(stated, truth.tolist())
     assert found.temperature == pytest.approx(3, rel=0.05)
@@ -32,7 +32,7 @@ def test_the_temperature_of_scores_that_exaggerate_is_found() -> None:
     assert before["error"] > 0.15
     assert after["error"] < 0.02
     assert after["loss"] < before["loss"]
-    assert found.apply(stated) == pytest.approx(honest, abs=0.02)
+    assert found.apply(stated) == pytest.approx(calibrated, abs=0.02)
 
 
 def test_the_best_temperature_of_two_clips_by_hand() -> None:

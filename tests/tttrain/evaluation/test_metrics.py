@@ -1,4 +1,4 @@
-"""Accuracies, intervals, votes and shortcuts against known values."""
+"""Accuracies, intervals, votes and baselines against known values."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_coarser_levels() -> None:
     assert coarser([0], [0], Taxonomy.infer(["a", "b"])) == {}
 
 
-def test_shortcuts() -> None:
+def test_baselines() -> None:
     train = np.array([[0.0], [1.0], [10.0]])
     assert nearest_neighbour(train, [0, 0, 1], np.array([[2.0], [9.0]]), [0, 1]).correct == 2
     # Three clips equally near: the majority of their classes.

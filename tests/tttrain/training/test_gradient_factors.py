@@ -9,7 +9,13 @@ import torch
 from torch import nn
 
 from tttrain.commands import fit as fitting
-from tttrain.config import TrainConfig
+from tttrain.config import (
+    ExecutionConfig,
+    NetworkConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
 from tttrain.data.dataset import open_data
 from tttrain.run import Run
 from tttrain.training.gradient_factors import (
@@ -53,7 +59,7 @@ def test_gradients_equal_those_of_all_reduce(tmp_path: Path) -> None:
 
 def test_large_layers_only_and_the_bytes_at_full_size() -> None:
     """At 2 workers x batch 5, the two layers of the full siamese network and no other."""
-    config = TrainConfig(clip_shape=(100, 120, 120))
+    config = TrainConfig(network=NetworkConfig(clip_shape=(100, 120, 120)))
     with torch.device("meta"):
         model = build(config, 21)
     before = {name: weight.shape for name, weight in model.named_parameters()}
@@ -85,7 +91,10 @@ def test_two_workers_lose_what_one_does(
 ) -> None:
     """Over 20 steps and more, from the shards and from memory alike."""
     config = TrainConfig(
-        epochs=5, batch_size=3, learning_rate=0.02, torch_threads=1, momentum_milestones=()
+        batch_size=3,
+        optimizer=OptimizerConfig(learning_rate=0.02, momentum_milestones=()),
+        schedule=ScheduleConfig(epochs=5),
+        execution=ExecutionConfig(torch_threads=1),
     )
     monkeypatch.setattr(fitting, "_launch", lambda run, info: None)
     for workers in (1, 2):

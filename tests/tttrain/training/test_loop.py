@@ -8,24 +8,29 @@ import torch
 from torch import nn
 
 from ttdata.errors import InputError, TTError, VersionError
-from tttrain.config import Milestone, TrainConfig
+from tttrain.config import (
+    ExecutionConfig,
+    Milestone,
+    NetworkConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+from tttrain.errors import TrainingError
 from tttrain.recipes import RECIPES, siamese
 from tttrain.training import checkpoint as checkpoints
+from tttrain.training.best_epoch import Best
 from tttrain.training.checkpoint import Checkpoint
 from tttrain.training.loop import (
     Batch,
-    Best,
-    Plateau,
     Score,
-    TrainingError,
-    learning_rate_at,
     make_optimizer,
-    momentum_at,
     set_epoch,
     train_epoch,
     validate,
 )
 from tttrain.training.networks import build
+from tttrain.training.schedule import Plateau, learning_rate_at, momentum_at
 
 NAMES = ("rgb", "flow")
 
@@ -64,7 +69,9 @@ def batch(first: int, last: int, total: int | None = None) -> Batch:
 @pytest.mark.parametrize(("optimizer_name", "rate"), [("sgd", 0.5), ("adamw", 0.1)])
 def test_linear_model_overfits_eight_samples(optimizer_name: str, rate: float) -> None:
     config = TrainConfig(
-        optimizer=optimizer_name, learning_rate=rate, momentum=0.9, weight_decay=0.0
+        optimizer=OptimizerConfig(
+            name=optimizer_name, learning_rate=rate, momentum=0.9, weight_decay=0.0
+        )
     )
     model = Linear()
     optimizer = make_optimizer(model, config)
@@ -79,7 +86,11 @@ def test_linear_model_overfits_eight_samples(optimizer_name: str, rate: float) -
 
 def test_step_follows_the_mean_over_the_global_batch() -> None:
     """Two workers' gradients, averaged, are the gradient of one worker's batch; ragged too."""
-    config = TrainConfig(learning_rate=1.0, momentum=0.0, momentum_milestones=(), weight_decay=0.0)
+    config = TrainConfig(
+        optimizer=OptimizerConfig(
+            learning_rate=1.0, momentum=0.0, momentum_milestones=(), weight_decay=0.0
+        )
+    )
 
     def step(part: Batch, workers: int) -> list[torch.Tensor]:
         model = Linear()
@@ -122,8 +133,10 @@ def test_the_papers_schedule() -> None:
     (group,) = optimizer.param_groups
     assert group["nesterov"]
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.001, 0.1, 0.005)
-    assert RECIPES["rgb"]().learning_rate == RECIPES["early"]().learning_rate == 0.01
-    assert (config.batch_size, config.epochs, config.clip_shape) == (10, 2000, (100, 120, 120))
+    rates = [RECIPES[name]().optimizer.learning_rate for name in ("rgb", "early")]
+    assert rates == [0.01, 0.01]
+    assert (config.batch_size, config.schedule.epochs) == (10, 2000)
+    assert config.network.clip_shape == (100, 120, 120)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +144,10 @@ def test_the_papers_schedule() -> None:
 )
 def test_the_papers_i3d(name: str, parameters: int) -> None:
     config = RECIPES[name]()
-    assert (config.learning_rate, config.momentum, config.weight_decay) == (0.1, 0.9, 1e-7)
-    assert (config.learning_rate_decay, config.plateau_factor) == ("plateau", 0.1)
-    assert (config.clip_shape, config.momentum_milestones) == ((64, 120, 120), ())
+    optimizer, schedule = config.optimizer, config.schedule
+    assert (optimizer.learning_rate, optimizer.momentum, optimizer.weight_decay) == (0.1, 0.9, 1e-7)
+    assert (schedule.decay, schedule.plateau_factor) == ("plateau", 0.1)
+    assert (config.network.clip_shape, optimizer.momentum_milestones) == ((64, 120, 120), ())
     with torch.device("meta"):
         model = build(config, 21)
     assert sum(weight.numel() for weight in model.parameters()) == parameters
@@ -142,7 +156,10 @@ def test_the_papers_i3d(name: str, parameters: int) -> None:
 
 
 def test_cosine_and_warmup() -> None:
-    config = TrainConfig(learning_rate=0.8, learning_rate_decay="cosine", warmup_epochs=3, epochs=7)
+    config = TrainConfig(
+        optimizer=OptimizerConfig(learning_rate=0.8),
+        schedule=ScheduleConfig(decay="cosine", warmup_epochs=3, epochs=7),
+    )
     rates = [learning_rate_at(config, epoch) for epoch in range(7)]
     half = math.sqrt(0.5)
     expected = [0.2, 0.4, 0.6, 0.8, 0.4 * (1 + half), 0.4, 0.4 * (1 - half)]
@@ -150,28 +167,32 @@ def test_cosine_and_warmup() -> None:
 
 
 def test_plateau_drops_where_validation_stalls() -> None:
-    config = TrainConfig(learning_rate=0.1, learning_rate_decay="plateau", plateau_epochs=2)
-    plateau, drops = Plateau(), []
+    config = TrainConfig(
+        optimizer=OptimizerConfig(learning_rate=0.1),
+        schedule=ScheduleConfig(decay="plateau", plateau_epochs=2),
+    )
+    plateau, reductions = Plateau(), []
     for loss in (3.0, 2.0, 2.0, 2.5, 2.1, 1.0, 1.5, 1.0, 1.0, 1.0):
         plateau = plateau.after(loss, config)
-        drops.append(plateau.drops)
+        reductions.append(plateau.reductions)
     # Epochs 3 and 4 are not below 2, nor is 5; 7 and 8 not below 1, nor 9 and 10.
-    assert drops == [0, 0, 0, 1, 1, 1, 1, 2, 2, 3]
-    assert learning_rate_at(config, 9, drops=3) == pytest.approx(1e-4)
+    assert reductions == [0, 0, 0, 1, 1, 1, 1, 2, 2, 3]
+    assert learning_rate_at(config, 9, reductions=3) == pytest.approx(1e-4)
     optimizer = make_optimizer(Linear(), config)
-    set_epoch(optimizer, config, 4, drops=1)
+    set_epoch(optimizer, config, 4, reductions=1)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.01)
 
 
 def test_scaling_is_asked_for() -> None:
-    larger, shorter = {"batch_size": 40}, {"epochs": 200}
-    plain = siamese().model_copy(update=larger | shorter)
+    plain = siamese().with_changes(batch_size=40, schedule={"epochs": 200})
     assert learning_rate_at(plain, 0) == 0.001
     assert momentum_at(plain, 199) == 0.5
-    scaled = plain.model_copy(update={"learning_rate_batch": 10, "schedule_epochs": 2000})
+    scaled = plain.with_changes(
+        optimizer={"reference_batch_size": 10}, schedule={"reference_epochs": 2000}
+    )
     assert learning_rate_at(scaled, 0) == pytest.approx(0.004)
     assert [momentum_at(scaled, epoch) for epoch in (99, 100, 149, 150)] == [0.5, 0.1, 0.1, 0.05]
-    stall = scaled.model_copy(update={"plateau_epochs": 30})
+    stall = scaled.with_changes(schedule={"plateau_epochs": 30})
     assert Plateau(1.0, 2, 0).after(1.0, stall) == Plateau(1.0, 0, 1)
 
 
@@ -264,9 +285,14 @@ def test_writer_writes_beside_and_reports_errors(tmp_path: Path) -> None:
 
 def test_configuration_is_checked() -> None:
     with pytest.raises(ValueError, match="must rise by epoch"):
-        TrainConfig(momentum_milestones=(Milestone(epoch=5, value=0.1),) * 2)
+        OptimizerConfig(momentum_milestones=(Milestone(epoch=5, value=0.1),) * 2)
     with pytest.raises(ValueError, match="at least 8"):
-        TrainConfig(clip_shape=(4, 16, 16))
-    assert TrainConfig(num_workers=2).result_hash() == TrainConfig().result_hash()
+        NetworkConfig(clip_shape=(4, 16, 16))
+    with pytest.raises(ValueError, match=r"warmup_epochs must be below epochs \(2\), found 2"):
+        ScheduleConfig(epochs=2, warmup_epochs=2)
+    with pytest.raises(ValueError, match=r"min_workers must be at most num_workers \(2\), found 3"):
+        ExecutionConfig(num_workers=2, min_workers=3)
+    two = TrainConfig(execution=ExecutionConfig(num_workers=2))
+    assert two.result_hash() == TrainConfig().result_hash()
     assert TrainConfig(seed=1).result_hash() != TrainConfig().result_hash()
     assert issubclass(TrainingError, TTError)

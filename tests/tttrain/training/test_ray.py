@@ -15,7 +15,7 @@ from ttdata.errors import InputError
 from tttrain.commands.evaluate import evaluate
 from tttrain.commands.fit import fit
 from tttrain.commands.predict import predict
-from tttrain.config import TrainConfig
+from tttrain.config import ExecutionConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from tttrain.run import Run
 
 # Ray leaves sockets and files to the garbage collector, which pytest reports as warnings.
@@ -26,14 +26,10 @@ pytestmark = [
 ]
 
 CONFIG = TrainConfig(
-    epochs=3,
     batch_size=5,
-    learning_rate=0.02,
-    momentum=0.9,
-    momentum_milestones=(),
-    torch_threads=1,
-    checkpoint_minutes=0,
-    device="cpu",
+    optimizer=OptimizerConfig(learning_rate=0.02, momentum=0.9, momentum_milestones=()),
+    schedule=ScheduleConfig(epochs=3),
+    execution=ExecutionConfig(torch_threads=1, checkpoint_minutes=0, device="cpu"),
 )
 TIMING = {"seconds", "clips_per_second"}
 
@@ -45,7 +41,7 @@ def losses(run: Run) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def resident(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """What every other way of training has to equal."""
-    config = CONFIG.model_copy(update={"data_path": "resident"})
+    config = CONFIG.with_changes(execution={"data_path": "resident"})
     return fit(config, shards, tmp_path_factory.mktemp("runs") / "a b")
 
 
@@ -53,7 +49,9 @@ def test_stream_resident_and_resumed_runs_are_equal(
     resident: Run, shards: Path, tmp_path: Path
 ) -> None:
     assert [entry["epoch"] for entry in resident.metrics()] == [0, 1, 2]
-    streamed = fit(CONFIG.model_copy(update={"data_path": "stream"}), shards, tmp_path / "streamed")
+    streamed = fit(
+        CONFIG.with_changes(execution={"data_path": "stream"}), shards, tmp_path / "streamed"
+    )
     assert losses(streamed) == losses(resident)
     # As a kill before the first checkpoint leaves it: lines of metrics, no model.
     (streamed.model_folder / "model.safetensors").unlink()
@@ -86,13 +84,13 @@ def test_two_workers_compute_what_one_does(
     resident: Run, shards: Path, tmp_path: Path, full_cluster: None
 ) -> None:
     """Also where workers hold all cores, and where there is room for fewer than asked for."""
-    config = CONFIG.model_copy(update={"num_workers": 2, "data_path": "stream"})
+    config = CONFIG.with_changes(execution={"num_workers": 2, "data_path": "stream"})
     two = fit(config, shards, tmp_path / "two")
     assert_near(resident, two)
     assert two.info().computed_on == "CPU, float32"
     with pytest.raises(InputError, match="num_workers: the cluster has 2 CPUs, expected 3"):
-        fit(config.model_copy(update={"num_workers": 3}), shards, tmp_path / "three")
-    elastic = config.model_copy(update={"num_workers": 3, "min_workers": 1})
+        fit(config.with_changes(execution={"num_workers": 3}), shards, tmp_path / "three")
+    elastic = config.with_changes(execution={"num_workers": 3, "min_workers": 1})
     assert_near(resident, fit(elastic, shards, tmp_path / "elastic"))
 
 

@@ -52,7 +52,7 @@ def train(worker: Worker, folder: Path) -> None:
     """Train the prepared run folders `stream` and `resident`."""
     for path in ("stream", "resident"):
         run = Run(folder / path)
-        data, shape = open_data(Path(run.info().data)), run.info().resolved.clip_shape
+        data, shape = open_data(Path(run.info().data)), run.info().resolved.network.clip_shape
         assert shape is not None
         clips = [clip for name in ("train", "validation") for clip in data.clips[name]]
         stored = (decode_clip(data.read(clip.clip_id)) for clip in clips)

@@ -55,13 +55,14 @@ def _validated(model: type[M], values: dict[str, Any], overrides: Iterable[str],
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "value"
+        place = ".".join(str(part) for part in first["loc"])
+        # A whole section would hide what is wrong in it.
+        found = "" if isinstance(first["input"], dict) else f" = {first['input']!r}"
         hint = ""
         if first["type"] == "extra_forbidden":
             hint = _nearest(str(first["loc"][-1]), _holder(model, first["loc"][:-1]))
-        raise InputError(
-            f"{where}: {place} = {first['input']!r}: {first['msg'].lower()}{hint}"
-        ) from error
+        said = f"{place}{found}: " if place else ""
+        raise InputError(f"{where}: {said}{first['msg'].lower()}{hint}") from error
 
 
 def _assign(
@@ -103,6 +104,22 @@ def _holder(model: type[BaseModel], place: Sequence[str | int]) -> type[BaseMode
 
 
 def _nearest(key: str, model: type[BaseModel]) -> str:
-    names = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.4)
-    known = f"did you mean {names[0]!r}?" if names else f"known: {', '.join(model.model_fields)}"
-    return f"; {known}"
+    """A hint for an unknown key; a model says by `moved_keys` where its former keys are now."""
+    moved: dict[str, str] = getattr(model, "moved_keys", {})
+    if key in moved:
+        return f"; {key} is now {moved[key]}"
+    places = _places(model)
+    names = difflib.get_close_matches(key, places, n=1, cutoff=0.4)
+    if names:
+        return f"; did you mean {places[names[0]]!r}?"
+    return f"; known: {', '.join(places.values())}"
+
+
+def _places(model: type[BaseModel]) -> dict[str, str]:
+    """The dotted key of each field by its name, of this model and of those it holds."""
+    found = {name: name for name in model.model_fields}
+    for name in model.model_fields:
+        inner = _inner(model, name)
+        for key, place in _places(inner).items() if inner else ():
+            found.setdefault(key, f"{name}.{place}")
+    return found

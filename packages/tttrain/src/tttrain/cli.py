@@ -44,7 +44,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Test a run's model: Test, TestVote, TestAvg, shortcuts, confusion matrix, report."""
+    """Test a run's model: Test, TestVote, TestAvg, baselines, confusion matrix, report."""
     from tttrain.commands.evaluate import evaluate as test
     from tttrain.report.summary import summary
 
@@ -59,9 +59,10 @@ def compare(
     rows: Annotated[
         str | None, typer.Option("--recipes", help="Rows, comma-separated; by default all.")
     ] = None,
-    like: Annotated[
+    base_recipe: Annotated[
         str | None, typer.Option(help="Train all rows as this recipe does, networks aside.")
     ] = None,
+    like: Annotated[str | None, typer.Option(hidden=True)] = None,
     settings: Settings = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
@@ -74,7 +75,7 @@ def compare(
     from tttrain.report.comparison_page import lines
 
     names = ROWS if rows is None else [name.strip() for name in rows.split(",")]
-    table = run_rows(data, out, names, like=like, overrides=settings or ())
+    table = run_rows(data, out, names, base_recipe=base_recipe or like, overrides=settings or ())
     typer.echo(json.dumps(table) if as_json else "\n".join(lines(table)))
     typer.echo(f"table: {out / 'index.html'}, {out / 'table.md'}", err=as_json)
 

@@ -6,69 +6,92 @@ from pathlib import Path
 
 from ttdata.errors import InputError
 from ttdata.settings import load_config, override
-from tttrain.config import AugmentConfig, TrainConfig
+from tttrain.config import (
+    ExecutionConfig,
+    Milestone,
+    NetworkConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
 
 
 def siamese() -> TrainConfig:
     """The paper's siamese network and training, exactly (specification 5)."""
-    return TrainConfig(recipe="siamese", clip_shape=(100, 120, 120), learning_rate=0.001)
+    return TrainConfig(
+        recipe="siamese",
+        batch_size=10,
+        network=NetworkConfig(model="siamese", clip_shape=(100, 120, 120)),
+        optimizer=OptimizerConfig(
+            name="sgd",
+            learning_rate=0.001,
+            momentum=0.5,
+            momentum_milestones=(
+                Milestone(epoch=1000, value=0.1),
+                Milestone(epoch=1500, value=0.05),
+            ),
+            weight_decay=0.005,
+        ),
+        schedule=ScheduleConfig(epochs=2000, decay="constant"),
+    )
 
 
 def siamese_no_augmentation() -> TrainConfig:
     """The paper's siamese network trained on central windows only."""
-    plain = AugmentConfig(spatial=False, temporal=False)
-    return siamese().model_copy(update={"recipe": "siamese_no_augmentation", "augment": plain})
+    return siamese().with_changes(
+        recipe="siamese_no_augmentation", augment={"spatial": False, "temporal": False}
+    )
 
 
 def rgb() -> TrainConfig:
     """One branch on the picture; the paper's learning rate for all but the siamese network."""
-    return siamese().model_copy(update={"recipe": "rgb", "model": "rgb", "learning_rate": 0.01})
+    return siamese().with_changes(
+        recipe="rgb", network={"model": "rgb"}, optimizer={"learning_rate": 0.01}
+    )
 
 
 def flow() -> TrainConfig:
     """One branch on the optical flow."""
-    return rgb().model_copy(update={"recipe": "flow", "model": "flow"})
+    return rgb().with_changes(recipe="flow", network={"model": "flow"})
 
 
 def early() -> TrainConfig:
     """One branch on picture and flow stacked to five channels."""
-    return rgb().model_copy(update={"recipe": "early", "model": "early"})
+    return rgb().with_changes(recipe="early", network={"model": "early"})
 
 
 def i3d_rgb() -> TrainConfig:
-    """I3D on the picture, as the paper trains it: 64 frames, a rate that drops where it stalls."""
+    """I3D on the picture, as the paper trains it: 64 frames, learning rate reduced on plateaus."""
     return TrainConfig(
         recipe="i3d_rgb",
-        model="i3d_rgb",
-        clip_shape=(64, 120, 120),
-        learning_rate=0.1,
-        learning_rate_decay="plateau",
-        momentum=0.9,
-        momentum_milestones=(),
-        weight_decay=1e-7,
-        dropout=0.5,
+        batch_size=10,
+        network=NetworkConfig(model="i3d_rgb", clip_shape=(64, 120, 120), dropout=0.5),
+        optimizer=OptimizerConfig(
+            learning_rate=0.1, momentum=0.9, momentum_milestones=(), weight_decay=1e-7
+        ),
+        schedule=ScheduleConfig(epochs=2000, decay="plateau"),
     )
 
 
 def i3d_flow() -> TrainConfig:
     """I3D on the optical flow."""
-    return i3d_rgb().model_copy(update={"recipe": "i3d_flow", "model": "i3d_flow"})
+    return i3d_rgb().with_changes(recipe="i3d_flow", network={"model": "i3d_flow"})
 
 
 def demo() -> TrainConfig:
     """The siamese network on small clips in minutes; not the paper's training."""
     return TrainConfig(
         recipe="demo",
-        epochs=14,
         batch_size=10,
-        learning_rate=0.01,
-        learning_rate_decay="cosine",
-        warmup_epochs=2,
-        momentum=0.9,
-        momentum_milestones=(),
-        weight_decay=0.0005,
-        gradient_clip=1.0,
-        checkpoint_minutes=0.5,
+        optimizer=OptimizerConfig(
+            learning_rate=0.01,
+            momentum=0.9,
+            momentum_milestones=(),
+            weight_decay=0.0005,
+            gradient_clip=1.0,
+        ),
+        schedule=ScheduleConfig(epochs=14, warmup_epochs=2, decay="cosine"),
+        execution=ExecutionConfig(checkpoint_minutes=0.5),
     )
 
 

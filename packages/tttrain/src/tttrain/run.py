@@ -21,15 +21,17 @@ from pydantic import Field, ValidationError
 from ttdata.errors import InputError
 from ttdata.machine import available_cores
 from ttdata.schema import SplitInfo
+from ttdata.settings import FrozenModel
 from ttdata.storage.atomic import write_json, write_text
 from ttdata.storage.tables import check_version
 from ttflow.schema import FlowConfig
-from tttrain.config import TrainConfig, _Frozen
+from tttrain.config import TrainConfig
+from tttrain.flat_keys import into_sections
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
-class RunInfo(_Frozen):
+class RunInfo(FrozenModel):
     """`run.json`: everything that decides the result, and the state of the run."""
 
     schema_version: int = SCHEMA_VERSION
@@ -101,9 +103,10 @@ class Run:
             raise InputError(f"{self.folder}: holds no run (no run.json)") from None
         except ValueError as error:
             raise InputError(f"{self.info_path}: not a readable JSON file ({error})") from error
+        values = _in_sections(values)
         check_version(self.info_path, values.get("schema_version"), SCHEMA_VERSION)
         try:
-            return RunInfo.model_validate(values)
+            return RunInfo.model_validate(values, context={"stored": True})
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
@@ -114,7 +117,7 @@ class Run:
         write_json(self.info_path, info.model_dump(mode="json"))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The epochs so far; a last line that was cut off by a crash is left out."""
+        """The epochs so far; a last line that a crash left incomplete is left out."""
         if not self.metrics_path.is_file():
             return []
         entries = []
@@ -131,7 +134,7 @@ class Run:
             handle.write(json.dumps(entry, allow_nan=False) + "\n")
 
     def keep_metrics(self, epochs_done: int) -> None:
-        """Drop the lines of epochs that will be computed again, and all that follows a gap."""
+        """Remove the lines of epochs that will be computed again, and all that follows a gap."""
         kept = []
         for epoch, entry in enumerate(self.metrics()):
             if entry["epoch"] != epoch or epoch >= epochs_done:
@@ -165,6 +168,15 @@ class Run:
                     f"{self.folder}: another `tttrain fit` works on this folder; wait for it"
                 ) from None
             yield
+
+
+def _in_sections(values: dict[str, Any]) -> dict[str, Any]:
+    """What `run.json` holds, lifted to today's schema where it is of version 1 (flat keys)."""
+    if values.get("schema_version") != 1:
+        return values
+    names = ("config", "resolved")
+    configs = {name: into_sections(values[name]) for name in names if name in values}
+    return values | configs | {"schema_version": SCHEMA_VERSION}
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -40,7 +40,7 @@ def compare(
     out: Path,
     rows: Sequence[str] = ROWS,
     *,
-    like: str | None = None,
+    base_recipe: str | None = None,
     overrides: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Train and test each row, and write `table.json`, `table.md` and `index.html`.
@@ -53,7 +53,8 @@ def compare(
         data: shards that `ttflow extract` wrote.
         out: the folder of the comparison.
         rows: some of ROWS.
-        like: a recipe whose training all rows take; each keeps its network and its augmentation.
+        base_recipe: the recipe whose training all rows take; each keeps its network and its
+            augmentation.
         overrides: `key=value` settings of all rows, `row:key=value` of one.
 
     Returns:
@@ -65,19 +66,10 @@ def compare(
     """
     from tttrain.report.comparison_page import write_pages
 
-    unknown = [name for name in rows if name not in ROWS]
-    if unknown or not rows:
-        raise InputError(f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ROWS)}")
     settings = split_settings(overrides)
-    asked = [name for name in ROWS if name in rows]
-    streams = [stream for name in asked for stream in recipes.JOINED.get(name, ())]
-    order = [name for name in ROWS if name in (*asked, *streams)]
-    if idle := sorted(settings.keys() - {"", *order}):
-        raise InputError(
-            f"--set {idle[0]}:...: this row is not asked for; rows: {', '.join(order)}"
-        )
+    asked, order = _rows_to_do(rows, settings)
     configs = {
-        name: row_config(name, like, [*settings[""], *settings.get(name, ())])
+        name: row_config(name, base_recipe, [*settings[""], *settings.get(name, ())])
         for name in order
         if name not in recipes.JOINED
     }
@@ -96,6 +88,21 @@ def compare(
     write_json(out / "table.json", table)
     write_pages(out, table)
     return table
+
+
+def _rows_to_do(rows: Sequence[str], settings: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+    """The rows asked for and, with the streams that these join, those to be made; table order."""
+    unknown = [name for name in rows if name not in ROWS]
+    if unknown or not rows:
+        raise InputError(f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ROWS)}")
+    asked = [name for name in ROWS if name in rows]
+    streams = [stream for name in asked for stream in recipes.JOINED.get(name, ())]
+    order = [name for name in ROWS if name in (*asked, *streams)]
+    if idle := sorted(settings.keys() - {"", *order}):
+        raise InputError(
+            f"--set {idle[0]}:...: this row is not asked for; rows: {', '.join(order)}"
+        )
+    return asked, order
 
 
 def _check(
@@ -118,8 +125,8 @@ def split_settings(overrides: Iterable[str]) -> dict[str, list[str]]:
     Raises:
         InputError: for a row that is not trained.
 
-    >>> split_settings(["epochs=9", "rgb:epochs=4"])
-    {'': ['epochs=9'], 'rgb': ['epochs=4']}
+    >>> split_settings(["schedule.epochs=9", "rgb:schedule.epochs=4"])
+    {'': ['schedule.epochs=9'], 'rgb': ['schedule.epochs=4']}
     """
     found: dict[str, list[str]] = {"": []}
     for item in overrides:
@@ -132,15 +139,15 @@ def split_settings(overrides: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def row_config(name: str, like: str | None, overrides: Iterable[str]) -> TrainConfig:
+def row_config(name: str, base_recipe: str | None, overrides: Iterable[str]) -> TrainConfig:
     """How a row is trained: its recipe, or another's training with its network and augmentation."""
     own = config = recipes.get(name)
-    if like is not None:
-        names = ("recipe", "model", "fusion", "first_pool", "dropout")
-        kept = {field: getattr(own, field) for field in names}
-        config = recipes.get(like).model_copy(update=kept)
+    if base_recipe is not None:
+        base = recipes.get(base_recipe)
+        network = own.network.model_copy(update={"clip_shape": base.network.clip_shape})
+        config = base.with_changes(recipe=own.recipe, network=network)
         if not own.augment.spatial:
-            config = config.model_copy(update={"augment": own.augment})
+            config = config.with_changes(augment=own.augment)
     return override(config, overrides)
 
 
@@ -197,7 +204,7 @@ _JOIN: dict[str, Callable[..., StrokeModel]] = {
 
 
 def _table(rows: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any]:
-    """What `table.json` holds: a row per network, the shortcuts, and what the split leaks."""
+    """What `table.json` holds: a row per network, the baselines, and what the split leaks."""
     first = next(iter(rows))
     reference = rows[first]["result"]
     return {

@@ -83,7 +83,7 @@ def test_model(
     torch.set_num_threads(available_threads())
     clips = track(data.clips[split], f"testing on {split}")
     scores = [score_clip(model, data, clip) for clip in clips]
-    result = summarise(scores, data, split) | _honesty(scores, calibration)
+    result = summarise(scores, data, split) | _calibrated(scores, calibration)
     result["split_info"] = None if data.split is None else data.split.model_dump(mode="json")
     return result
 
@@ -110,7 +110,7 @@ def summarise(scores: list[ClipScores], data: TrainingData, split: str) -> dict[
             "label": data.classes[int(counts.argmax())],
             "share": int(counts.max()) / max(len(truth), 1),
         },
-        "baselines": {name: item.as_dict() for name, item in shortcuts(data, split).items()},
+        "baselines": {name: item.as_dict() for name, item in _baselines(data, split).items()},
         "levels": {name: item.as_dict() for name, item in levels.items()},
         "per_class": [item.as_dict() for item in per_class(matrix)],
         "confusion": matrix.tolist(),
@@ -118,10 +118,10 @@ def summarise(scores: list[ClipScores], data: TrainingData, split: str) -> dict[
     }
 
 
-def _honesty(scores: list[ClipScores], calibration: Calibration) -> dict[str, Any]:
-    """The temperature, and how far central windows' scores are to be believed without and with it.
+def _calibrated(scores: list[ClipScores], calibration: Calibration) -> dict[str, Any]:
+    """The temperature, and the reliability of central windows' scores without and with it.
 
-    `clips` hold the scores as the network gives them; `Calibration.apply` makes them honest.
+    `clips` hold the scores as the network gives them; `Calibration.apply` calibrates them.
     """
     plain = np.stack([item.central for item in scores])
     truth = [item.clip.class_index for item in scores]
@@ -134,7 +134,7 @@ def _honesty(scores: list[ClipScores], calibration: Calibration) -> dict[str, An
     }
 
 
-def shortcuts(data: TrainingData, split: str) -> dict[str, Accuracy]:
+def _baselines(data: TrainingData, split: str) -> dict[str, Accuracy]:
     """Answers without a network: what the background, the duration and the start time give away."""
     train, test = data.clips["train"], data.clips[split]
     known = [clip.class_index for clip in train]
@@ -175,7 +175,7 @@ def _check(data: TrainingData, classes: tuple[str, ...], split: str, run: Run) -
             f"{data.path}: classes {list(data.classes)}, expected those of {run.folder}: "
             f"{list(classes)}"
         )
-    shape = run.info().resolved.clip_shape
+    shape = run.info().resolved.network.clip_shape
     if shape is not None:
         data.check_shape(shape)
     if split not in data.clips:

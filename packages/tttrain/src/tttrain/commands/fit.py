@@ -67,7 +67,7 @@ def check(config: TrainConfig, data: TrainingData, run: Run) -> tuple[int, int, 
     Raises:
         InputError: as `fit`.
     """
-    shape = config.clip_shape or data.clip_shape
+    shape = config.network.clip_shape or data.clip_shape
     data.check_shape(shape)
     if not data.clips["train"]:
         raise InputError(f"{data.path}: no clip has the split 'train'; run `ttdata split` first")
@@ -97,21 +97,22 @@ def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
 
 def _resolve(config: TrainConfig, data: TrainingData) -> TrainConfig:
     """Fill in what the configuration leaves to the shards and the machine."""
-    shape = config.clip_shape or data.clip_shape
-    threads = config.torch_threads or max(1, available_threads() // config.num_workers)
-    path = config.data_path
+    shape = config.network.clip_shape or data.clip_shape
+    execution = config.execution
+    threads = execution.torch_threads or max(1, available_threads() // execution.num_workers)
+    path = execution.data_path
     if path == "auto":
         path = "resident" if data.resident_gib() <= _resident_limit(config) else "stream"
-    return config.model_copy(
-        update={"clip_shape": shape, "torch_threads": threads, "data_path": path}
+    return config.with_changes(
+        network={"clip_shape": shape}, execution={"torch_threads": threads, "data_path": path}
     )
 
 
 def _resident_limit(config: TrainConfig) -> float:
     """GiB of decoded clips that a worker may keep."""
-    if config.resident_max_gib is not None:
-        return config.resident_max_gib
-    return available_memory() / 2**30 / 2 / config.num_workers
+    if config.execution.resident_max_gib is not None:
+        return config.execution.resident_max_gib
+    return available_memory() / 2**30 / 2 / config.execution.num_workers
 
 
 def _check_same(run: Run, config: TrainConfig, data: TrainingData) -> None:
@@ -148,7 +149,8 @@ def _launch(run: Run, info: RunInfo) -> None:
 def _announce(info: RunInfo, data: TrainingData) -> None:
     logger.info("recipe %s: %s", info.config.recipe, info.resolved.model_dump_json())
     counts = ", ".join(f"{count} {name}" for name, count in info.num_clips.items())
-    place = "kept in memory" if info.resolved.data_path == "resident" else "streamed every epoch"
+    resident = info.resolved.execution.data_path == "resident"
+    place = "kept in memory" if resident else "streamed every epoch"
     logger.info(
         "pixels: %s (%.2f GiB a worker when decoded; the limit is %.2f)",
         place,

@@ -80,13 +80,13 @@ def _shards(info: RunInfo, source: Path, strokes: Path | None) -> Iterator[Path]
 def _name_strokes(
     model: StrokeModel, found: Calibration | None, data: TrainingData, info: RunInfo
 ) -> list[dict[str, Any]]:
-    if info.resolved.clip_shape is not None:
-        data.check_shape(info.resolved.clip_shape)
+    if info.resolved.network.clip_shape is not None:
+        data.check_shape(info.resolved.network.clip_shape)
     calibration = found or Calibration()
     rows = []
     for video_id, clip in track(data.everything(), "naming"):
         scores = score_clip(model, data, clip).scores(_METHOD)
-        honest = calibration.apply(scores)
+        calibrated = calibration.apply(scores)
         index = int(scores.argmax())
         rows.append(
             {
@@ -96,9 +96,9 @@ def _name_strokes(
                 "end_frame": clip.end_frame,
                 "label": info.classes[index],
                 "score": round(float(scores[index]), 6),
-                "probability": round(float(honest[index]), 6),
+                "probability": round(float(calibrated[index]), 6),
                 "scores": [round(float(value), 6) for value in scores],
-                "probabilities": [round(float(value), 6) for value in honest],
+                "probabilities": [round(float(value), 6) for value in calibrated],
             }
         )
     return sorted(rows, key=lambda row: (row["video_id"], row["start_frame"], row["end_frame"]))

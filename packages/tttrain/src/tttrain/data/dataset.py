@@ -136,7 +136,8 @@ class TrainingData:
         if clip_shape[0] > frames or list(clip_shape[1:]) != crop:
             raise InputError(
                 f"{self.path}: clip_shape {list(clip_shape)}, expected at most {frames} frames of "
-                f"{crop[0]} x {crop[1]}; --set clip_shape={json.dumps([frames, *crop])} fits"
+                f"{crop[0]} x {crop[1]}; --set network.clip_shape={json.dumps([frames, *crop])} "
+                "fits"
             )
 
     def read(self, clip_id: str, columns: Sequence[str] | None = None) -> dict[str, Any]:

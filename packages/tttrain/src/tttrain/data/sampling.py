@@ -1,4 +1,4 @@
-"""From clips to batches: who comes when, and which frames (specification 3).
+"""From clips to batches: their order in an epoch, and the window of each (specification 3).
 
 Nothing here depends on the number of workers: an epoch is one permutation, cut into global
 batches, and a worker takes every n-th clip of each.
@@ -18,7 +18,7 @@ from tttrain.data.windows import central_start, training_start
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What choosing a window needs to know of a clip, without its pixels."""
+    """The facts of a clip that choosing a window needs; no pixels."""
 
     clip_id: str
     start_frame: int
@@ -30,7 +30,7 @@ class ClipInfo:
 
 @dataclass(frozen=True)
 class Request:
-    """A window of a clip that somebody wants decoded."""
+    """A window of a clip that is to be decoded."""
 
     clip_id: str
     start_frame: int
@@ -69,8 +69,8 @@ def epoch_batches(
     return [shuffled[at : at + batch_size] for at in range(0, len(shuffled), batch_size)]
 
 
-def deal(batch: Sequence[ClipInfo], rank: int, num_workers: int) -> list[ClipInfo]:
-    """The part of a global batch that one worker takes; none where the batch is too short."""
+def rank_slice(batch: Sequence[ClipInfo], rank: int, num_workers: int) -> list[ClipInfo]:
+    """The clips of a global batch that the worker of this rank takes; none if it is too short."""
     return list(batch[rank::num_workers])
 
 

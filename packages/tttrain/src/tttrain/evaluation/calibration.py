@@ -1,4 +1,4 @@
-"""How far class scores can be taken at their word, and one number that mends them.
+"""Calibration: how reliable class scores are, and a temperature that makes them more so.
 
 A network that says 90 % should be right in 90 % of such clips. Temperature scaling divides all
 logits by one number, chosen on validation clips; which class is likeliest does not change.
@@ -40,7 +40,7 @@ class Calibration:
         return asdict(self)
 
     def apply(self, scores: np.ndarray) -> np.ndarray:
-        """Class scores (..., classes), made honest; each row adds up to 1."""
+        """Class scores (..., classes), calibrated; each row adds up to 1."""
         logits = np.log(np.maximum(scores, _FLOOR)) / self.temperature
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         result: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)

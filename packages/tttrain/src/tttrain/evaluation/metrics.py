@@ -83,7 +83,7 @@ def coarser(
 
 @dataclass(frozen=True)
 class McNemar:
-    """Two networks on the same clips: who alone is right how often, and the exact test's p."""
+    """Two networks on the same clips: how often only one is right, and the exact test's p."""
 
     first_only: int
     second_only: int

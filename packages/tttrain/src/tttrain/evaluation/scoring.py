@@ -25,7 +25,7 @@ METHODS = ("test", "test_vote", "test_avg")
 
 @dataclass(frozen=True, eq=False)
 class ClipScores:
-    """What the network says of one clip: scores (classes,) and windows (windows, classes)."""
+    """The network's answer to one clip: scores (classes,) and windows (windows, classes)."""
 
     clip: ClipInfo
     central: np.ndarray
@@ -103,7 +103,7 @@ def _inputs(model: StrokeModel, window: Window) -> list[Tensor]:
 
 
 def load_model(folder: Path) -> StrokeModel:
-    """The network of a run's `model/`, ready to be asked, on a GPU where there is one.
+    """The network of a run's `model/`, in evaluation mode, on a GPU where there is one.
 
     Raises:
         InputError: if the folder holds none.

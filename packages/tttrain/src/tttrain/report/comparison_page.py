@@ -57,7 +57,7 @@ def markdown(table: dict[str, Any]) -> str:
     for name, item in table["baselines"].items():
         low, high = item["interval"]
         lines.append(
-            f"| shortcut: {name} | {percent(item['accuracy'])} | {percent(low)} to {percent(high)} "
+            f"| baseline: {name} | {percent(item['accuracy'])} | {percent(low)} to {percent(high)} "
             f"| | | {item['n']} | | | | | |"
         )
     clips = ", ".join(f"{count} {name}" for name, count in table["num_clips"].items())
@@ -102,7 +102,7 @@ def p_value(value: float) -> str:
 def lines(table: dict[str, Any]) -> list[str]:
     """The table for a terminal, a line per row."""
     items = [(NAMES[row["name"]], row["methods"]["test"]) for row in table["rows"]]
-    items += [(f"shortcut: {name}", item) for name, item in table["baselines"].items()]
+    items += [(f"baseline: {name}", item) for name, item in table["baselines"].items()]
     width = max(len(name) for name, _ in items)
     found = [f"{name:<{width}}  {Accuracy(item['correct'], item['n'])}" for name, item in items]
     return [*found, leakage(table["split_info"])]

@@ -13,12 +13,12 @@ from tttrain.evaluation.calibration import LIMITS, Calibration
 from tttrain.evaluation.paper_results import PAPER
 from tttrain.report.charts import Series, interval_bar, line_chart, reliability_chart
 from tttrain.report.summary import percent
-from tttrain.report.thumbnails import FILM_FRAMES, film, stills
+from tttrain.report.thumbnails import ANIMATION_FRAMES, animation, stills
 from tttrain.run import Run, RunInfo
 
 MAX_CLIPS = 60
 """Clips shown with stills, misses first."""
-MAX_FILMS = 6
+MAX_ANIMATIONS = 6
 """Clips shown moving, of each kind of mistake."""
 
 _KEY = re.compile('<meta name="result" content="([0-9a-f]+)">')
@@ -63,7 +63,7 @@ def reported(run: Run) -> str | None:
 
 def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, Any]:
     info = run.info()
-    num_frames = (info.resolved.clip_shape or data.clip_shape)[0]
+    num_frames = (info.resolved.network.clip_shape or data.clip_shape)[0]
     return {
         "name": run.folder.name,
         "info": info,
@@ -78,17 +78,17 @@ def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, 
         "reliability": _reliability(result),
         "at_limit": result["calibration"]["temperature"] in LIMITS,
         "mistakes": _mistakes(result, data, num_frames),
-        "film_frames": FILM_FRAMES,
+        "animation_frames": ANIMATION_FRAMES,
         "cards": _cards(result, data),
         "recipe": json.dumps(info.resolved.model_dump(mode="json"), indent=2),
     }
 
 
 def _rows(result: dict[str, Any], info: RunInfo) -> list[dict[str, Any]]:
-    """The network's rows and below them the shortcuts', with bars."""
+    """The network's rows and below them the baselines', with bars."""
     config = info.resolved
     augmented = config.augment.spatial or config.augment.temporal
-    trained = config.model if augmented else f"{config.model}_no_augmentation"
+    trained = config.network.model if augmented else f"{config.network.model}_no_augmentation"
     paper = PAPER.get(trained, (None, None, None))
     rows = [
         {"name": _METHOD_NAMES[key], "network": True, "paper": reference, **item}
@@ -167,7 +167,7 @@ def _cards(result: dict[str, Any], data: TrainingData) -> list[dict[str, Any]]:
 def _mistakes(
     result: dict[str, Any], data: TrainingData, num_frames: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """The surest wrong answers, and the clips whose truth seemed least likely, as films."""
+    """The surest wrong answers, and the clips whose truth seemed least likely, as animations."""
     classes = result["classes"]
     clips = {clip.clip_id: clip for clip in data.clips[result["split"]]}
     missed = [item for item in result["clips"] if _missed(item)]
@@ -180,8 +180,8 @@ def _mistakes(
     }
     return {
         name: [
-            _card(item, result) | {"film": film(data, clips[item["clip_id"]], num_frames)}
-            for item in sorted(missed, key=order)[:MAX_FILMS]
+            _card(item, result) | {"animation": animation(data, clips[item["clip_id"]], num_frames)}
+            for item in sorted(missed, key=order)[:MAX_ANIMATIONS]
         ]
         for name, order in orders.items()
     }
@@ -192,7 +192,7 @@ def _missed(item: dict[str, Any]) -> bool:
 
 
 def _card(item: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """Truth and the likeliest names of a clip, their scores made honest."""
+    """Truth and the likeliest names of a clip, with calibrated scores."""
     calibration = Calibration(**result["calibration"])
     scores = calibration.apply(np.array(item["scores"])).tolist()
     pairs = sorted(zip(result["classes"], scores, strict=True), key=lambda pair: -pair[1])

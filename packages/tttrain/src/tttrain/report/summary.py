@@ -10,14 +10,14 @@ _NAMES = {"test": "Test", "test_vote": "TestVote", "test_avg": "TestAvg"}
 
 
 def summary(result: dict[str, Any], run_folder: Path) -> str:
-    """Accuracies of the network and the shortcuts, each with n and interval, and the leakage.
+    """Accuracies of the network and the baselines, each with n and interval, and the leakage.
 
     Args:
         result: what `evaluate` returns.
         run_folder: named in the last line, with its report.
     """
     rows = [(_NAMES[key], item) for key, item in result["methods"].items()]
-    rows += [(f"shortcut: {key}", item) for key, item in result["baselines"].items()]
+    rows += [(f"baseline: {key}", item) for key, item in result["baselines"].items()]
     rows += [(f"by {key}", item) for key, item in result["levels"].items()]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {Accuracy(item['correct'], item['n'])}" for name, item in rows]

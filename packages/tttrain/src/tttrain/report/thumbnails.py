@@ -9,7 +9,7 @@ from ttflow.shards.windows import decode_frame
 from tttrain.data.dataset import TrainingData
 from tttrain.data.sampling import ClipInfo, central_request
 
-FILM_FRAMES = 10
+ANIMATION_FRAMES = 10
 _LARGEST_PX = 128
 _QUALITY = 70
 
@@ -23,8 +23,8 @@ def stills(data: TrainingData, clip: ClipInfo) -> list[str]:
     return [_url(row["rgb"][place]) for place in places]
 
 
-def film(data: TrainingData, clip: ClipInfo, num_frames: int) -> str:
-    """A strip of FILM_FRAMES crops of the central window, side by side, as a data URL.
+def animation(data: TrainingData, clip: ClipInfo, num_frames: int) -> str:
+    """A strip of ANIMATION_FRAMES crops of the central window, side by side, as a data URL.
 
     Args:
         data: shards.
@@ -34,7 +34,7 @@ def film(data: TrainingData, clip: ClipInfo, num_frames: int) -> str:
     row = data.read(clip.clip_id)
     start = central_request(clip, num_frames).start_frame
     last = min(start + num_frames, row["stored_end_frame"]) - 1
-    frames = np.linspace(start, last, FILM_FRAMES).round().astype(int)
+    frames = np.linspace(start, last, ANIMATION_FRAMES).round().astype(int)
     height, width = data.clip_shape[1:]
     shrink = -(-max(height, width) // _LARGEST_PX)
     crops = [_crop(decode_frame(row, int(frame)), (height, width), shrink) for frame in frames]

@@ -6,6 +6,7 @@ never disagree. Random draws are keyed by epoch and clip, so no generator needs 
 
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from ttdata.errors import InputError, VersionError
 from ttdata.storage.atomic import atomic_path
-from tttrain.training.loop import Best, Plateau
+from tttrain.training.best_epoch import Best
+from tttrain.training.schedule import Plateau
 
 SCHEMA_VERSION = 2
 
@@ -44,14 +46,19 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
                 "weights": checkpoint.weights,
                 "optimizer": checkpoint.optimizer,
                 "best": None if best is None else vars(best),
-                "plateau": vars(checkpoint.plateau),
+                "plateau": _plateau_values(checkpoint.plateau),
             },
             temporary,
         )
 
 
-def load(path: Path, result_hash: str) -> Checkpoint | None:
+def load(path: Path, result_hash: str, earlier_hashes: Collection[str] = ()) -> Checkpoint | None:
     """The checkpoint of this configuration, or None where there is no file. Nothing is unpickled.
+
+    Args:
+        path: of the file.
+        result_hash: of the configuration and the data.
+        earlier_hashes: by which other releases knew the same configuration and data.
 
     Raises:
         InputError: if the file is damaged or belongs to another configuration.
@@ -67,17 +74,25 @@ def load(path: Path, result_hash: str) -> Checkpoint | None:
         raise InputError(f"{path}: not a readable checkpoint ({reason}); delete it") from error
     if version != SCHEMA_VERSION:
         raise VersionError(f"{path}: schema version {version}, this release reads {SCHEMA_VERSION}")
-    if found != result_hash:
+    if found not in (result_hash, *earlier_hashes):
         raise InputError(f"{path}: of configuration {found}, expected {result_hash}; delete it")
-    best = values["best"]
+    best, plateau = values["best"], values["plateau"]
     return Checkpoint(
         result_hash=found,
         epochs_done=values["epochs_done"],
         weights=values["weights"],
         optimizer=values["optimizer"],
         best=None if best is None else Best(**best),
-        plateau=Plateau(**values["plateau"]),
+        plateau=Plateau(plateau["lowest_loss"], plateau["stalled_epochs"], plateau["drops"]),
     )
+
+
+def _plateau_values(plateau: Plateau) -> dict[str, Any]:
+    return {
+        "lowest_loss": plateau.lowest_loss,
+        "stalled_epochs": plateau.stalled_epochs,
+        "drops": plateau.reductions,
+    }
 
 
 class Writer:

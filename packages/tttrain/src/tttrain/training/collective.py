@@ -1,9 +1,19 @@
 """Sums and lists over all workers; with a single worker, its own value."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import distributed
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Which of the workers this is, and what it computes on."""
+
+    rank: int = 0
+    num_workers: int = 1
+    device: str = "cpu"
 
 
 def _alone() -> bool:

@@ -9,15 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ttdata.errors import TTError
 from tttrain.config import TrainConfig
+from tttrain.errors import TrainingError
 from tttrain.training.collective import gather, sum_over_workers
+from tttrain.training.schedule import learning_rate_at, momentum_at
 
 Precision = Literal["auto", "float32", "bfloat16"]
-
-
-class TrainingError(TTError):
-    """Training cannot go on; the message says at which clips."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,67 +46,11 @@ class Score:
         return self.correct / self.n if self.n else 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class Best:
-    """The best weights so far, and what made them so."""
-
-    epoch: int
-    accuracy: float
-    loss: float
-    weights: dict[str, Tensor]
-
-    def beaten_by(self, score: Score) -> bool:
-        """Higher accuracy wins, then lower loss; of equals the earlier epoch stays."""
-        return (score.accuracy, -score.loss) > (self.accuracy, -self.loss)
-
-
-@dataclass(frozen=True)
-class Plateau:
-    """How validation went, for a learning rate that drops where it stalls."""
-
-    lowest_loss: float | None = None
-    stalled_epochs: int = 0
-    drops: int = 0
-
-    def after(self, loss: float, config: TrainConfig) -> "Plateau":
-        """The state after an epoch with this validation loss."""
-        if self.lowest_loss is None or loss < self.lowest_loss:
-            return Plateau(loss, 0, self.drops)
-        stalled = self.stalled_epochs + 1
-        if stalled < max(1, config.scaled_epoch(config.plateau_epochs)):
-            return Plateau(self.lowest_loss, stalled, self.drops)
-        return Plateau(self.lowest_loss, 0, self.drops + 1)
-
-
-def momentum_at(config: TrainConfig, epoch: int) -> float:
-    """The momentum of an epoch (0-based): the last milestone reached, or the initial one."""
-    reached = [
-        item.value
-        for item in config.momentum_milestones
-        if config.scaled_epoch(item.epoch) <= epoch
-    ]
-    return reached[-1] if reached else config.momentum
-
-
-def learning_rate_at(config: TrainConfig, epoch: int, drops: int = 0) -> float:
-    """The learning rate of an epoch (0-based), after so many drops of a plateau schedule."""
-    rate = config.base_learning_rate
-    if epoch < config.warmup_epochs:
-        rate *= (epoch + 1) / (config.warmup_epochs + 1)
-    elif config.learning_rate_decay == "cosine":
-        length = config.epochs - config.warmup_epochs
-        share = (epoch - config.warmup_epochs) / max(length, 1)
-        rate *= 0.5 * (1 + math.cos(math.pi * share))
-    if config.learning_rate_decay == "plateau":
-        rate *= config.plateau_factor**drops
-    return rate
-
-
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """The configured optimiser; `set_epoch` gives it the values of an epoch."""
-    rate, decay = config.base_learning_rate, config.weight_decay
+    rate, decay = config.base_learning_rate, config.optimizer.weight_decay
     fused = all(weight.is_cuda for weight in model.parameters())
-    if config.optimizer == "adamw":
+    if config.optimizer.name == "adamw":
         return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=fused)
     momentum = momentum_at(config, 0)
     return torch.optim.SGD(
@@ -123,11 +64,11 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
 
 
 def set_epoch(
-    optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: int, drops: int = 0
+    optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: int, reductions: int = 0
 ) -> None:
     """Set the learning rate of an epoch, and the momentum of SGD."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate_at(config, epoch, drops)
+        group["lr"] = learning_rate_at(config, epoch, reductions)
         if "momentum" in group:
             group["momentum"] = momentum_at(config, epoch)
             group["nesterov"] = group["momentum"] > 0
@@ -163,8 +104,8 @@ def train_epoch(
         total = sum_over_workers([float(summed.detach()), float(right)])
         if not math.isfinite(total[0]):
             raise TrainingError(_describe(batch, total[0], n))
-        if config.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+        if config.optimizer.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.gradient_clip)
         optimizer.step()
         losses, correct, n = losses + total[0], correct + int(total[1]), n + batch.total
     return Score(losses / max(n, 1), correct, n)
@@ -196,17 +137,17 @@ def validate(
         clips = [clip for part in gather(bad) for clip in part]
         raise TrainingError(
             f"validation loss is {total[0]}, expected a finite number; clips of the batches that "
-            f"gave it: {', '.join(clips)}; look at them, or lower learning_rate"
+            f"gave it: {', '.join(clips)}; look at them, or lower optimizer.learning_rate"
         )
     return Score(total[0] / max(total[2], 1), int(total[1]), int(total[2]))
 
 
 def autocast(device: str, precision: Precision) -> torch.autocast:
     """The context in which networks compute: bfloat16 where asked for, by default on GPUs."""
-    return torch.autocast(device, torch.bfloat16, enabled=is_narrow(device, precision))
+    return torch.autocast(device, torch.bfloat16, enabled=uses_bfloat16(device, precision))
 
 
-def is_narrow(device: str, precision: Precision) -> bool:
+def uses_bfloat16(device: str, precision: Precision) -> bool:
     """Whether networks compute in bfloat16 on a device of this type."""
     return precision == "bfloat16" or (precision == "auto" and device == "cuda")
 
@@ -227,7 +168,7 @@ def _describe(batch: Batch, loss: float, seen: int) -> str:
     clips = [clip for part in gather(list(batch.clip_ids)) for clip in part]
     return (
         f"loss is {loss} after {seen} clips of the epoch, expected a finite number; clips of this "
-        f"step: {', '.join(clips)}; look at them, or lower learning_rate"
+        f"step: {', '.join(clips)}; look at them, or lower optimizer.learning_rate"
     )
 
 

@@ -26,8 +26,8 @@ def follow(run: Run, info: RunInfo, ended: threading.Event) -> None:
     with _bar() if sys.stderr.isatty() else contextlib.nullcontext() as bar:
         task = None
         if bar is not None:
-            task = bar.add_task("starting", total=info.resolved.epochs, left="")
-        # A restart drops and recomputes epochs; their lines are equal and need not be shown twice.
+            task = bar.add_task("starting", total=info.resolved.schedule.epochs, left="")
+        # A restart computes some epochs again; their lines are equal and are shown once.
         shown = len(run.metrics())
         last_round = False
         while not last_round:
@@ -35,9 +35,9 @@ def follow(run: Run, info: RunInfo, ended: threading.Event) -> None:
             entries = run.metrics()
             if bar is None or task is None:
                 for entry in entries[shown:]:
-                    logger.info(line(entry, info.resolved.epochs, entries))
+                    logger.info(line(entry, info.resolved.schedule.epochs, entries))
             elif entries:
-                text, left = short(entries, info.resolved.epochs)
+                text, left = short(entries, info.resolved.schedule.epochs)
                 bar.update(task, completed=len(entries), description=text, left=left)
             shown = max(shown, len(entries))
 

@@ -32,10 +32,10 @@ from tttrain.data import decode as decoding
 from tttrain.data.cache import ResidentSource, place
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.data.sampling import Request, Source, Window
+from tttrain.errors import TrainingError
 from tttrain.run import Run
-from tttrain.training.collective import sum_over_workers
-from tttrain.training.loop import TrainingError
-from tttrain.training.worker import Trainer, Worker, set_up
+from tttrain.training.collective import Worker, sum_over_workers
+from tttrain.training.worker import Trainer, set_up
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ def launch(run: Run, config: TrainConfig) -> None:
     scratch = run.folder / "ray"
     shutil.rmtree(scratch, ignore_errors=True)
     try:
-        with _cluster(config.num_workers) as embedded:
-            _fit(run, config, scratch, here=embedded and config.num_workers == 1)
+        with _cluster(config.execution.num_workers) as embedded:
+            _fit(run, config, scratch, here=embedded and config.execution.num_workers == 1)
     except TTError:
         raise
     except Exception as error:  # Ray's start, or what went wrong in a worker, here or elsewhere
@@ -99,29 +99,36 @@ def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
 
 def _num_workers(config: TrainConfig) -> int | tuple[int, int]:
     """As Ray Train takes it: a number, or from and to where training may shrink and grow."""
-    if config.min_workers is None:
-        return config.num_workers
-    return config.min_workers, config.num_workers
+    if config.execution.min_workers is None:
+        return config.execution.num_workers
+    return config.execution.min_workers, config.execution.num_workers
+
+
+def _least_workers(config: TrainConfig) -> int:
+    """With fewer workers than these, training does not start."""
+    return config.execution.min_workers or config.execution.num_workers
 
 
 def _check_cores(config: TrainConfig) -> None:
     """Refuse more workers than there are cores: Ray would wait for ever."""
-    cores, least = ray.cluster_resources().get("CPU", 0), config.min_workers or config.num_workers
+    cores, least = ray.cluster_resources().get("CPU", 0), _least_workers(config)
     if cores < least:
-        raise InputError(f"num_workers: the cluster has {cores:g} CPUs, expected {least}")
+        raise InputError(f"execution.num_workers: the cluster has {cores:g} CPUs, expected {least}")
 
 
 def _use_gpu(config: TrainConfig) -> bool:
     """Whether workers get a GPU each; asking for ones that are not there would wait for ever."""
-    gpus, least = ray.cluster_resources().get("GPU", 0), config.min_workers or config.num_workers
-    if config.device == "cuda" and gpus < least:
-        raise InputError(f"device=cuda: {gpus:g} GPUs, expected {least}")
-    if config.device == "auto" and 0 < gpus < least:
+    device = config.execution.device
+    gpus, least = ray.cluster_resources().get("GPU", 0), _least_workers(config)
+    if device == "cuda" and gpus < least:
+        raise InputError(f"execution.device=cuda: {gpus:g} GPUs, expected {least}")
+    if device == "auto" and 0 < gpus < least:
         logger.warning(
-            "%g GPUs for %d workers: they compute on CPUs; --set num_workers=%d uses the GPUs",
+            "%g GPUs for %d workers: they compute on CPUs; --set execution.num_workers=%d uses "
+            "the GPUs",
             *(gpus, least, gpus),
         )
-    return config.device != "cpu" and bool(gpus >= least)
+    return device != "cpu" and bool(gpus >= least)
 
 
 @contextlib.contextmanager
@@ -178,17 +185,17 @@ def _work(config: Mapping[str, Any]) -> None:
 
 
 def _source(data: TrainingData, config: TrainConfig, device: str) -> Source:
-    assert config.clip_shape is not None
+    assert config.network.clip_shape is not None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     context.target_max_block_size = _BLOCK_BYTES
-    num_frames = config.clip_shape[0]
-    if config.data_path == "stream":
-        return StreamSource(data.path, num_frames, config.num_workers)
+    num_frames = config.network.clip_shape[0]
+    if config.execution.data_path == "stream":
+        return StreamSource(data.path, num_frames, config.execution.num_workers)
     clips = [clip.clip_id for name in ("train", "validation") for clip in data.clips[name]]
-    stored = _decoded(data.path, clips, decoding.clip_row, config.num_workers)
+    stored = _decoded(data.path, clips, decoding.clip_row, config.execution.num_workers)
     kept_on = place(device, data.resident_gib())
     return ResidentSource(map(decoding.clip, stored.iter_rows()), num_frames, kept_on)
 

@@ -11,7 +11,7 @@ _GROUPS = {"loss": "_loss", "accuracy": "_accuracy"}
 _SINGLE = ("learning_rate", "momentum", "clips_per_second")
 
 
-class Board:
+class TensorBoardWriter:
     """Writes `tensorboard/`, anew from the epochs that are there, then epoch by epoch."""
 
     def __init__(self, run: Run) -> None:

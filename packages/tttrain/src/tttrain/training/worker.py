@@ -3,53 +3,37 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
-from ttdata.errors import TTError
 from ttmodels import ModelCard
 from tttrain.config import TrainConfig
-from tttrain.data.augment import Augment
-from tttrain.data.cache import tensor
-from tttrain.data.normalise import normalise_flow
 from tttrain.data.rng import generator
-from tttrain.data.sampling import (
-    ClipInfo,
-    Request,
-    Source,
-    Window,
-    central_request,
-    deal,
-    epoch_batches,
-    training_request,
-)
-from tttrain.run import Run, RunInfo
+from tttrain.data.sampling import ClipInfo, Source
+from tttrain.flat_keys import flat_hash
+from tttrain.run import Run
 from tttrain.training import checkpoint as checkpoints
+from tttrain.training.batches import Batches
+from tttrain.training.best_epoch import Best, is_best
 from tttrain.training.checkpoint import Checkpoint
-from tttrain.training.collective import sum_over_workers
+from tttrain.training.collective import Worker, sum_over_workers
 from tttrain.training.gradient_factors import distribute
 from tttrain.training.loop import (
-    Batch,
-    Best,
-    Plateau,
     Score,
     copied,
-    is_narrow,
-    learning_rate_at,
     make_optimizer,
-    momentum_at,
     set_epoch,
     train_epoch,
+    uses_bfloat16,
     validate,
     weights_of,
 )
 from tttrain.training.networks import build
-from tttrain.training.tensorboard import Board
+from tttrain.training.schedule import Plateau, learning_rate_at, momentum_at
+from tttrain.training.tensorboard import TensorBoardWriter
 
 logger = logging.getLogger(__name__)
 
@@ -57,84 +41,6 @@ Report = Callable[[dict[str, Any]], None]
 
 REPORT_SECONDS = 10.0
 """Least time between two reports to the cluster; `metrics.jsonl` has every epoch."""
-
-
-@dataclass(frozen=True)
-class Worker:
-    """Which of the workers this is, and what it computes on."""
-
-    rank: int = 0
-    num_workers: int = 1
-    device: str = "cpu"
-
-
-class Batches:
-    """Makes this worker's batches from windows: crop, augmentation, normalisation."""
-
-    def __init__(self, info: RunInfo, source: Source, worker: Worker) -> None:
-        config = info.resolved
-        assert config.clip_shape is not None
-        self._config, self._source, self._worker = config, source, worker
-        self._num_frames, *crop_hw = config.clip_shape
-        self._scale = info.flow_scale_xy_px
-        self._augment = Augment(config.augment, (crop_hw[0], crop_hw[1]), config.seed)
-
-    def training(self, clips: Sequence[ClipInfo], epoch: int) -> Iterator[Batch]:
-        """This worker's parts of an epoch's global batches, varied as configured."""
-        batches = epoch_batches(clips, self._config.batch_size, self._config.seed, epoch)
-        parts = [deal(batch, self._worker.rank, self._worker.num_workers) for batch in batches]
-        requests = [
-            training_request(clip, self._config, self._num_frames, epoch)
-            for part in parts
-            for clip in part
-        ]
-        windows = self._source.windows(requests)
-        for batch, part in zip(batches, parts, strict=True):
-            yield self._batch(part, windows, len(batch), epoch)
-
-    def validation(self, clips: Sequence[ClipInfo]) -> Iterator[Batch]:
-        """Central windows of this worker's share of the clips, each clip once over all workers."""
-        ordered = sorted(clips, key=lambda clip: clip.clip_id)
-        mine = deal(ordered, self._worker.rank, self._worker.num_workers)
-        windows = self._source.windows([self.central(clip) for clip in mine])
-        size = self._config.batch_size
-        for at in range(0, len(mine), size):
-            part = mine[at : at + size]
-            yield self._batch(part, windows, len(part), None)
-
-    def central(self, clip: ClipInfo) -> Request:
-        """The central window of a clip."""
-        return central_request(clip, self._num_frames)
-
-    def _batch(
-        self, part: list[ClipInfo], windows: Iterator[Window], total: int, epoch: int | None
-    ) -> Batch:
-        taken = list(islice(windows, len(part)))
-        clip_ids = [clip.clip_id for clip in part]
-        found = [window.clip_id for window in taken]
-        if found != clip_ids:
-            raise TTError(f"the data gave clips {found}, expected {clip_ids}")
-        labels = torch.tensor([clip.class_index for clip in part] or [0])
-        inputs = self._inputs(taken, clip_ids, epoch) if part else self._nothing()
-        device = self._worker.device
-        return Batch(clip_ids, inputs, labels.to(device), total)
-
-    def _inputs(
-        self, windows: list[Window], clip_ids: list[str], epoch: int | None
-    ) -> dict[str, torch.Tensor]:
-        device = self._worker.device
-        stored_rgb = [tensor(window.rgb).to(device, non_blocking=True) for window in windows]
-        stored_flow = [tensor(window.flow).to(device, non_blocking=True) for window in windows]
-        rgb, flow = self._augment(stored_rgb, stored_flow, clip_ids, epoch)
-        return {"rgb": rgb, "flow": normalise_flow(flow, self._scale)}
-
-    def _nothing(self) -> dict[str, torch.Tensor]:
-        shape, device = self._config.clip_shape, self._worker.device
-        assert shape is not None
-        return {
-            "rgb": torch.zeros((1, 3, *shape), device=device),
-            "flow": torch.zeros((1, 2, *shape), device=device),
-        }
 
 
 class Trainer:
@@ -160,7 +66,8 @@ class Trainer:
         if worker.num_workers > 1:
             self.wrapped = distribute(self.model, self.config.batch_size)
         self._reported = time.monotonic()
-        self.writer = checkpoints.Writer(run.checkpoint_path, self.config.checkpoint_minutes)
+        minutes = self.config.execution.checkpoint_minutes
+        self.writer = checkpoints.Writer(run.checkpoint_path, minutes)
 
     @property
     def writes(self) -> bool:
@@ -168,7 +75,9 @@ class Trainer:
         return self.worker.rank == 0
 
     def _resume(self) -> int:
-        found = checkpoints.load(self.run.checkpoint_path, self.result_hash)
+        # A checkpoint from before the configuration had sections is one of this run too.
+        earlier = flat_hash(self.config.result_values()) + self.info.dataset_hash[:12]
+        found = checkpoints.load(self.run.checkpoint_path, self.result_hash, (earlier,))
         if found is None:
             return 0
         self.model.load_state_dict(found.weights)
@@ -177,33 +86,33 @@ class Trainer:
         return found.epochs_done
 
     def train(self, report: Report) -> None:
-        """Train the remaining epochs and write the model; `report` hears of some epochs."""
+        """Train the remaining epochs and write the model; `report` gets some of the epochs."""
         if self.writes:
             self.run.keep_metrics(self.epochs_done)
-            self.board = Board(self.run)
+            self.tensorboard = TensorBoardWriter(self.run)
         while not self.done:
             entry = self.epoch(self.epochs_done)
             self.epochs_done += 1
             if self.writes:
                 self.run.append_metrics(entry)
-                self.board.add(entry)
+                self.tensorboard.add(entry)
                 if self.writer.due() or self.done:
                     self.writer.submit(self.checkpoint())
             if self._report_due():
                 report(entry)
         if self.writes:
             self.writer.wait()
-            self.board.close()
+            self.tensorboard.close()
             self.save_model()
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are done, or so many without new best weights that it was asked for.
+        """Whether all epochs are done, or `patience_epochs` have passed without new best weights.
 
-        Every worker knows the same epochs and answers the same.
+        Every worker has the same epochs and returns the same.
         """
-        patience = self.config.patience_epochs
-        if self.epochs_done >= self.config.epochs:
+        patience = self.config.schedule.patience_epochs
+        if self.epochs_done >= self.config.schedule.epochs:
             return True
         if patience is None or self.best is None:
             return False
@@ -224,8 +133,8 @@ class Trainer:
     def epoch(self, epoch: int) -> dict[str, Any]:
         """Train and validate one epoch; returns its line of metrics.jsonl."""
         start = time.monotonic()
-        drops = self.plateau.drops
-        set_epoch(self.optimizer, self.config, epoch, drops)
+        reductions = self.plateau.reductions
+        set_epoch(self.optimizer, self.config, epoch, reductions)
         # Dropout alone draws from the global generator.
         rng = generator(self.config.seed, epoch, "dropout", str(self.worker.rank))
         torch.manual_seed(int(rng.integers(2**63)))
@@ -251,7 +160,7 @@ class Trainer:
             "validation_loss": score.loss,
             "validation_accuracy": score.accuracy,
             "validation_n": score.n,
-            "learning_rate": learning_rate_at(self.config, epoch, drops),
+            "learning_rate": learning_rate_at(self.config, epoch, reductions),
             "momentum": momentum_at(self.config, epoch),
             "best": improved,
             "seconds": round(time.monotonic() - start, 3),
@@ -259,8 +168,7 @@ class Trainer:
         }
 
     def _keep_best(self, epoch: int, score: Score) -> bool:
-        # Without validation clips nothing can be compared: the last epoch counts.
-        if self.best is not None and score.n and not self.best.beaten_by(score):
+        if not is_best(score, self.best):
             return False
         weights = weights_of(self.model) if self.writes else {}
         self.best = Best(epoch, score.accuracy, score.loss, weights)
@@ -305,7 +213,7 @@ def set_up(config: TrainConfig, device: str = "cpu") -> str:
     Returns:
         The device and the precision it computes in, in words.
     """
-    torch.set_num_threads(config.torch_threads or 1)
+    torch.set_num_threads(config.execution.torch_threads or 1)
     kind, name = torch.device(device).type, "CPU"
     if kind != "cuda":
         # The same switch as use_deterministic_algorithms, which also imports a compiler: 2 s.
@@ -316,4 +224,4 @@ def set_up(config: TrainConfig, device: str = "cpu") -> str:
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.allow_tf32 = config.precision != "float32"
         name = torch.cuda.get_device_name(device)
-    return f"{name}, {'bfloat16 autocast' if is_narrow(kind, config.precision) else 'float32'}"
+    return f"{name}, {'bfloat16 autocast' if uses_bfloat16(kind, config.precision) else 'float32'}"

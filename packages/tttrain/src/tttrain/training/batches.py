@@ -1,0 +1,94 @@
+"""A worker's batches of tensors, made from windows of clips."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import torch
+
+from ttdata.errors import TTError
+from tttrain.data.augment import Augment
+from tttrain.data.cache import tensor
+from tttrain.data.normalise import normalise_flow
+from tttrain.data.sampling import (
+    ClipInfo,
+    Request,
+    Source,
+    Window,
+    central_request,
+    epoch_batches,
+    rank_slice,
+    training_request,
+)
+from tttrain.run import RunInfo
+from tttrain.training.collective import Worker
+from tttrain.training.loop import Batch
+
+
+class Batches:
+    """Makes this worker's batches from windows: crop, augmentation, normalisation."""
+
+    def __init__(self, info: RunInfo, source: Source, worker: Worker) -> None:
+        config = info.resolved
+        assert config.network.clip_shape is not None
+        self._config, self._source, self._worker = config, source, worker
+        self._num_frames, *crop_hw = config.network.clip_shape
+        self._scale = info.flow_scale_xy_px
+        self._augment = Augment(config.augment, (crop_hw[0], crop_hw[1]), config.seed)
+
+    def training(self, clips: Sequence[ClipInfo], epoch: int) -> Iterator[Batch]:
+        """This worker's parts of an epoch's global batches, varied as configured."""
+        batches = epoch_batches(clips, self._config.batch_size, self._config.seed, epoch)
+        rank, num_workers = self._worker.rank, self._worker.num_workers
+        parts = [rank_slice(batch, rank, num_workers) for batch in batches]
+        requests = [
+            training_request(clip, self._config, self._num_frames, epoch)
+            for part in parts
+            for clip in part
+        ]
+        windows = self._source.windows(requests)
+        for batch, part in zip(batches, parts, strict=True):
+            yield self._batch(part, windows, len(batch), epoch)
+
+    def validation(self, clips: Sequence[ClipInfo]) -> Iterator[Batch]:
+        """Central windows of this worker's share of the clips, each clip once over all workers."""
+        ordered = sorted(clips, key=lambda clip: clip.clip_id)
+        mine = rank_slice(ordered, self._worker.rank, self._worker.num_workers)
+        windows = self._source.windows([self.central(clip) for clip in mine])
+        size = self._config.batch_size
+        for at in range(0, len(mine), size):
+            part = mine[at : at + size]
+            yield self._batch(part, windows, len(part), None)
+
+    def central(self, clip: ClipInfo) -> Request:
+        """The central window of a clip."""
+        return central_request(clip, self._num_frames)
+
+    def _batch(
+        self, part: list[ClipInfo], windows: Iterator[Window], total: int, epoch: int | None
+    ) -> Batch:
+        taken = list(islice(windows, len(part)))
+        clip_ids = [clip.clip_id for clip in part]
+        found = [window.clip_id for window in taken]
+        if found != clip_ids:
+            raise TTError(f"the data gave clips {found}, expected {clip_ids}")
+        labels = torch.tensor([clip.class_index for clip in part] or [0])
+        inputs = self._inputs(taken, clip_ids, epoch) if part else self._nothing()
+        device = self._worker.device
+        return Batch(clip_ids, inputs, labels.to(device), total)
+
+    def _inputs(
+        self, windows: list[Window], clip_ids: list[str], epoch: int | None
+    ) -> dict[str, torch.Tensor]:
+        device = self._worker.device
+        stored_rgb = [tensor(window.rgb).to(device, non_blocking=True) for window in windows]
+        stored_flow = [tensor(window.flow).to(device, non_blocking=True) for window in windows]
+        rgb, flow = self._augment(stored_rgb, stored_flow, clip_ids, epoch)
+        return {"rgb": rgb, "flow": normalise_flow(flow, self._scale)}
+
+    def _nothing(self) -> dict[str, torch.Tensor]:
+        shape, device = self._config.network.clip_shape, self._worker.device
+        assert shape is not None
+        return {
+            "rgb": torch.zeros((1, 3, *shape), device=device),
+            "flow": torch.zeros((1, 2, *shape), device=device),
+        }
