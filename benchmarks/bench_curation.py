@@ -2,10 +2,10 @@
 
     python benchmarks/bench_curation.py [--markdown FILE] [--rows 1000000] [--repeats 3]
 
-Each case runs in a process of its own. The pandas version is what one writes first: rows are judged
-in a loop, and each mark joins the action of its video whose median interval it overlaps most. It
-gets a tenth of the rows, as it needs minutes for all of them. Both see the same marks, so the
-numbers of accepted marks must be equal and those of actions near each other.
+Each case runs in a process of its own. The pandas version is what one writes first: rows are
+checked in a loop, and each annotation joins the action of its video whose median interval it
+overlaps most. It gets a tenth of the rows, as it needs minutes for all of them. Both see the same
+annotations, so the numbers of accepted ones must be equal and those of actions near each other.
 """
 
 import argparse
@@ -33,7 +33,7 @@ LABELS = [stroke.label for stroke in TTSTROKE21.strokes]
 
 
 def crowd(rows: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Ten marks a video: strokes seen by two or three people, with the paper's kinds of errors."""
+    """Ten annotations a video: two or three people a stroke, with the paper's kinds of errors."""
     rng = np.random.default_rng(0)
     videos = -(-rows // PER_VIDEO)
     number = np.arange(rows)
@@ -47,7 +47,7 @@ def crowd(rows: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     end = np.where((error > 0.6) & (error < 0.63), NUM_FRAMES + 50, end)
     end = np.where((error > 0.7) & (error < 0.75), start + 30, end)
     names = pl.Series("name", LABELS)
-    marks = pl.DataFrame(
+    annotations = pl.DataFrame(
         {
             "video_id": [f"v{index:06}" for index in number // PER_VIDEO],
             "annotator_id": [f"p{index}" for index in (number // PER_VIDEO * 3 + person) % 50],
@@ -58,20 +58,20 @@ def crowd(rows: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     known = pl.DataFrame({"video_id": [f"v{index:06}" for index in range(videos)]}).with_columns(
         fps=pl.lit(FPS), num_frames=pl.lit(NUM_FRAMES), width=pl.lit(640), height=pl.lit(360)
     )
-    return marks, conform(known, Video)
+    return annotations, conform(known, Video)
 
 
-def shipped(marks: pl.DataFrame, videos: pl.DataFrame) -> dict[str, int]:
+def shipped(annotations: pl.DataFrame, videos: pl.DataFrame) -> dict[str, int]:
     """`ttdata.curate`, all of it: filters, actions, labels, negatives, clips."""
-    found = curate(marks, videos).funnel
+    found = curate(annotations, videos).funnel
     return {"accepted": found["annotations_accepted"], "actions": found["actions"]}
 
 
-def row_by_row(marks: pl.DataFrame, videos: pl.DataFrame) -> dict[str, int]:
+def row_by_row(annotations: pl.DataFrame, videos: pl.DataFrame) -> dict[str, int]:
     """Filters and actions only, a row at a time in pandas."""
     facts = {row["video_id"]: row for row in videos.to_dicts()}
     accepted = []
-    for _, row in marks.to_pandas().iterrows():
+    for _, row in annotations.to_pandas().iterrows():
         video = facts.get(row["video_id"])
         seconds = (row["end_frame"] - row["start_frame"]) / (video["fps"] if video else 1)
         reasons = []
@@ -99,7 +99,7 @@ def row_by_row(marks: pl.DataFrame, videos: pl.DataFrame) -> dict[str, int]:
 
 
 def _join(gathered: list[list[Any]], row: Any) -> None:
-    """Put a mark to the action it overlaps most, if by more than 0.25; else begin one."""
+    """Put an annotation to the action it overlaps most, if by more than 0.25; else begin one."""
     best, most = None, 0.25
     for members in gathered:
         start = statistics.median(member["start_frame"] for member in members)
@@ -119,10 +119,10 @@ METHODS: dict[str, Callable[..., dict[str, int]]] = {"ttdata": shipped, "pandas"
 
 def measure(method: str, rows: int) -> dict[str, Any]:
     """One run in this process: seconds, and the peak of the whole process in MB."""
-    marks, videos = crowd(rows)
+    annotations, videos = crowd(rows)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     start = time.perf_counter()
-    counts = METHODS[method](marks, videos)
+    counts = METHODS[method](annotations, videos)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     return {"seconds": seconds, "peak_mb": peak, "before_mb": before, "counts": counts}
@@ -147,10 +147,10 @@ def markdown(cases: list[dict[str, Any]], repeats: int) -> str:
         f"# Curation on {platform.machine()}, {time.strftime('%Y-%m-%d')}",
         "",
         f"Python {platform.python_version()}, polars {pl.__version__}; `python "
-        f"benchmarks/bench_curation.py`, medians of {repeats} processes. Marks are made by a",
+        f"benchmarks/bench_curation.py`, medians of {repeats} processes. Annotations are made by a",
         "fixed seed, ten a video, with the paper's errors. Memory is the peak of the process.",
         "",
-        "| version | marks | s | peak MB | accepted | actions |",
+        "| version | annotations | s | peak MB | accepted | actions |",
         "|---|---|---|---|---|---|",
     ]
     for case in cases:
@@ -161,8 +161,9 @@ def markdown(cases: list[dict[str, Any]], repeats: int) -> str:
         )
     lines += [
         "",
-        f"On {one['rows']} marks ttdata takes {other['seconds'] / one['seconds']:.3f} of the time",
-        "of the row-by-row pandas version, which filters and merges only: no negatives, no clips.",
+        f"On {one['rows']} annotations ttdata takes {other['seconds'] / one['seconds']:.3f} of the",
+        "time of the row-by-row pandas version, which filters and merges only: no negatives and no",
+        "clips.",
     ]
     return "\n".join(lines) + "\n"
 

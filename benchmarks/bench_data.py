@@ -245,9 +245,9 @@ def step(shards: Path, shape: tuple[int, int, int], batch_size: int, steps: int)
     """Training steps on resident clips and on one fixed batch, turn by turn."""
     import torch
 
-    from tttrain.data.augment import Augment
     from tttrain.data.cache import ResidentSource
     from tttrain.data.normalise import normalise_flow
+    from tttrain.data.spatial_augment import Augment
     from tttrain.training.loop import Batch, make_optimizer, train_epoch
     from tttrain.training.networks import build
 

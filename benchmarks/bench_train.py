@@ -25,12 +25,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, max_pool3d, relu
 
 from tttrain.config import ExecutionConfig, NetworkConfig, TrainConfig
-from tttrain.data.augment import Augment
 from tttrain.data.cache import ResidentSource
 from tttrain.data.dataset import ShardSource, TrainingData, open_data
 from tttrain.data.decode import decode_clip
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.sampling import ClipInfo, epoch_batches, training_request
+from tttrain.data.spatial_augment import Augment
 from tttrain.training.checkpoint import Checkpoint, Writer
 from tttrain.training.loop import (
     Batch,

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from tttrain.config import AugmentConfig, NetworkConfig, OptimizerConfig, TrainConfig
-from tttrain.data.augment import Augment
 from tttrain.data.cache import ResidentSource
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.data.decode import decode_clip
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.sampling import ClipInfo, central_request
+from tttrain.data.spatial_augment import Augment
 from tttrain.training.loop import Batch, make_optimizer, train_epoch, validate
 from tttrain.training.networks import build
 

@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_said_without_the_whole_section() -> None:
     with pytest.raises(InputError) as found:
         override(recipes.demo(), ["schedule.epochs=2"])
     assert str(found.value) == (
-        "TrainConfig: schedule: value error, warmup_epochs must be below epochs (2), found 2"
+        "TrainConfig: schedule: warmup_epochs must be below epochs (2), found 2"
     )
     with pytest.raises(InputError, match=r"network\.dropout = 2: input should be less than 1"):
         override(recipes.demo(), ["network.dropout=2"])
@@ -195,3 +195,32 @@ def test_every_field_says_what_it_does() -> None:
     for name, description in fields(TrainConfig):
         assert description, name
         assert description.endswith("."), name
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"schema_version": 1, "config": null}', "state: field required"),
+        ('{"schema_version": 1, "config": 3, "resolved": {}}', "state: field required"),
+        ("[1, 2]", "holds no JSON object"),
+    ],
+)
+def test_a_damaged_description_is_one_line(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "run.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        Run(tmp_path).info()
+
+
+def test_an_unknown_key_gets_a_hint_only_where_one_is_near() -> None:
+    with pytest.raises(InputError, match=r"did you mean 'optimizer\.weight_decay'"):
+        override(recipes.siamese(), ["weight_decey=0"])
+    with pytest.raises(InputError, match=r"unknown key 'foo'; known: recipe"):
+        override(recipes.siamese(), ["foo=3"])
+
+
+def test_windows_under_their_public_name() -> None:
+    import tttrain.windows
+    from tttrain.data import windows
+
+    for name in ("central_start", "draw_start", "sliding_starts", "temporal_sigma"):
+        assert getattr(tttrain.windows, name) is getattr(windows, name)

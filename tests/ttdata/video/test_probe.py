@@ -29,10 +29,13 @@ def test_ordinary_video_under_any_name(tmp_path, write_video, name) -> None:
     assert probe(path) == VideoMetadata(120.0, 7, 96, 64)
 
 
-def test_relative_name_that_begins_with_a_dash(tmp_path, write_video, monkeypatch) -> None:
-    write_video(tmp_path / "-i.mp4", 3)
+@pytest.mark.parametrize("name", ["-i.mp4", "match::1.mp4", "data:1.mp4"])
+def test_relative_names_that_look_like_options_or_urls(
+    tmp_path, write_video, monkeypatch, name
+) -> None:
+    write_video(tmp_path / name, 3)
     monkeypatch.chdir(tmp_path)
-    assert probe(Path("-i.mp4")).num_frames == 3
+    assert probe(Path(name)).num_frames == 3
 
 
 def test_count_without_a_header(tmp_path, write_video) -> None:

@@ -1,4 +1,4 @@
-"""A worker process of test_train_factors.py: python two_workers.py TASK WORKERS RANK FOLDER."""
+"""A worker process of test_gradient_factors.py: python two_workers.py TASK WORKERS RANK FOLDER."""
 
 import os
 import sys

@@ -155,7 +155,7 @@ def convert(
         str, typer.Option(metavar="SECONDS,SECONDS", help="before and after a single event")
     ] = "0.5,0.5",
 ) -> None:
-    """Write annotations in another format; what it cannot hold is told."""
+    """Write annotations in another format; columns it cannot hold are named."""
     from ttdata.commands.convert import run_convert
 
     _print(run_convert(source, out, to, source_format=source_format, event_window=event_window))

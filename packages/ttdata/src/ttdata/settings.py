@@ -62,7 +62,18 @@ def _validated(model: type[M], values: dict[str, Any], overrides: Iterable[str],
         if first["type"] == "extra_forbidden":
             hint = _nearest(str(first["loc"][-1]), _holder(model, first["loc"][:-1]))
         said = f"{place}{found}: " if place else ""
-        raise InputError(f"{where}: {said}{first['msg'].lower()}{hint}") from error
+        raise InputError(f"{where}: {said}{_words(first['msg'])}{hint}") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first finding of a failed validation, as `place: what is wrong`."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {_words(first['msg'])}" if place else _words(first["msg"])
+
+
+def _words(message: str) -> str:
+    return message.lower().removeprefix("value error, ")
 
 
 def _assign(
@@ -109,7 +120,9 @@ def _nearest(key: str, model: type[BaseModel]) -> str:
     if key in moved:
         return f"; {key} is now {moved[key]}"
     places = _places(model)
-    names = difflib.get_close_matches(key, places, n=1, cutoff=0.4)
+    names = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.4)
+    # Of the many inner keys only a spelling error is near.
+    names = names or difflib.get_close_matches(key, places, n=1, cutoff=0.7)
     if names:
         return f"; did you mean {places[names[0]]!r}?"
     return f"; known: {', '.join(places.values())}"

@@ -124,7 +124,7 @@ class _ConvPoolReLU(torch.autograd.Function):
 
 
 def _in_pairs(chunks: Iterator[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Yield each chunk as two halves to stack along the batch: PyTorch's fast path wants two."""
+    """Yield each chunk as two halves to stack along the batch: the fast path needs two."""
     for begin, end in chunks:
         half = (end - begin) // 2
         if half:

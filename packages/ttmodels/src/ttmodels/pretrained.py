@@ -202,7 +202,7 @@ def _check_tensors(path: Path, found: dict[str, Tensor], expected: dict[str, Ten
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Return the state on the CPU and in row-major order, as safetensors wants it."""
+    """Return the state on the CPU and in row-major order, as safetensors requires."""
     tensors = {name: tensor.detach() for name, tensor in network.state_dict().items()}
     on_meta = [name for name, tensor in tensors.items() if tensor.is_meta]
     if on_meta:

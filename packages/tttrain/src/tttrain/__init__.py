@@ -4,18 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tttrain import recipes
+    from tttrain import recipes, windows
     from tttrain.commands.compare import compare
     from tttrain.commands.evaluate import evaluate
     from tttrain.commands.fit import fit
     from tttrain.commands.predict import predict
     from tttrain.config import AugmentConfig, TrainConfig
-    from tttrain.data import windows
-    from tttrain.data.augment import Augment
+    from tttrain.data.spatial_augment import Augment
     from tttrain.run import Run
 
 _HOME = {
-    "Augment": "data.augment",
+    "Augment": "data.spatial_augment",
     "AugmentConfig": "config",
     "Run": "run",
     "TrainConfig": "config",
@@ -24,7 +23,7 @@ _HOME = {
     "fit": "commands.fit",
     "predict": "commands.predict",
 }
-_MODULES = {"recipes": "recipes", "windows": "data.windows"}
+_MODULES = ("recipes", "windows")
 
 __all__ = [
     "Augment",
@@ -42,7 +41,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(f"tttrain.{_MODULES[name]}")
+        return import_module(f"tttrain.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'tttrain' has no attribute {name!r}")
     return getattr(import_module(f"tttrain.{_HOME[name]}"), name)

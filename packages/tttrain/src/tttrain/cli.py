@@ -74,6 +74,8 @@ def compare(
     from tttrain.commands.compare import compare as run_rows
     from tttrain.report.comparison_page import lines
 
+    if base_recipe and like:
+        raise typer.BadParameter("--like is the former name of --base-recipe; give one of them")
     names = ROWS if rows is None else [name.strip() for name in rows.split(",")]
     table = run_rows(data, out, names, base_recipe=base_recipe or like, overrides=settings or ())
     typer.echo(json.dumps(table) if as_json else "\n".join(lines(table)))

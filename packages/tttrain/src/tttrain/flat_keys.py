@@ -1,4 +1,4 @@
-"""Where each key of schema version 1, which had no sections, stands now: read, but not taken."""
+"""Keys of schema version 1, without sections: stored runs are lifted, other input is refused."""
 
 import hashlib
 import json

@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError
 from ttdata.errors import InputError
 from ttdata.machine import available_cores
 from ttdata.schema import SplitInfo
-from ttdata.settings import FrozenModel
+from ttdata.settings import FrozenModel, first_problem
 from ttdata.storage.atomic import write_json, write_text
 from ttdata.storage.tables import check_version
 from ttflow.schema import FlowConfig
@@ -103,14 +103,16 @@ class Run:
             raise InputError(f"{self.folder}: holds no run (no run.json)") from None
         except ValueError as error:
             raise InputError(f"{self.info_path}: not a readable JSON file ({error})") from error
+        if not isinstance(values, dict):
+            raise InputError(
+                f"{self.info_path}: holds no JSON object; expected a run's description"
+            )
         values = _in_sections(values)
         check_version(self.info_path, values.get("schema_version"), SCHEMA_VERSION)
         try:
             return RunInfo.model_validate(values, context={"stored": True})
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{self.info_path}: {place}: {first['msg'].lower()}") from error
+            raise InputError(f"{self.info_path}: {first_problem(error)}") from error
 
     def write_info(self, info: RunInfo) -> None:
         """Write `run.json`."""
@@ -174,8 +176,8 @@ def _in_sections(values: dict[str, Any]) -> dict[str, Any]:
     """What `run.json` holds, lifted to today's schema where it is of version 1 (flat keys)."""
     if values.get("schema_version") != 1:
         return values
-    names = ("config", "resolved")
-    configs = {name: into_sections(values[name]) for name in names if name in values}
+    found = {name: values.get(name) for name in ("config", "resolved")}
+    configs = {name: into_sections(flat) for name, flat in found.items() if isinstance(flat, dict)}
     return values | configs | {"schema_version": SCHEMA_VERSION}
 
 

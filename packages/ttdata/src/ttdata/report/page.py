@@ -17,7 +17,7 @@ from ttdata.storage.html import write_page
 
 _BINS = 24
 _MAX_ROWS = 15
-"""Mix-ups and review items shown; `ttdata stats --json` and `ttdata review` tell all."""
+"""Mix-ups and review items shown; `ttdata stats --json` and `ttdata review` list all."""
 
 
 def write_report(dataset: Dataset) -> Path:

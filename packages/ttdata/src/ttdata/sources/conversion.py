@@ -183,7 +183,7 @@ def _usable(annotations: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, li
 
 
 def _not_held(annotations: pl.DataFrame, target: Target, to: str) -> list[str]:
-    """A line that names what the annotations tell and the target cannot hold."""
+    """A line that names the columns of the annotations that the target format cannot hold."""
     told = ("label", "annotator_id", "player_id", *REGION)
     lost = [
         name

@@ -10,6 +10,7 @@ from ttdata.errors import AnnotationError, VideoError
 from ttdata.schema import Video
 from ttdata.sources.annotations import FILES, completed_table, read_text_table, require_columns
 from ttdata.storage.tables import conform
+from ttdata.video.location import is_url
 from ttdata.video.probe import probe
 
 _SUFFIXES = "3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv"
@@ -103,14 +104,12 @@ def _splits(path: Path, column: pl.Series) -> pl.Series:
 
 
 def _existing(root: Path, text: str | None) -> str | None:
-    if text is None or _is_url(text):
-        return text
+    if text is None:
+        return None
     path = root / text
-    return str(path.resolve()) if path.is_file() else None
-
-
-def _is_url(text: str) -> bool:
-    return "://" in text
+    if path.is_file():
+        return str(path.resolve())
+    return text if is_url(text) else None
 
 
 def probe_videos(files: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -131,7 +130,7 @@ def probe_videos(files: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 def _facts_of(row: dict[str, object]) -> dict[str, object] | str:
     """The row with its facts filled in, or why it cannot be used."""
-    if row["path"] is None or _is_url(str(row["path"])):
+    if row["path"] is None or is_url(str(row["path"])):
         problems = [name for name in _FACTS if row[name] is None or not row[name] > 0]  # type: ignore[operator]
         if problems:
             return (

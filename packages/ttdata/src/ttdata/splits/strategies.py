@@ -100,7 +100,7 @@ def _check_shares(shares: Shares, strategy: Strategy) -> None:
 
 
 def _check_groups(strokes: pl.DataFrame, group: Group) -> None:
-    """Refuse strokes without a group: neither can they be kept together, nor leakage be told."""
+    """Refuse strokes without a group: they cannot be kept together, and leakage is undefined."""
     unknown = strokes.filter(pl.col("group").is_null())
     if unknown.height:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Atomic writing: a file is there whole or not at all, whoever else writes beside us."""
+"""Atomic writing: a file is there whole or not at all, also when several processes write it."""
 
 import json
 import os

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ttdata.errors import DatasetError
 from ttdata.schema import SCHEMA_VERSION, Action, Annotation, Clip, DatasetInfo, Review, Video
+from ttdata.settings import first_problem
 from ttdata.storage.atomic import atomic_path, write_json
 from ttdata.storage.tables import check_version, polars_schema, read_table, write_table
 
@@ -66,9 +67,7 @@ def load_dataset(path: str | Path) -> Dataset:
     try:
         return Dataset(folder, DatasetInfo.model_validate(content))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise DatasetError(f"{file}: {place}: {first['msg'].lower()}") from error
+        raise DatasetError(f"{file}: {first_problem(error)}") from error
 
 
 def write_dataset(

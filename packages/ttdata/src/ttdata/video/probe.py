@@ -32,7 +32,7 @@ def probe(path: Path) -> VideoMetadata:
         VideoError: if the file is missing, is no video, or yields no frame.
     """
     try:
-        with open_container(path) as container:
+        with open_container(path.absolute()) as container:
             stream = best_stream(container)
             if not isinstance(stream, VideoStream):
                 raise VideoError(f"{path}: has no video stream")
@@ -67,7 +67,7 @@ def _shown(container: InputContainer, stream: VideoStream) -> int:
 
 
 def _count_packets(path: Path) -> int:
-    with open_container(path) as container:
+    with open_container(path.absolute()) as container:
         stream = best_stream(container)
         if stream is None:
             return 0

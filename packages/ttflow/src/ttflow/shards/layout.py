@@ -20,6 +20,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
 from ttdata.errors import VideoError
+from ttdata.settings import first_problem
 from ttdata.storage.atomic import write_json
 from ttdata.storage.tables import polars_schema
 from ttdata.video.location import open_binary
@@ -145,9 +146,7 @@ def read_model(path: Path, model: type[M], schema_version: int) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ShardError(f"{path}: {place}: {first['msg'].lower()}") from error
+        raise ShardError(f"{path}: {first_problem(error)}") from error
 
 
 def all_manifests(shards: Path) -> list[tuple[Path, Manifest]]:

@@ -22,7 +22,7 @@ from ttflow.shards.writer import row_problem
 
 @dataclass(frozen=True)
 class Report:
-    """What was looked at, and every problem found, a line each."""
+    """The result of a verification: counts, and every problem found, a line each."""
 
     videos: int
     clips: int

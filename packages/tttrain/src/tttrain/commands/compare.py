@@ -42,6 +42,7 @@ def compare(
     *,
     base_recipe: str | None = None,
     overrides: Iterable[str] = (),
+    like: str | None = None,
 ) -> dict[str, Any]:
     """Train and test each row, and write `table.json`, `table.md` and `index.html`.
 
@@ -56,6 +57,7 @@ def compare(
         base_recipe: the recipe whose training all rows take; each keeps its network and its
             augmentation.
         overrides: `key=value` settings of all rows, `row:key=value` of one.
+        like: the former name of base_recipe.
 
     Returns:
         The content of `table.json`.
@@ -69,7 +71,7 @@ def compare(
     settings = split_settings(overrides)
     asked, order = _rows_to_do(rows, settings)
     configs = {
-        name: row_config(name, base_recipe, [*settings[""], *settings.get(name, ())])
+        name: row_config(name, base_recipe or like, [*settings[""], *settings.get(name, ())])
         for name in order
         if name not in recipes.JOINED
     }

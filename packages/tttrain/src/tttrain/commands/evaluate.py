@@ -135,7 +135,7 @@ def _calibrated(scores: list[ClipScores], calibration: Calibration) -> dict[str,
 
 
 def _baselines(data: TrainingData, split: str) -> dict[str, Accuracy]:
-    """Answers without a network: what the background, the duration and the start time give away."""
+    """The accuracies of the baselines: background, duration, start time, largest class."""
     train, test = data.clips["train"], data.clips[split]
     known = [clip.class_index for clip in train]
     truth = [clip.class_index for clip in test]

@@ -1,4 +1,4 @@
-"""Which frames of a clip the network sees: pure integer rules (specification 3.1, 3.2, 3.5)."""
+"""Temporal augmentation and the windows of a clip: integer rules (specification 3.1, 3.2, 3.5)."""
 
 import math
 from statistics import NormalDist

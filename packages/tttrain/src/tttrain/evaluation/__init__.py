@@ -1,1 +1,1 @@
-"""What a trained network is worth: scores, metrics, calibration."""
+"""Evaluation of a trained network: scores, metrics, calibration."""

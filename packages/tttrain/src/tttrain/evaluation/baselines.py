@@ -1,4 +1,4 @@
-"""What needs no network: a model must beat these to have learned anything (specification 3.3)."""
+"""Baselines without a network, which a model must beat (specification 3.3)."""
 
 from collections.abc import Sequence
 

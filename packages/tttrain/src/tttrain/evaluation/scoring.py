@@ -11,11 +11,11 @@ from torch import Tensor
 from ttdata.errors import InputError
 from ttmodels import ModelFileError, SlidingWindows, StrokeModel, load
 from ttmodels.base import BranchModel
-from tttrain.data.augment import IDENTITY, transform
 from tttrain.data.dataset import TrainingData
 from tttrain.data.decode import decode_clip, decode_request
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.sampling import ClipInfo, StoredClip, Window, central_request
+from tttrain.data.spatial_augment import IDENTITY, transform
 from tttrain.data.windows import STEP_FRAMES, sliding_starts
 from tttrain.evaluation.metrics import vote
 

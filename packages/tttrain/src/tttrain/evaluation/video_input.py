@@ -1,4 +1,4 @@
-"""A video with localised strokes as shards: what `ttflow extract` makes of it, for a while."""
+"""A video with localised strokes becomes shards in a temporary folder, by `ttflow extract`."""
 
 import tempfile
 from collections.abc import Iterator

@@ -6,7 +6,6 @@ from itertools import islice
 import torch
 
 from ttdata.errors import TTError
-from tttrain.data.augment import Augment
 from tttrain.data.cache import tensor
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.sampling import (
@@ -19,6 +18,7 @@ from tttrain.data.sampling import (
     rank_slice,
     training_request,
 )
+from tttrain.data.spatial_augment import Augment
 from tttrain.run import RunInfo
 from tttrain.training.collective import Worker
 from tttrain.training.loop import Batch

@@ -1,4 +1,4 @@
-"""Where training stands, in one file that is replaced atomically.
+"""The checkpoint of a run: one file that is replaced atomically.
 
 The file holds the last epoch's weights, optimiser and schedule, and the best weights, so that they
 never disagree. Random draws are keyed by epoch and clip, so no generator needs to be kept.

@@ -1,4 +1,4 @@
-"""What one worker does: epochs, validation, checkpoints, the final model. Knows no cluster."""
+"""One training worker: epochs, validation, checkpoints, the final model; independent of Ray."""
 
 import logging
 import os

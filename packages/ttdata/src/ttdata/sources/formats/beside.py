@@ -131,7 +131,7 @@ def _with_facts(path: Path, files: pl.DataFrame, facts: Sequence[Row]) -> pl.Dat
     columns = {name: [row.get(name) for row in facts] for name in names}
     told = completed_table(path, pl.DataFrame(columns, strict=False), FILES)
     told = told.unique("video_id", keep="first", maintain_order=True)
-    # A video whose rate nobody tells stays unknown: its row would only repeat its id.
+    # A video without a stated rate stays unknown: its row would only repeat its id.
     told_new = told.join(files, on="video_id", how="anti").filter(pl.col("fps").is_not_null())
     joined = files.join(told, on="video_id", how="left", suffix="_told", maintain_order="left")
     filled = joined.with_columns(

@@ -25,7 +25,7 @@ Plane = Float[Tensor, "batch height width"]
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
-    """What is minimised; the defaults are the reference's."""
+    """The energy that is minimised; the defaults are the reference's."""
 
     alpha: float = 0.012
     """Weight of the smoothness term, for images in [0, 1]."""

@@ -1,4 +1,6 @@
-"""Cuts the network's input from stored patches, varied for training (specification 3.4).
+"""Spatial augmentation: the network's input is cut from stored patches (specification 3.4).
+
+The temporal half, which frames a window holds, is in `tttrain.data.windows`.
 
 Legend: B clips, T frames, S side of a stored patch, H and W of the crop, pixels.
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tttrain.config import AugmentConfig
-from tttrain.data.augment import IDENTITY, Augment, Draw, draw
-from tttrain.data.augment import transform as transform_stored
 from tttrain.data.normalise import flow_scale, normalise_flow
+from tttrain.data.spatial_augment import IDENTITY, Augment, Draw, draw
+from tttrain.data.spatial_augment import transform as transform_stored
 
 transform = partial(transform_stored, unit=1.0)
 """Flow comes in pixels here."""
