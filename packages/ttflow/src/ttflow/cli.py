@@ -43,8 +43,8 @@ def extract(
     from ttflow.jobs.run import resolve_config
     from ttflow.shards.layout import WRITTEN
 
-    check_output_folder(out, "shards", [dataset], settings=[config], writes=WRITTEN)
     settings = resolve_config(config, estimator, sets or [])
+    check_output_folder(out, "shards", [dataset], settings=[config], writes=WRITTEN)
     use = Workers(count=workers, device=device, videos_per_gpu=videos_per_gpu)
     summary = work(dataset, out, settings, use)
     typer.echo(summary.line)

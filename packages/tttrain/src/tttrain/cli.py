@@ -36,8 +36,9 @@ def fit(
     from tttrain.recipes import resolve
     from tttrain.run import WRITTEN
 
+    chosen = resolve(recipe, config, settings or [])
     check_output_folder(out, "a run", [data], settings=[config], writes=WRITTEN)
-    train(resolve(recipe, config, settings or []), data, out)
+    train(chosen, data, out)
 
 
 @app.command()

@@ -89,7 +89,8 @@ def extract(
     dataset = load_dataset(dataset_path)
     _ = dataset.videos, dataset.clips  # a damaged table is found before a folder is made
     shards = _absolute(out)
-    check_output_folder(shards, "shards", [dataset.path, *dataset.videos["path"].drop_nulls()])
+    videos = [path for path in dataset.videos["path"].drop_nulls() if not Path(path).is_dir()]
+    check_output_folder(shards, "shards", [dataset.path, *videos])
     try:
         return _extract_into(shards, dataset, config, workers or Workers())
     except OSError as error:
