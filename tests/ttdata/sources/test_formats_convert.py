@@ -173,26 +173,28 @@ def test_the_same_marks_give_the_same_bytes(tmp_path) -> None:
 
 
 def test_what_is_left_out_is_told(tmp_path) -> None:
-    (tmp_path / "annotations.csv").write_text(
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "annotations.csv").write_text(
         "video_id,annotator_id,start_frame,end_frame,label,player_id\n"
         "a,ann,100,200,Push,left\na,ann,,200,Push,\na,ann,300,290,Push,\na,ann,400,500,,\n"
         "z,ann,1,9,Push,\n"
     )
-    (tmp_path / "videos.csv").write_text(VIDEOS, encoding="utf-8")
-    done = convert_source(tmp_path, tmp_path / "eaf", "eaf")
+    (source / "videos.csv").write_text(VIDEOS, encoding="utf-8")
+    done = convert_source(source, tmp_path / "eaf", "eaf")
     assert done.summary.startswith("2 of 5 annotations of 1 videos, crowd to eaf: ")
     assert done.notes == (
         "left out: 2 annotations without start_seconds and end_seconds, "
         "or a video that tells its rate",
         "left out: 1 annotations that begin before 0 or end where they begin",
     )
-    done = convert_source(tmp_path, tmp_path / "xml", "mediaeval-xml")
+    done = convert_source(source, tmp_path / "xml", "mediaeval-xml")
     assert done.summary.startswith("4 of 5 annotations of 2 videos")
     assert done.notes[-1] == "mediaeval-xml does not hold: annotator_id, player_id"
-    done = convert_source(tmp_path, tmp_path / "an.json", "activitynet")
+    done = convert_source(source, tmp_path / "an.json", "activitynet")
     assert "left out: 1 annotations without label" in done.notes
     # A crowd table holds all of it.
-    done = convert_source(tmp_path, tmp_path / "out.csv", "crowd")
+    done = convert_source(source, tmp_path / "out.csv", "crowd")
     assert done.summary.startswith("5 of 5 annotations")
     assert done.notes == ()
 

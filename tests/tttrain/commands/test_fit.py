@@ -246,6 +246,25 @@ def test_finished_run_is_left_alone(
         fitting.fit(other, shards, run.folder)
 
 
+def test_a_run_in_a_folder_of_something_else(run: Run, shards: Path, tmp_path: Path) -> None:
+    """Older releases made such runs: their report would replace that of a dataset."""
+    data = tmp_path / "data"
+    shutil.copytree(shards, data)
+    shutil.copytree(run.folder, data / "run")
+    with pytest.raises(InputError, match=r"run: lies in .*data, which is read"):
+        evaluate(data / "run", data)
+    with pytest.raises(InputError, match=r"run: lies in .*data, which is read"):
+        fitting.fit(CONFIG, data, data / "run")
+    (run.folder / "dataset.json").write_text("{}")
+    for again in (
+        lambda: evaluate(run.folder, shards),
+        lambda: fitting.fit(CONFIG, shards, run.folder),
+    ):
+        with pytest.raises(InputError, match="holds a dataset, expected a run or a new folder"):
+            again()
+    assert not run.report_path.exists()
+
+
 def test_other_data_are_refused(run: Run, tmp_path: Path) -> None:
     from ttdata.storage.tables import read_table, write_table
     from ttflow.schema import ClipRecord

@@ -37,11 +37,14 @@ def extract(
     sets: Sets = None,
 ) -> None:
     """Compute the clip shards of a dataset; what is finished is left alone."""
+    from ttdata.storage.outputs import check_output_folder
     from ttflow.jobs.job import Workers
     from ttflow.jobs.run import extract as work
     from ttflow.jobs.run import resolve_config
+    from ttflow.shards.layout import WRITTEN
 
     settings = resolve_config(config, estimator, sets or [])
+    check_output_folder(out, "shards", [dataset], settings=[config], writes=WRITTEN)
     use = Workers(count=workers, device=device, videos_per_gpu=videos_per_gpu)
     summary = work(dataset, out, settings, use)
     typer.echo(summary.line)

@@ -31,10 +31,14 @@ def fit(
     settings: Settings = None,
 ) -> None:
     """Train a model; the same command goes on where a killed one stopped."""
+    from ttdata.storage.outputs import check_output_folder
     from tttrain.commands.fit import fit as train
     from tttrain.recipes import resolve
+    from tttrain.run import WRITTEN
 
-    train(resolve(recipe, config, settings or []), data, out)
+    chosen = resolve(recipe, config, settings or [])
+    check_output_folder(out, "a run", [data], settings=[config], writes=WRITTEN)
+    train(chosen, data, out)
 
 
 @app.command()

@@ -29,6 +29,11 @@ from tttrain.config import TrainConfig
 from tttrain.flat_keys import into_sections
 
 SCHEMA_VERSION = 2
+WRITTEN = (
+    *("run.json", "metrics.jsonl", "checkpoint.pt"),
+    *("model", "evaluation", "report", "tensorboard"),
+)
+"""Names of what is written in a run folder."""
 
 
 class RunInfo(FrozenModel):

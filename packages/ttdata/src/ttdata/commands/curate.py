@@ -20,7 +20,15 @@ from ttdata.settings import load_config
 from ttdata.sources.annotations import Source
 from ttdata.sources.formats import read_source
 from ttdata.sources.videos import probe_videos
-from ttdata.storage.dataset import REVIEWS, Dataset, load_dataset, tool_versions, write_dataset
+from ttdata.storage.dataset import (
+    REVIEWS,
+    WRITTEN,
+    Dataset,
+    load_dataset,
+    tool_versions,
+    write_dataset,
+)
+from ttdata.storage.outputs import check_output, check_output_folder, source_inputs
 from ttdata.taxonomy import TTSTROKE21, Taxonomy
 
 
@@ -60,6 +68,7 @@ def run_curate(
     """
     chosen = ["trimmed=true"] if trimmed else []
     config = load_config(CurationConfig, config_path, [*chosen, *overrides])
+    check_output_folder(out, "a dataset", [source], settings=[config_path], writes=WRITTEN)
     result = curate_source(source, out, config, format=format, taxonomy=taxonomy)
     yield from map(Note, result.notes)
     yield from funnel_lines(result.funnel)
@@ -88,11 +97,16 @@ def curate_source(
         taxonomy: `ttstroke21`, `infer` or a JSON file; see `choose_taxonomy`.
 
     Raises:
-        InputError: if the source, the taxonomy or the reviews cannot be read.
+        InputError: if the source, the taxonomy or the reviews cannot be read, or `out` is, holds or
+            lies in the source, or holds something other than a dataset.
     """
+    own = None if taxonomy in (None, "ttstroke21", "infer") else Path(str(taxonomy))
+    inputs = source_inputs(source)
+    check_output_folder(out, "a dataset", inputs, settings=[own], writes=WRITTEN)
     config = config or CurationConfig()
     before = load_dataset(out) if (out / "dataset.json").exists() else None
     read = read_source(source, format)
+    check_output(out, read.files["path"].drop_nulls())
     if read.trimmed:
         config = config.model_copy(update={"trimmed": True})
     classes = choose_taxonomy(taxonomy, source, read)

@@ -7,8 +7,9 @@ from pathlib import Path
 from ttdata.commands.notes import Note
 from ttdata.report.text import review_lines
 from ttdata.review.ingest import take_decisions, taken_line
-from ttdata.review.queue import read_review_queue, write_review_queue
-from ttdata.storage.dataset import load_dataset
+from ttdata.review.queue import check_undecided, read_review_queue, write_review_queue
+from ttdata.storage.dataset import REVIEWS, load_dataset
+from ttdata.storage.outputs import check_output, check_output_file
 
 
 def run_review(
@@ -29,10 +30,15 @@ def run_review(
         as_json: the whole queue as JSON in place of lines.
 
     Raises:
-        InputError: if the dataset or the decisions cannot be read.
+        InputError: if the dataset or the decisions cannot be read, or `out` is one of them or a
+            file that people wrote in.
     """
     dataset = load_dataset(path)
+    if out is not None:
+        check_output_file(out, [path, decisions])
+        check_undecided(out)
     if decisions is not None:
+        check_output(path / REVIEWS, [decisions])
         line = taken_line(take_decisions(dataset, decisions), dataset)
         yield Note(line) if as_json else line
     queue = read_review_queue(dataset)

@@ -17,7 +17,8 @@ from ttdata.splits.balance import class_balance
 from ttdata.splits.leakage import leakage
 from ttdata.splits.negatives import missing_negatives
 from ttdata.splits.strategies import PAPER_SHARES, Shares, split_clips
-from ttdata.storage.dataset import Dataset, load_dataset, write_split
+from ttdata.storage.dataset import WRITTEN, Dataset, load_dataset, write_split
+from ttdata.storage.outputs import check_output_folder
 
 
 def run_split(
@@ -72,6 +73,7 @@ def split_dataset(
     if (strategy == "file") != (assign is not None):
         raise InputError("strategy file needs --assign CSV, and no other strategy takes it")
     dataset = load_dataset(path)
+    check_output_folder(path, "a dataset", (), settings=[assign], writes=WRITTEN)
     if not dataset.clips.filter(kind="stroke").height:
         raise DatasetError(f"{path}: holds no stroke to divide; see `ttdata stats`")
     wanted = SplitInfo(strategy=strategy, group=group, seed=seed, shares=shares, leakage=0)

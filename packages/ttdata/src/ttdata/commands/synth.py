@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ttdata.commands.options import parse_size
 from ttdata.settings import load_config, override
+from ttdata.storage.outputs import check_output_folder
 from ttdata.synth.config import SynthConfig
-from ttdata.synth.write import write_source
+from ttdata.synth.write import SOURCE_FILES, write_source
 
 
 def run_synth(
@@ -33,6 +34,7 @@ def run_synth(
     """
     pairs = [pair for name, value in (options or {}).items() for pair in _option(name, value)]
     config = override(load_config(SynthConfig, config_path, pairs), overrides)
+    check_output_folder(out, "a synthetic source", (), settings=[config_path], writes=SOURCE_FILES)
     write_source(out, config)
     return config
 

@@ -6,7 +6,9 @@ import polars as pl
 
 from ttdata.curation.decisions import TEXTS, decide_proposals, match, no_reviews, read_reviews
 from ttdata.curation.negatives import propose
+from ttdata.errors import AnnotationError, InputError
 from ttdata.schema import Review
+from ttdata.sources.annotations import read_text_table
 from ttdata.storage.atomic import atomic_path
 from ttdata.storage.dataset import REVIEWS, Dataset
 from ttdata.storage.spreadsheet import escape_formula
@@ -24,6 +26,11 @@ REVIEW_REASONS = (
     "negative nobody has seen",
 )
 """Why an item is to be reviewed, worst first; `doubt` in a queue is an index into this."""
+
+_INTERVAL = ("video_id", "start_frame", "end_frame")
+_BLANK = tuple(name for name in polars_schema(Review) if name not in _INTERVAL)
+"""Columns of the list that people fill in."""
+_LIST = ("kind", "start_seconds", "why", "labels")
 
 _SCHEMA = pl.Schema(
     {
@@ -164,14 +171,31 @@ def _of_proposals(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def check_undecided(out: Path) -> None:
+    """Refuse to write the queue over a file that people wrote in.
+
+    Raises:
+        InputError: if the file is no list that `write_review_queue` wrote, or is filled in.
+    """
+    if not out.is_file():
+        return
+    try:
+        cells = read_text_table(out)
+    except AnnotationError:
+        cells = pl.DataFrame()
+    if not {*_BLANK, *_LIST}.issubset(cells.columns):
+        raise InputError(f"{out}: is no list that review wrote; name a new file")
+    filled = pl.any_horizontal(pl.col(_BLANK).fill_null("").cast(pl.String).str.strip_chars() != "")
+    if count := cells.filter(filled).height:
+        raise InputError(
+            f"{out}: {count} rows are filled in; take them with --decisions, and name a new file"
+        )
+
+
 def write_review_queue(queue: pl.DataFrame, out: Path) -> None:
     """Write the queue as a CSV to fill in: the columns of Review, `decision` empty, and why."""
-    known = ("video_id", "start_frame", "end_frame")
-    blank = [
-        pl.lit(None, dtype).alias(name)
-        for name, dtype in polars_schema(Review).items()
-        if name not in known
-    ]
-    table = queue.select(*known, *blank, "kind", "start_seconds", "why", "labels")
+    schema = polars_schema(Review)
+    blank = [pl.lit(None, schema[name]).alias(name) for name in _BLANK]
+    table = queue.select(*_INTERVAL, *blank, *_LIST)
     with atomic_path(out) as temporary:
         escape_formula(table, TEXTS).write_csv(temporary, float_precision=2)

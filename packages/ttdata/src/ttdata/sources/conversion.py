@@ -12,6 +12,12 @@ from ttdata.sources.annotations import REGION
 from ttdata.sources.formats import activitynet, crowd, eaf, mediaeval, mediaeval_xml, read_source
 from ttdata.sources.formats.events import EventWindow
 from ttdata.sources.videos import probe_videos
+from ttdata.storage.outputs import (
+    check_output,
+    check_output_file,
+    check_output_folder,
+    source_inputs,
+)
 from ttdata.storage.tables import empty
 
 _FRAMES = ("start_frame", "end_frame")
@@ -82,15 +88,15 @@ def convert_source(
         window: what a single event stands for.
 
     Raises:
-        InputError: if the source cannot be read, the target is unknown or the source itself, or
-            holds no annotation that the target can hold.
+        InputError: if the source cannot be read, the target is unknown, or is, holds or lies in
+            what is read, or the source holds no annotation that the target can hold.
         TTError: if the target cannot be written.
     """
     if to not in TARGETS:
         raise InputError(f"--to {to}: expected one of {', '.join(TARGETS)}")
-    if out.resolve() == source.resolve():
-        raise InputError(f"{out}: is what is read; expected another file or folder to write")
+    _check_place(out, source_inputs(source))
     read = read_source(source, source_format, window=window, need_videos=False)
+    check_output(out, read.files["path"].drop_nulls())
     videos, warnings = probe_videos(read.files) if read.files.height else (empty(Video), [])
     annotations = timed_annotations(read.annotations, videos)
     target = TARGETS[to]
@@ -110,6 +116,13 @@ def convert_source(
         f"{usable['video_id'].n_unique()} videos, {read.format} to {to}: {out}"
     )
     return Converted(summary, tuple(notes))
+
+
+def _check_place(out: Path, inputs: list[Path]) -> None:
+    if out.is_dir():
+        check_output_folder(out, "a source", inputs)
+    else:
+        check_output_file(out, inputs)
 
 
 def _write(target: Target, out: Path, annotations: pl.DataFrame) -> None:

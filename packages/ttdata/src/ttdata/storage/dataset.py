@@ -17,6 +17,11 @@ from ttdata.storage.atomic import atomic_path, write_json
 from ttdata.storage.tables import check_version, polars_schema, read_table, write_table
 
 INFO, REVIEWS = "dataset.json", "reviews.csv"
+WRITTEN = (
+    *(INFO, REVIEWS, "report"),
+    *("videos.parquet", "annotations.parquet", "actions.parquet", "clips.parquet"),
+)
+"""Names of what commands write in the folder."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ttdata.errors import DatasetError, VersionError
 from ttdata.schema import SCHEMA_VERSION
 from ttdata.storage.atomic import atomic_path
 
-_VERSION_KEY = "schema_version"
+VERSION_KEY = "schema_version"
 _DTYPES: dict[object, pl.DataType] = {
     str: pl.String(),
     int: pl.Int64(),
@@ -60,7 +60,7 @@ def write_table(
 ) -> None:
     """Write a table as Parquet, atomically, with the schema version in its metadata."""
     with atomic_path(path) as temporary:
-        conform(frame, model).write_parquet(temporary, metadata={_VERSION_KEY: str(version)})
+        conform(frame, model).write_parquet(temporary, metadata={VERSION_KEY: str(version)})
 
 
 def read_table(path: Path, model: type[BaseModel], version: int = SCHEMA_VERSION) -> pl.DataFrame:
@@ -73,7 +73,7 @@ def read_table(path: Path, model: type[BaseModel], version: int = SCHEMA_VERSION
     if not path.is_file():
         raise DatasetError(f"{path}: no such file")
     try:
-        found = pl.read_parquet_metadata(path).get(_VERSION_KEY)
+        found = pl.read_parquet_metadata(path).get(VERSION_KEY)
         frame = pl.read_parquet(path, glob=False)  # "[1]" in a name is no pattern
     except pl.exceptions.PolarsError as error:
         raise DatasetError(f"{path}: not a readable Parquet file ({error})") from error

@@ -23,6 +23,11 @@ from ttdata.synth.plan import VideoPlan, plan_video
 logger = logging.getLogger(__name__)
 
 SYNTH_VERSION = 1
+SOURCE_FILES = (
+    *("synth.json", "taxonomy.json", "videos", "videos.csv"),
+    *("annotations.csv", "truth.csv", "truth_events.csv"),
+)
+"""Names of what is written in a source folder."""
 _STALE_SECONDS = 3600
 _REGION = ("x_min", "y_min", "x_max", "y_max")
 

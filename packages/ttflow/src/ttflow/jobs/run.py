@@ -13,6 +13,7 @@ import polars as pl
 from ttdata.errors import InputError
 from ttdata.settings import load_config, override
 from ttdata.storage.dataset import Dataset, load_dataset
+from ttdata.storage.outputs import check_output_folder
 from ttdata.storage.tables import conform
 from ttflow.errors import ExtractError
 from ttflow.jobs.failures import (
@@ -81,12 +82,15 @@ def extract(
         workers: what the work may use; None: every core, and a GPU if there is one.
 
     Raises:
-        InputError: for a missing or inconsistent dataset, or a folder of another configuration.
+        InputError: for a missing or inconsistent dataset, a folder of another configuration, or one
+            that is, holds or lies in what is read.
         ExtractError: if videos failed, after all others were finished, or the disk is full.
     """
     dataset = load_dataset(dataset_path)
     _ = dataset.videos, dataset.clips  # a damaged table is found before a folder is made
     shards = _absolute(out)
+    videos = [path for path in dataset.videos["path"].drop_nulls() if not Path(path).is_dir()]
+    check_output_folder(shards, "shards", [dataset.path, *videos])
     try:
         return _extract_into(shards, dataset, config, workers or Workers())
     except OSError as error:

@@ -103,6 +103,10 @@ def video_stem(video_id: str) -> str:
     return f"{readable or 'video'}.{hashlib.sha256(video_id.encode()).hexdigest()[:8]}"
 
 
+WRITTEN = ("shards.json", "clips.parquet", "dataset.json", "failures.jsonl", "manifests", "parts")
+"""Names of what is written in a shards folder."""
+
+
 def parts_folder(shards: Path) -> Path:
     """Where the Parquet parts are."""
     return shards / "parts"

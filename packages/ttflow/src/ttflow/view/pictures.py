@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ttdata.errors import InputError
 from ttdata.settings import override
 from ttdata.storage.atomic import atomic_path
+from ttdata.storage.outputs import check_output_folder
 from ttdata.video.decode import decoded
 from ttdata.video.probe import probe
 from ttflow.extraction.frames import FlowFrame, WorkingFrame
@@ -58,9 +59,11 @@ def view(
         overrides: `key=value` settings, for a video file.
 
     Raises:
-        InputError: if there is no such source, clip or frame.
+        InputError: if there is no such source, clip or frame, or `out` is or lies in the source, or
+            holds what another command wrote.
     """
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    check_output_folder(out, "a source", [source], may_hold_inputs=True)
     if source.is_dir():
         return _view_shards(open_shards(source), out, clip_id, frame)
     if clip_id is not None:

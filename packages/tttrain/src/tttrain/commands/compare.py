@@ -12,6 +12,7 @@ import torch
 from ttdata.errors import InputError
 from ttdata.settings import override
 from ttdata.storage.atomic import write_json
+from ttdata.storage.outputs import check_output_folder
 from ttmodels import LateFusion, StrokeModel, TwoStreamI3D
 from tttrain import recipes
 from tttrain.commands.evaluate import evaluate, test_model
@@ -75,6 +76,9 @@ def compare(
         for name in order
         if name not in recipes.JOINED
     }
+    check_output_folder(out, "a comparison", [data])
+    for name in order:
+        check_output_folder(out / name, "a run", [data])
     shards = open_data(data.absolute())
     _check(configs, order, shards, out.absolute())
     results: dict[str, dict[str, Any]] = {}

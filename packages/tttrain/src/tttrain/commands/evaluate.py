@@ -11,6 +11,7 @@ import torch
 from ttdata.console import track
 from ttdata.errors import InputError
 from ttdata.storage.atomic import write_json
+from ttdata.storage.outputs import check_output_folder
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.evaluation import baselines
@@ -18,7 +19,7 @@ from tttrain.evaluation.calibration import Calibration, calibrate, reliability, 
 from tttrain.evaluation.metrics import Accuracy, accuracy, coarser, confusion, per_class
 from tttrain.evaluation.scoring import METHODS, ClipScores, load_model, score_clip
 from tttrain.report.page import reported, write_report
-from tttrain.run import Run, available_threads, stored_json
+from tttrain.run import WRITTEN, Run, available_threads, stored_json
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +40,11 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
         The content of `evaluation/<split>.json`.
 
     Raises:
-        InputError: if the run has no model, or the shards do not suit it.
+        InputError: if the run has no model, the shards do not suit it, or the run lies in them.
     """
     run = Run(run_folder.absolute())
     info = run.info()
+    check_output_folder(run_folder, "a run", [data], writes=WRITTEN, may_hold_inputs=True)
     shards = open_data(data.absolute())
     model = load_model(run.model_folder)
     _check(shards, info.classes, split, run)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ttdata.errors import InputError, TTError
 from ttdata.machine import available_memory
+from ttdata.storage.outputs import check_output_folder
 from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.report.summary import leakage
@@ -33,9 +34,10 @@ def fit(config: TrainConfig, data: Path, out: Path) -> Run:
 
     Raises:
         InputError: if the shards do not suit the configuration, or the folder holds a run with
-            another configuration or other data.
+            another configuration or other data, or something else, or is, holds or lies in `data`.
         TTError: if training failed; the same call goes on from the last checkpoint.
     """
+    check_output_folder(out, "a run", [data])
     run = Run(out.absolute())
     shards = open_data(data.absolute())
     check(config, shards, run)

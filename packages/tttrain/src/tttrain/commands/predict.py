@@ -15,6 +15,7 @@ from ttdata.console import track
 from ttdata.errors import InputError
 from ttdata.sources.formats import mediaeval_xml
 from ttdata.storage.atomic import atomic_path, write_json
+from ttdata.storage.outputs import check_output_file, check_output_folder, source_inputs
 from ttdata.storage.spreadsheet import escape_formula
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData, open_data
@@ -46,9 +47,10 @@ def predict(run_folder: Path, source: Path, out: Path, strokes: Path | None = No
 
     Raises:
         InputError: if the run has no model, the source does not suit it, or `out` has another
-            suffix.
+            suffix, or is, holds or lies in what is read.
     """
     write = _writer(out)
+    _check_place(out, run_folder, source, strokes)
     run = Run(run_folder.absolute())
     info = run.info()
     model = load_model(run.model_folder)
@@ -58,6 +60,14 @@ def predict(run_folder: Path, source: Path, out: Path, strokes: Path | None = No
         raise InputError(f"{source}: holds no stroke with pixels")
     write(out, rows, info.classes)
     return f"{len(rows)} strokes named in {out}"
+
+
+def _check_place(out: Path, run_folder: Path, source: Path, strokes: Path | None) -> None:
+    inputs = [run_folder, source, *(source_inputs(strokes) if strokes is not None else ())]
+    if out.suffix:
+        check_output_file(out, inputs)
+    else:
+        check_output_folder(out, "a source", inputs)
 
 
 @contextmanager
