@@ -189,7 +189,7 @@ def test_what_is_left_out_is_told(tmp_path) -> None:
     done = convert_source(tmp_path, tmp_path / "xml", "mediaeval-xml")
     assert done.summary.startswith("4 of 5 annotations of 2 videos")
     assert done.notes[-1] == "mediaeval-xml does not hold: annotator_id, player_id"
-    done = convert_source(tmp_path, tmp_path / "an.json", "activitynet")
+    done = convert_source(tmp_path, tmp_path / "xml" / "an.json", "activitynet")
     assert "left out: 1 annotations without label" in done.notes
     # A crowd table holds all of it.
     done = convert_source(tmp_path, tmp_path / "out.csv", "crowd")

@@ -116,7 +116,7 @@ def curate_source(
         actions=result.actions,
         clips=clips,
     )
-    notes = (*_video_notes(warnings, result), *_review_notes(result), *split_notes)
+    notes = (*read.notes, *_video_notes(warnings, result), *_review_notes(result), *split_notes)
     return Curated(dataset, result.funnel, notes, write_report(dataset))
 
 

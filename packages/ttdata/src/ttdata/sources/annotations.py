@@ -63,6 +63,8 @@ class Source:
     files: pl.DataFrame
     trimmed: bool
     """Whether each file is one stroke."""
+    notes: tuple[str, ...] = ()
+    """A line about everything that was there and is not read."""
 
 
 def complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

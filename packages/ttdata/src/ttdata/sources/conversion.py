@@ -101,6 +101,7 @@ def convert_source(
     # A video that cannot be read matters only where its rate was missed.
     unread = [f"video not read: {warning}" for warning in warnings] if left_out else []
     notes = [
+        *read.notes,
         *unread,
         *left_out,
         *_not_held(usable, target, to),

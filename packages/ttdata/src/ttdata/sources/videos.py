@@ -9,12 +9,16 @@ import polars as pl
 from ttdata.errors import AnnotationError, VideoError
 from ttdata.schema import Video
 from ttdata.sources.annotations import FILES, completed_table, read_text_table, require_columns
+from ttdata.sources.folder import files_below
 from ttdata.storage.tables import conform
 from ttdata.video.probe import probe
 
-_SUFFIXES = "3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv"
+_SUFFIXES = (
+    "3g2 3gp asf avi divx dv f4v flv gif h264 h265 hevc m2t m2ts m2v m4v mjpeg mjpg mkv mov mp4 "
+    "mp4v mpeg mpg mts mxf nut ogg ogv qt rm rmvb ts vob webm wmv wtv y4m"
+)
 SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
-"""File names that count as videos; anything else in a folder is left alone."""
+"""The extensions of videos; readers name what else a class folder holds."""
 
 _FACTS = ("fps", "num_frames", "width", "height")
 _SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
@@ -22,14 +26,8 @@ _THREADS = 8
 
 
 def find_videos(folder: Path) -> list[Path]:
-    """Video files below a folder, sorted by path; hidden files and folders are left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """Video files below a folder, also through links, sorted by path; hidden ones are left out."""
+    return [path for path in files_below(folder) if path.suffix.lower() in SUFFIXES]
 
 
 def files_table(root: Path, paths: Iterable[Path]) -> pl.DataFrame:
