@@ -50,6 +50,7 @@ FILES = pl.Schema(
 REGION = ("x_min", "y_min", "x_max", "y_max")
 _FLAGS = ("whole_file",)
 _IDS = ("annotation_id", "video_id", "annotator_id")
+_TIMES = (pl.Duration, pl.Time)
 _LARGEST_FRAME = 2**40
 """Beyond any recording; larger numbers are typing errors and would overflow later."""
 
@@ -74,23 +75,52 @@ def complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     half up. Text is stripped in number cells and labels, and kept as it is in ids; a missing id is
     empty.
 
+    Durations and times of day are read as seconds in columns of seconds.
+
     Raises:
-        AnnotationError: if a column holds nested or binary data.
+        AnnotationError: if a column holds nested or binary data, or dates, times or truth values
+            where numbers belong.
     """
     for name, dtype in frame.schema.items():
         if name in schema and (dtype.is_nested() or dtype == pl.Binary):
             raise AnnotationError(f"column {name!r} holds {dtype}, expected text or numbers")
+        if name in schema and schema[name].is_numeric():
+            _check_number(name, dtype)
     columns = []
     for name, dtype in schema.items():
         if name not in frame.columns:
             fill: object = False if name in _FLAGS else "" if name in _IDS else None
             columns.append(pl.lit(fill, dtype=dtype).alias(name))
         else:
-            columns.append(_cell(name, dtype, frame.schema[name] == pl.String))
+            columns.append(_cell(name, dtype, frame.schema[name]))
     return frame.with_columns(columns).select(schema.names())
 
 
-def _cell(name: str, dtype: pl.DataType, is_text: bool) -> pl.Expr:
+def _check_number(name: str, dtype: pl.DataType) -> None:
+    """Raise AnnotationError where values of this dtype are no numbers of that column.
+
+    A cast would take a date for its number of days, and a time for its nanoseconds.
+    """
+    seconds = name.endswith("_seconds")
+    if dtype == pl.Boolean or (dtype.is_temporal() and not (seconds and dtype in _TIMES)):
+        expected = "numbers of seconds, durations or times of day" if seconds else "numbers"
+        raise AnnotationError(f"column {name!r} holds {dtype}, expected {expected}")
+
+
+def _number(name: str, found: pl.DataType) -> pl.Expr:
+    """The cells as Float64; times count in seconds, whatever unit they are stored in."""
+    column = pl.col(name)
+    if found in _TIMES:
+        as_duration = column.cast(pl.Duration("ns")) if found == pl.Time else column
+        # Of the stored integers, so that no digit of a nanosecond is lost before the division.
+        unit = {"ms": 1e3, "us": 1e6}.get(getattr(found, "time_unit", "ns"), 1e9)
+        return as_duration.to_physical().cast(pl.Float64) / unit
+    if isinstance(found, pl.String | pl.Categorical | pl.Enum):
+        column = column.cast(pl.String).str.strip_chars()
+    return column.cast(pl.Float64, strict=False)
+
+
+def _cell(name: str, dtype: pl.DataType, found: pl.DataType) -> pl.Expr:
     column = pl.col(name)
     if name in _FLAGS:
         return column.cast(pl.Boolean).fill_null(False)
@@ -101,7 +131,7 @@ def _cell(name: str, dtype: pl.DataType, is_text: bool) -> pl.Expr:
         if name == "label":
             text = text.str.strip_chars()
         return pl.when(text != "").then(text).alias(name)
-    value = (column.str.strip_chars() if is_text else column).cast(pl.Float64, strict=False)
+    value = _number(name, found)
     if dtype != pl.Int64:
         return pl.when(value.is_finite()).then(value).alias(name)
     # The inner choice keeps the cast from meeting a number that no Int64 holds.
