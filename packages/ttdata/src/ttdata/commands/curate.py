@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from ttdata.commands.notes import Note
+from ttdata.commands.rejections import check_any_accepted, unknown_labels
 from ttdata.commands.split import divide_again
 from ttdata.curation.curate import CurationResult, curate
 from ttdata.curation.decisions import no_reviews, read_reviews
@@ -56,7 +57,8 @@ def run_curate(
         overrides: `key=value` texts, applied last.
 
     Raises:
-        InputError: if the source, a setting, the taxonomy or the reviews cannot be read.
+        InputError: if the source, a setting, the taxonomy or the reviews cannot be read, or, after
+            the dataset is written, if no annotation is accepted.
     """
     chosen = ["trimmed=true"] if trimmed else []
     config = load_config(CurationConfig, config_path, [*chosen, *overrides])
@@ -65,6 +67,7 @@ def run_curate(
     yield from funnel_lines(result.funnel)
     yield split_line(result.dataset.info.split)
     yield f"report: {result.report}"
+    check_any_accepted(source, result.dataset.annotations)
 
 
 def curate_source(
@@ -116,7 +119,13 @@ def curate_source(
         actions=result.actions,
         clips=clips,
     )
-    notes = (*read.notes, *_video_notes(warnings, result), *_review_notes(result), *split_notes)
+    notes = (
+        *read.notes,
+        *_video_notes(warnings, result),
+        *unknown_labels(result.annotations, classes),
+        *_review_notes(result),
+        *split_notes,
+    )
     return Curated(dataset, result.funnel, notes, write_report(dataset))
 
 
