@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from unicodedata import normalize
 
 import polars as pl
 import pytest
@@ -166,7 +167,8 @@ def test_any_table_is_read_and_no_row_lost(tmp_path, make_videos, table, suffix)
     annotations = read_crowd_table(path)
     assert annotations.schema == ANNOTATION_COLUMNS
     assert annotations.height == frame.height
-    assert annotations["video_id"].to_list() == [value or "" for value in table["video_id"]]
+    ids = [normalize("NFC", value or "") for value in table["video_id"]]
+    assert annotations["video_id"].to_list() == ids
     for name in ("start_frame", "end_frame"):
         for text, value in zip(table[name], annotations[name], strict=True):
             assert value == _expected_frame(text)

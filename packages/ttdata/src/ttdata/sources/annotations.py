@@ -75,7 +75,8 @@ def complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     half up. Text is stripped in number cells and labels, and kept as it is in ids; a missing id is
     empty.
 
-    Durations and times of day are read as seconds in columns of seconds.
+    Text is in Unicode's form NFC, so that one word typed on two systems is one. Durations and times
+    of day are read as seconds in columns of seconds.
 
     Raises:
         AnnotationError: if a column holds nested or binary data, or dates, times or truth values
@@ -125,11 +126,13 @@ def _cell(name: str, dtype: pl.DataType, found: pl.DataType) -> pl.Expr:
     if name in _FLAGS:
         return column.cast(pl.Boolean).fill_null(False)
     if name in _IDS:
-        return column.cast(pl.String).fill_null("")
+        return column.cast(pl.String).fill_null("").str.normalize("NFC")
     if dtype == pl.String:
         text = column.cast(pl.String)
         if name == "label":
             text = text.str.strip_chars()
+        if name != "path":  # a file's name is what the disk says
+            text = text.str.normalize("NFC")
         return pl.when(text != "").then(text).alias(name)
     value = _number(name, found)
     if dtype != pl.Int64:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unicodedata import normalize
 
 import polars as pl
 
@@ -38,7 +39,7 @@ def files_table(root: Path, paths: Iterable[Path]) -> pl.DataFrame:
     """
     by_id: dict[str, Path] = {}
     for path in paths:
-        video_id = path.relative_to(root).with_suffix("").as_posix()
+        video_id = normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
         if video_id in by_id:
             raise AnnotationError(
                 f"two videos with one id {video_id!r}: {by_id[video_id]} and {path}; rename one"
@@ -103,8 +104,11 @@ def _splits(path: Path, column: pl.Series) -> pl.Series:
 def _existing(root: Path, text: str | None) -> str | None:
     if text is None or _is_url(text):
         return text
-    path = root / text
-    return str(path.resolve()) if path.is_file() else None
+    for form in (text, normalize("NFC", text), normalize("NFD", text)):
+        path = root / form
+        if path.is_file():
+            return str(path.resolve())
+    return None
 
 
 def _is_url(text: str) -> bool:

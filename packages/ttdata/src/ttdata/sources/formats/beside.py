@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import unquote
 
 import polars as pl
@@ -103,6 +104,7 @@ def make_source(
     """
     if not rows:
         raise AnnotationError(f"{path}: holds no annotation in the format {format}")
+    rows = [{**row, "video_id": normalize("NFC", str(row["video_id"]))} for row in rows]
     files_of_video: dict[object, set[object]] = defaultdict(set)
     for row in rows:
         if not row.get("annotator_id"):

@@ -161,7 +161,11 @@ def _with_clips_csv(files: pl.DataFrame, table: Path) -> pl.DataFrame:
         raw = raw.rename({"near_identical_group": "session_id"})
     known = [name for name in _CLIPS_COLUMNS if name in raw.columns]
     rows = raw.select(
-        pl.col("path").str.strip_prefix("./").str.replace(r"\.[^./]*$", "").alias("video_id"),
+        pl.col("path")
+        .str.strip_prefix("./")
+        .str.replace(r"\.[^./]*$", "")
+        .str.normalize("NFC")
+        .alias("video_id"),
         *(_blank_to_null(name) for name in known),
     ).filter(pl.col("video_id").is_not_null())
     twice = rows.filter(pl.col("video_id").is_duplicated())
@@ -187,5 +191,5 @@ def _filled(files: pl.DataFrame, rows: pl.DataFrame, how: str) -> pl.DataFrame:
 
 
 def _blank_to_null(name: str) -> pl.Expr:
-    text = pl.col(name).cast(pl.String).str.strip_chars()
+    text = pl.col(name).cast(pl.String).str.strip_chars().str.normalize("NFC")
     return pl.when(text != "").then(text).alias(name)

@@ -6,6 +6,7 @@ where `Unknown` means to be predicted. A `test/` sorted into class folders is re
 
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import polars as pl
 
@@ -66,9 +67,8 @@ def _labels(root: Path) -> pl.DataFrame:
             if not name:
                 raise element.error("has an empty name")
             known = label is not None and label.strip().lower() != _UNKNOWN
-            rows[f"{xml.parent.name}/{Path(name).with_suffix('').as_posix()}"] = (
-                label if known else None
-            )
+            video_id = f"{xml.parent.name}/{Path(name).with_suffix('').as_posix()}"
+            rows[normalize("NFC", video_id)] = label if known else None
     schema = {"video_id": pl.String, "flat_label": pl.String}
     return pl.DataFrame({"video_id": list(rows), "flat_label": list(rows.values())}, schema=schema)
 
