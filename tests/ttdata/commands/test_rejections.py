@@ -52,9 +52,7 @@ def test_nothing_accepted_is_wrong_input(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
     annotate(source, "Smash", "Lob")
     lines: list[str] = []
-    with pytest.raises(
-        AnnotationError, match=r"none of 2 .* accepted \(unknown_label 2\)"
-    ) as e:
+    with pytest.raises(AnnotationError, match=r"none of 2 .* accepted \(unknown_label 2\)") as e:
         lines.extend(run_curate(source, out))
     assert e.value.exit_code == 2
     assert lines[0].startswith("labels outside the taxonomy ttstroke21: 2 of 2")

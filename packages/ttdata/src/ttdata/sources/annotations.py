@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ttdata.errors import AnnotationError
+from ttdata.sources.text_table import clock_seconds, read_csv
 
 ANNOTATION_COLUMNS = pl.Schema(
     {
@@ -118,6 +119,8 @@ def _number(name: str, found: pl.DataType) -> pl.Expr:
         return as_duration.to_physical().cast(pl.Float64) / unit
     if isinstance(found, pl.String | pl.Categorical | pl.Enum):
         column = column.cast(pl.String).str.strip_chars()
+        if name.endswith("_seconds"):
+            return pl.coalesce(column.cast(pl.Float64, strict=False), clock_seconds(column))
     return column.cast(pl.Float64, strict=False)
 
 
@@ -144,21 +147,21 @@ def _cell(name: str, dtype: pl.DataType, found: pl.DataType) -> pl.Expr:
 
 
 def read_text_table(path: Path) -> pl.DataFrame:
-    """A CSV (UTF-8, comma) or Parquet file; CSV cells stay text, header names are stripped.
+    """A CSV or Parquet file; CSV cells stay text (see `read_csv`), header names are stripped.
 
     Raises:
-        AnnotationError: if the file is missing, empty, not UTF-8, ragged or no such table.
+        AnnotationError: if the file is missing, empty, in no Unicode, ragged or no such table.
     """
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             frame = pl.read_parquet(path, glob=False)
         else:
-            frame = pl.read_csv(path, infer_schema=False, encoding="utf8", glob=False)
-    except pl.exceptions.NoDataError as error:
-        raise AnnotationError(f"{path}: is empty, expected a header line and rows") from error
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = " ".join(str(error).split())[:200]
+            frame = read_csv(path)
+    except OSError as error:
+        reason = error.strerror or "cannot be opened"
         raise AnnotationError(f"{path}: cannot be read as a table ({reason})") from error
+    except pl.exceptions.PolarsError as error:
+        raise AnnotationError(f"{path}: cannot be read as a table (no whole Parquet)") from error
     names = [name.strip().lstrip("\ufeff") for name in frame.columns]
     # Polars renames the second of two equal columns.
     bases = [re.sub(r"_duplicated_\d+$", "", name) for name in names]
