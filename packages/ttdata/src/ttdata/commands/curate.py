@@ -20,6 +20,7 @@ from ttdata.schema import CurationConfig, DatasetInfo
 from ttdata.settings import load_config
 from ttdata.sources.annotations import Source
 from ttdata.sources.formats import read_source
+from ttdata.sources.rates import at_video_rates
 from ttdata.sources.videos import probe_videos
 from ttdata.storage.dataset import REVIEWS, Dataset, load_dataset, tool_versions, write_dataset
 from ttdata.taxonomy import TTSTROKE21, Taxonomy
@@ -101,7 +102,8 @@ def curate_source(
     classes = choose_taxonomy(taxonomy, source, read)
     videos, warnings = probe_videos(read.files)
     reviews = read_reviews(out / REVIEWS, classes) if (out / REVIEWS).exists() else no_reviews()
-    result = curate(read.annotations, videos, config, classes, reviews)
+    annotations, rate_notes = at_video_rates(read, videos)
+    result = curate(annotations, videos, config, classes, reviews)
     clips, split, split_notes = divide_again(before, result.clips, videos)
     info = DatasetInfo(
         source=str(source.resolve()),
@@ -121,6 +123,7 @@ def curate_source(
     )
     notes = (
         *read.notes,
+        *rate_notes,
         *_video_notes(warnings, result),
         *unknown_labels(result.annotations, classes),
         *_review_notes(result),

@@ -1,8 +1,8 @@
 """The tables that every annotation reader returns, and the parsing of their cells."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -67,6 +67,11 @@ class Source:
     """Whether each file is one stroke."""
     notes: tuple[str, ...] = ()
     """A line about everything that was there and is not read."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """By video, the rate at which the source counts its frames, where it states one; such
+    annotations have frames and seconds, see `sources.rates`."""
+    assumed_rate: float | None = None
+    """The rate at which the tool counts where nothing is stated, if not the video's."""
 
 
 def complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
