@@ -3,16 +3,21 @@
 import re
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Annotated
+from unicodedata import normalize
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ttdata.settings import FrozenModel
+
+Name = Annotated[str, AfterValidator(lambda text: normalize("NFC", text))]
+"""A class's name, in the form of Unicode in which labels are read."""
 
 
 class Stroke(FrozenModel):
     """One class: its name and its three levels (type, hand, technique), null where unknown."""
 
-    label: str
+    label: Name
     type: str | None = None
     hand: str | None = None
     technique: str | None = None
@@ -20,7 +25,8 @@ class Stroke(FrozenModel):
 
 def _key(text: str) -> str:
     """Fold case, punctuation and spacing: `Off. Forehand_Hit` -> `off forehand hit`."""
-    return " ".join(re.findall(r"\w+", text.replace("_", " ").casefold()))
+    folded = normalize("NFC", text.replace("_", " ").casefold())
+    return " ".join(re.findall(r"\w+", folded))
 
 
 class Taxonomy(FrozenModel):
@@ -31,7 +37,7 @@ class Taxonomy(FrozenModel):
 
     name: str
     strokes: tuple[Stroke, ...]
-    negative: str | None = Field(default=None, description="name of the rejection class")
+    negative: Name | None = Field(default=None, description="name of the rejection class")
     variants: dict[str, str] = Field(
         default_factory=dict, description="other spellings: a variant's words -> canonical words"
     )

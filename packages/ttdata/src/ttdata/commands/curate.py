@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from ttdata.commands.notes import Note
+from ttdata.commands.rejections import check_any_accepted, unknown_labels
 from ttdata.commands.split import divide_again
 from ttdata.curation.curate import CurationResult, curate
 from ttdata.curation.decisions import no_reviews, read_reviews
@@ -19,6 +20,7 @@ from ttdata.schema import CurationConfig, DatasetInfo
 from ttdata.settings import load_config
 from ttdata.sources.annotations import Source
 from ttdata.sources.formats import read_source
+from ttdata.sources.rates import at_video_rates
 from ttdata.sources.videos import probe_videos
 from ttdata.storage.dataset import (
     REVIEWS,
@@ -64,7 +66,8 @@ def run_curate(
         overrides: `key=value` texts, applied last.
 
     Raises:
-        InputError: if the source, a setting, the taxonomy or the reviews cannot be read.
+        InputError: if the source, a setting, the taxonomy or the reviews cannot be read, or, after
+            the dataset is written, if no annotation is accepted.
     """
     chosen = ["trimmed=true"] if trimmed else []
     config = load_config(CurationConfig, config_path, [*chosen, *overrides])
@@ -74,6 +77,7 @@ def run_curate(
     yield from funnel_lines(result.funnel)
     yield split_line(result.dataset.info.split)
     yield f"report: {result.report}"
+    check_any_accepted(source, result.dataset.annotations)
 
 
 def curate_source(
@@ -112,7 +116,8 @@ def curate_source(
     classes = choose_taxonomy(taxonomy, source, read)
     videos, warnings = probe_videos(read.files)
     reviews = read_reviews(out / REVIEWS, classes) if (out / REVIEWS).exists() else no_reviews()
-    result = curate(read.annotations, videos, config, classes, reviews)
+    annotations, rate_notes = at_video_rates(read, videos)
+    result = curate(annotations, videos, config, classes, reviews)
     clips, split, split_notes = divide_again(before, result.clips, videos)
     info = DatasetInfo(
         source=str(source.resolve()),
@@ -130,7 +135,14 @@ def curate_source(
         actions=result.actions,
         clips=clips,
     )
-    notes = (*_video_notes(warnings, result), *_review_notes(result), *split_notes)
+    notes = (
+        *read.notes,
+        *rate_notes,
+        *_video_notes(warnings, result),
+        *unknown_labels(result.annotations, classes),
+        *_review_notes(result),
+        *split_notes,
+    )
     return Curated(dataset, result.funnel, notes, write_report(dataset))
 
 

@@ -62,7 +62,8 @@ def curate(
     if videos["video_id"].is_duplicated().any():
         twice = videos.filter(pl.col("video_id").is_duplicated())["video_id"][0]
         raise DatasetError(f"two videos with one id {twice!r}")
-    videos = conform(videos, Video)
+    # Annotations are read in this form, and the two are joined by id.
+    videos = conform(videos, Video).with_columns(pl.col("video_id").str.normalize("NFC"))
     filtered = apply_filters(annotations, videos, config, taxonomy)
     annotated, made = make_actions(filtered, config)
     reviewed = apply_to_actions(made, reviews, videos, config.max_overlap)

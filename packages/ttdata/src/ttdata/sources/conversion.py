@@ -11,6 +11,7 @@ from ttdata.schema import Video
 from ttdata.sources.annotations import REGION
 from ttdata.sources.formats import activitynet, crowd, eaf, mediaeval, mediaeval_xml, read_source
 from ttdata.sources.formats.events import EventWindow
+from ttdata.sources.rates import at_video_rates
 from ttdata.sources.videos import probe_videos
 from ttdata.storage.outputs import (
     check_output,
@@ -98,7 +99,8 @@ def convert_source(
     read = read_source(source, source_format, window=window, need_videos=False)
     check_output(out, read.files["path"].drop_nulls())
     videos, warnings = probe_videos(read.files) if read.files.height else (empty(Video), [])
-    annotations = timed_annotations(read.annotations, videos)
+    placed, rate_notes = at_video_rates(read, videos)
+    annotations = timed_annotations(placed, videos)
     target = TARGETS[to]
     usable, left_out = _usable(annotations, target)
     if usable.is_empty():
@@ -107,6 +109,8 @@ def convert_source(
     # A video that cannot be read matters only where its rate was missed.
     unread = [f"video not read: {warning}" for warning in warnings] if left_out else []
     notes = [
+        *read.notes,
+        *rate_notes,
         *unread,
         *left_out,
         *_not_held(usable, target, to),

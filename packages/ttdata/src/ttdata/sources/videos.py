@@ -3,19 +3,24 @@
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unicodedata import normalize
 
 import polars as pl
 
 from ttdata.errors import AnnotationError, VideoError
 from ttdata.schema import Video
 from ttdata.sources.annotations import FILES, completed_table, read_text_table, require_columns
+from ttdata.sources.folder import files_below
 from ttdata.storage.tables import conform
 from ttdata.video.location import is_url
 from ttdata.video.probe import probe
 
-_SUFFIXES = "3gp avi flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv ts webm wmv"
+_SUFFIXES = (
+    "3g2 3gp asf avi divx dv f4v flv gif h264 h265 hevc m2t m2ts m2v m4v mjpeg mjpg mkv mov mp4 "
+    "mp4v mpeg mpg mts mxf nut ogg ogv qt rm rmvb ts vob webm wmv wtv y4m"
+)
 SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
-"""File names that count as videos; anything else in a folder is left alone."""
+"""The extensions of videos; readers name what else a class folder holds."""
 
 _FACTS = ("fps", "num_frames", "width", "height")
 _SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
@@ -23,14 +28,8 @@ _THREADS = 8
 
 
 def find_videos(folder: Path) -> list[Path]:
-    """Video files below a folder, sorted by path; hidden files and folders are left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """Video files below a folder, also through links, sorted by path; hidden ones are left out."""
+    return [path for path in files_below(folder) if path.suffix.lower() in SUFFIXES]
 
 
 def files_table(root: Path, paths: Iterable[Path]) -> pl.DataFrame:
@@ -41,7 +40,7 @@ def files_table(root: Path, paths: Iterable[Path]) -> pl.DataFrame:
     """
     by_id: dict[str, Path] = {}
     for path in paths:
-        video_id = path.relative_to(root).with_suffix("").as_posix()
+        video_id = normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
         if video_id in by_id:
             raise AnnotationError(
                 f"two videos with one id {video_id!r}: {by_id[video_id]} and {path}; rename one"
@@ -106,9 +105,10 @@ def _splits(path: Path, column: pl.Series) -> pl.Series:
 def _existing(root: Path, text: str | None) -> str | None:
     if text is None:
         return None
-    path = root / text
-    if path.is_file():
-        return str(path.resolve())
+    for form in (text, normalize("NFC", text), normalize("NFD", text)):
+        path = root / form
+        if path.is_file():
+            return str(path.resolve())
     return text if is_url(text) else None
 
 

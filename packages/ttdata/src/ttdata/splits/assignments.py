@@ -27,7 +27,7 @@ def read_assignments(path: Path) -> pl.DataFrame:
         )
     key = keys[0]
     rows = frame.select(
-        pl.col(key).cast(pl.String).fill_null(""),
+        pl.col(key).cast(pl.String).fill_null("").str.normalize("NFC"),
         pl.col("split").cast(pl.String).fill_null("").str.strip_chars().str.to_lowercase(),
         line=pl.int_range(2, pl.len() + 2),
     )

@@ -5,6 +5,7 @@ unit: what a source gives in seconds is given in seconds, and becomes frames onc
 own rate, in `ttdata.curation.filters` or `ttdata.sources.conversion`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import polars as pl
 
 from ttdata.errors import AnnotationError, InputError
 from ttdata.sources.annotations import Source
+from ttdata.sources.folder import is_hidden
 from ttdata.sources.formats import (
     activitynet,
     class_folders,
@@ -57,6 +59,53 @@ FORMATS: tuple[Format, ...] = (
 """In the order in which they are tried: the more particular layout first."""
 
 
+_TABLES = frozenset(
+    [
+        ".csv",
+        ".eaf",
+        ".json",
+        ".jsonl",
+        ".parquet",
+        ".pq",
+        ".srt",
+        ".tsv",
+        ".vtt",
+        ".xls",
+        ".xlsx",
+        ".xml",
+        ".ods",
+    ]
+)
+"""The extensions of files that may hold annotations."""
+
+_READ = {
+    mediaeval_xml.NAME: (".xml",),
+    cvat.NAME: (".xml",),
+    eaf.NAME: (".eaf",),
+    activitynet.NAME: (".json",),
+    via.NAME: (".json",),
+    label_studio.NAME: (".json",),
+    events.NAME: (".json",),
+}
+"""The extensions of all files that a format reads in the folder itself."""
+
+_KNOWN = frozenset(
+    [
+        "annotations.csv",
+        "annotations.parquet",
+        "clips.csv",
+        "videos.csv",
+        "taxonomy.json",
+        "dataset.json",
+        "reviews.csv",
+        "synth.json",
+        "truth.csv",
+        "truth_events.csv",
+    ]
+)
+"""Files that may lie in a source and are read where they count, or hold no annotations."""
+
+
 def read_source(
     path: Path,
     format: str | None = None,
@@ -83,7 +132,7 @@ def read_source(
     if need_videos and source.files.is_empty():
         root = path if path.is_dir() else path.parent
         raise AnnotationError(f"{root}: no videos; expected videos/<video_id>.mp4 or videos.csv")
-    return source
+    return replace(source, notes=(*source.notes, *_unread(path, source.format)))
 
 
 def _named(format: str) -> Format:
@@ -106,9 +155,35 @@ def _recognised(path: Path) -> Format:
         read_json(file)
     names = ", ".join(item.NAME for item in FORMATS)
     raise AnnotationError(
-        f"{path}: holds no annotations we recognise; expected annotations.csv or "
-        f".parquet, or folders of clips named by class (formats: {names})"
+        f"{path}: holds no annotations we recognise{_found(path)}; expected annotations.csv or "
+        f".parquet, or folders of clips named by class (formats: {names}); rename a table, or "
+        "name the file, or the format by --format"
     )
+
+
+def _found(path: Path) -> str:
+    """What a folder holds, for the message."""
+    if not path.is_dir():
+        return ""
+    entries = [entry for entry in sorted(path.iterdir()) if not is_hidden(entry.name)]
+    names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
+    more = ", ..." if len(names) > 6 else ""
+    return f" (found {', '.join(names[:6])}{more})" if names else " (it is empty)"
+
+
+def _unread(path: Path, format: str) -> tuple[str, ...]:
+    """A line about the tables in a source folder that its format does not read."""
+    if not path.is_dir():
+        return ()
+    names = [
+        file.name
+        for file in sorted(path.iterdir())
+        if file.suffix.lower() in _TABLES
+        and file.suffix.lower() not in _READ.get(format, ())
+        and file.name not in _KNOWN
+        and not is_hidden(file.name)
+    ]
+    return (f"not read: {', '.join(names)}; the source is of the format {format}",) * bool(names)
 
 
 def read_annotations(path: str | Path, format: str | None = None) -> pl.DataFrame:

@@ -10,12 +10,14 @@ from pathlib import Path
 import polars as pl
 
 from ttdata.sources.annotations import Source
+from ttdata.sources.folder import split_named
 from ttdata.sources.formats.beside import Row, json_files, make_source
 from ttdata.sources.formats.json_tree import Node, read_json, try_json
 from ttdata.storage.atomic import write_json
 
 NAME = "activitynet"
 _SUBSETS = {"training": "train", "validation": "validation", "testing": "test"}
+"""What is written; split_named reads other spellings, too."""
 
 
 def matches(path: Path) -> bool:
@@ -35,15 +37,20 @@ def read(path: Path) -> Source:
     """
     rows: list[Row] = []
     facts: list[Row] = []
+    notes: list[str] = []
     for file in json_files(path):
         for video_id, video in read_json(file).get("database").members():
             rows += _rows(file, video_id, video)
-            facts.append({"video_id": video_id, "given_split": _split(video)})
-    return make_source(NAME, path, rows, facts)
+            split = _split(video)
+            facts.append({"video_id": video_id, "given_split": split})
+            if split is None and video.has("subset"):
+                place = video.get("subset").error(f"one of {', '.join(_SUBSETS)}")
+                notes.append(f"no split is taken from {place}")
+    return make_source(NAME, path, rows, facts, notes)
 
 
 def _split(video: Node) -> str | None:
-    return _SUBSETS.get(video.get("subset").text().lower()) if video.has("subset") else None
+    return split_named(video.get("subset").text()) if video.has("subset") else None
 
 
 def _rows(file: Path, video_id: str, video: Node) -> Iterator[Row]:

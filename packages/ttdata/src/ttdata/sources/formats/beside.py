@@ -4,12 +4,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import unquote
 
 import polars as pl
 
 from ttdata.errors import AnnotationError, InputError
 from ttdata.sources.annotations import ANNOTATION_COLUMNS, FILES, Source, completed_table
+from ttdata.sources.folder import files_below, is_hidden
 from ttdata.sources.videos import SUFFIXES, files_table, list_videos
 
 Row = Mapping[str, object]
@@ -23,13 +25,7 @@ def annotation_files(path: Path, suffix: str) -> list[Path]:
     """The file itself, or the folder's files with this suffix, sorted; hidden ones are left out."""
     if not path.is_dir():
         return [path] if path.suffix.lower() == suffix else []
-    return sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() == suffix
-        and file.is_file()
-        and not any(part.startswith("._") for part in file.relative_to(path).parts)
-    )
+    return [file for file in files_below(path) if file.suffix.lower() == suffix]
 
 
 def json_files(path: Path, below: str | None = None) -> list[Path]:
@@ -62,7 +58,7 @@ def videos_beside(root: Path) -> pl.DataFrame:
     if (root / "videos").is_dir() or (root / "videos.csv").is_file():
         return list_videos(root)
     loose = (file for file in sorted(root.iterdir()) if file.suffix.lower() in SUFFIXES)
-    return files_table(root, (file for file in loose if not file.name.startswith(".")))
+    return files_table(root, (file for file in loose if not is_hidden(file.name)))
 
 
 def video_id_of(media: str) -> str:
@@ -83,7 +79,13 @@ def video_id_of(media: str) -> str:
     return stem if dot and f".{extension.lower()}" in SUFFIXES else name
 
 
-def make_source(format: str, path: Path, rows: Sequence[Row], facts: Iterable[Row] = ()) -> Source:
+def make_source(
+    format: str,
+    path: Path,
+    rows: Sequence[Row],
+    facts: Iterable[Row] = (),
+    notes: Iterable[str] = (),
+) -> Source:
     """A source of untrimmed videos from the rows of its annotation files.
 
     Where two files without an annotator speak of one video, their names stand for the annotators:
@@ -95,12 +97,14 @@ def make_source(format: str, path: Path, rows: Sequence[Row], facts: Iterable[Ro
         rows: the annotations; `file` names where each is from.
         facts: columns of FILES that the annotation files tell; they fill what the videos beside
             do not, and add videos that are not at hand.
+        notes: lines about what was not understood.
 
     Raises:
         AnnotationError: if there is no annotation, or two have one id.
     """
     if not rows:
         raise AnnotationError(f"{path}: holds no annotation in the format {format}")
+    rows = [{**row, "video_id": normalize("NFC", str(row["video_id"]))} for row in rows]
     files_of_video: dict[object, set[object]] = defaultdict(set)
     for row in rows:
         if not row.get("annotator_id"):
@@ -121,7 +125,7 @@ def make_source(format: str, path: Path, rows: Sequence[Row], facts: Iterable[Ro
             f"{path}: the annotation {twice['annotation_id'][0]!r} is there twice"
         )
     files = _with_facts(path, videos_beside(folder_of(path)), list(facts))
-    return Source(format=format, annotations=annotations, files=files, trimmed=False)
+    return Source(format, annotations, files, trimmed=False, notes=tuple(notes))
 
 
 def _with_facts(path: Path, files: pl.DataFrame, facts: Sequence[Row]) -> pl.DataFrame:
@@ -147,9 +151,6 @@ def path_below(root: Path, video_id: str, suffix: str) -> Path:
         InputError: if the id cannot be a path.
     """
     parts = video_id.split("/")
-    if any(
-        part in ("", ".", "..") or part.startswith("._") or re.search(r"[\0\\]", part)
-        for part in parts
-    ):
+    if any(part == "" or is_hidden(part) or re.search(r"[\0\\]", part) for part in parts):
         raise InputError(f"video {video_id!r}: its id cannot be a file's name")
     return root.joinpath(*parts[:-1], parts[-1] + suffix)

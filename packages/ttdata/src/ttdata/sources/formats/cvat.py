@@ -79,10 +79,18 @@ def _videos(top: Element, file: Path) -> dict[str, str]:
     return videos or {"": file.stem}
 
 
+def _is_outside(shape: Element) -> bool:
+    """Whether a shape is hidden; a skeleton says so at its points, and is if all of them are."""
+    if "outside" in shape.attributes:
+        return shape.attributes["outside"].strip() == "1"
+    points = [child for child in shape.children if "outside" in child.attributes]
+    return bool(points) and all(map(_is_outside, points))
+
+
 def _runs(track: Element) -> list[tuple[int, int]]:
     """Frames `[start, end)` in which the track is visible; a shape holds until the next one."""
     shapes = sorted(
-        (shape.integer("frame"), shape.attributes.get("outside", "0").strip() == "1")
+        (shape.integer("frame"), _is_outside(shape))
         for shape in track.children
         if "frame" in shape.attributes
     )

@@ -8,8 +8,9 @@ OpenTTGames: `{"5250": "bounce"}` in `events_markup.json`, filmed at 120 frames 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from unicodedata import normalize
 
 from ttdata.errors import InputError
 from ttdata.sources.annotations import Source
@@ -36,6 +37,15 @@ class EventWindow:
                 f"event window {both[0]:g},{both[1]:g}: expected seconds before and after the "
                 "event, none negative and not both 0"
             )
+
+    def seconds(self, frame: int, fps: float) -> tuple[float, float]:
+        """The window in seconds, never before the video's first frame.
+
+        >>> EventWindow(0.5, 0.25).seconds(100, 25)
+        (3.5, 4.25)
+        """
+        middle = frame / fps
+        return max(middle - self.before_seconds, 0.0), middle + self.after_seconds
 
     def frames(self, frame: int, fps: float) -> tuple[int, int]:
         """The window in frames, to the nearest, and never before the video's first.
@@ -73,16 +83,22 @@ def read(path: Path, window: EventWindow | None = None) -> Source:
     window = window or EventWindow()
     rows: list[Row] = []
     facts: list[Row] = []
+    rates: dict[str, float] = {}
     for file in json_files(path, f"{_OPEN_TT_FILE}.json"):
         top = read_json(file)
         if isinstance(top.value, dict):
-            rows += _open_tt(file, top, window)
+            marks = list(_open_tt(file, top, window))
+            rows += marks
+            rates |= {str(row["video_id"]): _OPEN_TT_FPS for row in marks}
             continue
         place = file.relative_to(folder_of(path)).as_posix()
         for video in top.items():
             facts.append(_facts(video))
             rows += _spotted(file, place, video, window)
-    return make_source(NAME, path, rows, facts)
+            rate = video.get("fps").number()
+            if rates.setdefault(normalize("NFC", video.get("video").text()), rate) != rate:
+                raise video.get("fps").error("one rate for all events of a video")
+    return replace(make_source(NAME, path, rows, facts), rates=rates)
 
 
 def _open_tt(file: Path, top: Node, window: EventWindow) -> Iterator[Row]:
@@ -92,12 +108,15 @@ def _open_tt(file: Path, top: Node, window: EventWindow) -> Iterator[Row]:
         if not _FRAME.fullmatch(name):
             raise event.error("a frame number as its name")
         start, end = window.frames(int(name), _OPEN_TT_FPS)
+        seconds = window.seconds(int(name), _OPEN_TT_FPS)
         yield {
             "annotation_id": f"{video_id}#{name}",
             "video_id": video_id,
             "file": file,
             "start_frame": start,
             "end_frame": end,
+            "start_seconds": seconds[0],
+            "end_seconds": seconds[1],
             "label": event.text(),
         }
 
@@ -119,11 +138,14 @@ def _spotted(file: Path, place: str, video: Node, window: EventWindow) -> Iterat
         raise video.get("fps").error("a rate above 0")
     for number, event in enumerate(video.get("events").items(), 1):
         start, end = window.frames(event.get("frame").integer(), fps)
+        seconds = window.seconds(event.get("frame").integer(), fps)
         yield {
             "annotation_id": f"{place}#{video_id}#{number}",
             "video_id": video_id,
             "file": file,
             "start_frame": start,
             "end_frame": end,
+            "start_seconds": seconds[0],
+            "end_seconds": seconds[1],
             "label": event.get("label").text() if event.has("label") else None,
         }

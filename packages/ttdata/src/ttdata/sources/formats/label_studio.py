@@ -4,9 +4,12 @@
 frame, counted from 1: `[300, 420)` for us. A range with several labels is an annotation per label.
 """
 
+import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 from ttdata.sources.annotations import Source
 from ttdata.sources.formats.beside import Row, json_files, make_source, video_id_of
@@ -15,6 +18,10 @@ from ttdata.sources.videos import SUFFIXES
 
 NAME = "label-studio"
 _LABELS = "timelinelabels"
+_RATES = ("fps", "frameRate", "framerate", "frame_rate")
+_DEFAULT_RATE = 24.0
+"""Frames that Label Studio counts in a second where `<Video frameRate>` does not say."""
+
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 """Label Studio puts eight digits before the name of an uploaded file."""
 
@@ -50,15 +57,22 @@ def read(path: Path) -> Source:
     Raises:
         AnnotationError: naming file and element, if one is broken.
     """
-    rows = [row for file in json_files(path) for row in _rows(file)]
-    return make_source(NAME, path, rows)
+    rates: dict[str, float] = {}
+    rows = [row for file in json_files(path) for row in _rows(file, rates)]
+    source = make_source(NAME, path, rows)
+    return replace(source, rates=rates, assumed_rate=_DEFAULT_RATE)
 
 
-def _rows(file: Path) -> Iterator[Row]:
+def _rows(file: Path, rates: dict[str, float]) -> Iterator[Row]:
+    """The annotations of a file; the rates that its tasks state are added to `rates`."""
     top = read_json(file)
     tasks = top.items() if isinstance(top.value, list) else iter([top])
     for place, task in enumerate(tasks, 1):
-        video_id = _video(task.get("data") if task.has("data") else task)
+        data = task.get("data") if task.has("data") else task
+        video_id = _video(data)
+        rate = _rate(data)
+        if rate is not None and rates.setdefault(normalize("NFC", video_id), rate) != rate:
+            raise data.error(f"the rate {rates[normalize('NFC', video_id)]:g} of the same video")
         regions = _regions(task) if task.has("annotations") else _minimal(task)
         for number, (who, region) in enumerate(regions, 1):
             annotations = (
@@ -73,7 +87,24 @@ def _rows(file: Path) -> Iterator[Row]:
                     "start_frame": start - 1,
                     "end_frame": end,
                     "label": label,
+                    "start_seconds": None if rate is None else (start - 1) / rate,
+                    "end_seconds": None if rate is None else end / rate,
                 }
+
+
+def _rate(data: Node) -> float | None:
+    """The rate that a task's data state, for `<Video frameRate="$fps">`."""
+    for name in _RATES:
+        if data.has(name):
+            value = data.get(name).value
+            try:
+                rate = float(value) if isinstance(value, str) else data.get(name).number()
+            except ValueError as error:
+                raise data.get(name).error("a rate above 0") from error
+            if not 0 < rate < math.inf:
+                raise data.get(name).error("a rate above 0")
+            return rate
+    return None
 
 
 def _regions(task: Node) -> Iterator[tuple[str, Node]]:

@@ -4,33 +4,29 @@
 where `Unknown` means to be predicted. A `test/` sorted into class folders is read as the others.
 """
 
+from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import polars as pl
 
 from ttdata.sources.annotations import Source
-from ttdata.sources.formats.class_folders import source_of_files
+from ttdata.sources.folder import split_named
+from ttdata.sources.formats.class_folders import passed_over, source_of_files
 from ttdata.sources.formats.xml_tree import attributes_xml, read_xml
 from ttdata.sources.videos import files_table, find_videos
 from ttdata.storage.atomic import write_text
 
 NAME = "mediaeval-folders"
-_FOLDERS = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-}
 _UNKNOWN = "unknown"
 
 
 def matches(path: Path) -> bool:
-    """Whether the path holds `train/` and a validation or test folder, all of them splits."""
+    """Whether the path holds videos in a training folder and another one, all of them splits."""
     if not path.is_dir():
         return False
-    with_video = {video.relative_to(path).parts[0] for video in find_videos(path)}
-    return "train" in with_video and len(with_video) > 1 and with_video <= _FOLDERS.keys()
+    splits = {split_named(video.relative_to(path).parts[0]) for video in find_videos(path)}
+    return "train" in splits and len(splits) > 1 and None not in splits
 
 
 def read(path: Path) -> Source:
@@ -39,29 +35,40 @@ def read(path: Path) -> Source:
     Raises:
         AnnotationError: if there is no video, two have one id, or `test.xml` is unreadable.
     """
-    files = files_table(path, find_videos(path))
+    videos = find_videos(path)
+    files = files_table(path, videos)
     parts = pl.col("video_id").str.split("/")
-    flat = _labels(path / "test" / "test.xml")
+    flat = _labels(path)
     named = files.with_columns(
-        given_split=parts.list.first().replace_strict(
-            _FOLDERS, default=None, return_dtype=pl.String
-        ),
+        given_split=parts.list.first().map_elements(split_named, return_dtype=pl.String),
         label=pl.when(parts.list.len() > 2).then(parts.list.get(1, null_on_oob=True)),
     ).join(flat, on="video_id", how="left")
     labelled = named.with_columns(label=pl.coalesce("label", "flat_label")).drop("flat_label")
-    return source_of_files(path, labelled, NAME)
+    return replace(source_of_files(path, labelled, NAME), notes=_notes(path, videos))
 
 
-def _labels(xml: Path) -> pl.DataFrame:
-    """`video_id`, `flat_label` of a test list; no row where there is none."""
+def _notes(root: Path, videos: list[Path]) -> tuple[str, ...]:
+    """What the splits' folders hold beside videos; each is asked as a folder of classes."""
+    return tuple(
+        f"{folder.name}: {note}"
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and split_named(folder.name)
+        for note in passed_over(folder, [file for file in videos if folder in file.parents])
+    )
+
+
+def _labels(root: Path) -> pl.DataFrame:
+    """`video_id`, `flat_label` of the test folder's list; no row where there is none."""
     rows: dict[str, str | None] = {}
-    if xml.is_file():
+    lists = [folder / "test.xml" for folder in root.glob("*") if split_named(folder.name) == "test"]
+    for xml in filter(Path.is_file, lists):
         for element in read_xml(xml).find_all("video"):
             name, label = element.get("name"), element.attributes.get("class")
             if not name:
                 raise element.error("has an empty name")
             known = label is not None and label.strip().lower() != _UNKNOWN
-            rows[f"test/{Path(name).with_suffix('').as_posix()}"] = label if known else None
+            video_id = f"{xml.parent.name}/{Path(name).with_suffix('').as_posix()}"
+            rows[normalize("NFC", video_id)] = label if known else None
     schema = {"video_id": pl.String, "flat_label": pl.String}
     return pl.DataFrame({"video_id": list(rows), "flat_label": list(rows.values())}, schema=schema)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 
 from ttdata.sources.annotations import Source
+from ttdata.sources.folder import split_named
 from ttdata.sources.formats.beside import Row, annotation_files, folder_of, make_source, path_below
 from ttdata.sources.formats.xml_tree import attributes_xml, read_xml, root_tag
 from ttdata.storage.atomic import write_text
 
 NAME = "mediaeval-xml"
-_SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "test": "test"}
 _UNKNOWN = "unknown"
 _LIST_ROOT = "videos"
 """The root of the lists of trimmed files, which may lie beside."""
@@ -29,8 +29,8 @@ def matches(path: Path) -> bool:
 def read(path: Path) -> Source:
     """The annotations of every file; the video's id is the file's path below the source.
 
-    A first folder `train`, `valid`, `validation` or `test` is no part of the id. It is the video's
-    split where all its files are in one.
+    A first folder that is named after a split is no part of the id. It is the video's split where
+    all its files are in one.
 
     Raises:
         AnnotationError: naming file, line and element, if one is broken.
@@ -42,9 +42,9 @@ def read(path: Path) -> Source:
         if file != path and root_tag(file) == _LIST_ROOT:
             continue
         place = file.relative_to(root).with_suffix("")
-        in_split = len(place.parts) > 1 and place.parts[0] in _SPLITS
+        in_split = len(place.parts) > 1 and split_named(place.parts[0]) is not None
         video_id = "/".join(place.parts[1:] if in_split else place.parts)
-        splits.setdefault(video_id, set()).add(_SPLITS[place.parts[0]] if in_split else None)
+        splits.setdefault(video_id, set()).add(split_named(place.parts[0]) if in_split else None)
         rows += _rows(file, video_id, place.as_posix())
     facts = [
         {"video_id": video_id, "given_split": next(iter(found)) if len(found) == 1 else None}

@@ -13,6 +13,8 @@ from ttdata.sources.formats.json_tree import Node, read_json, try_json
 
 NAME = "via"
 _SEGMENT = "FILE1_Z2_XY0"
+_CHECKBOX = "2"
+"""The type of attributes of which several options may be chosen."""
 
 
 def matches(path: Path) -> bool:
@@ -44,14 +46,17 @@ def _rows(file: Path) -> Iterator[Row]:
             continue
         if len(bounds) > 2:
             raise annotation.get("z").error("two times")
-        yield {
-            "annotation_id": f"{file.name}#{name}",
-            "video_id": _video(project, annotation),
-            "file": file,
-            "start_seconds": bounds[0].number(),
-            "end_seconds": bounds[1].number(),
-            "label": _label(annotation, attribute),
-        }
+        labels = _labels(annotation, attribute)
+        for number, label in enumerate(labels, 1):
+            part = f".{number}" if len(labels) > 1 else ""
+            yield {
+                "annotation_id": f"{file.name}#{name}{part}",
+                "video_id": _video(project, annotation),
+                "file": file,
+                "start_seconds": bounds[0].number(),
+                "end_seconds": bounds[1].number(),
+                "label": label,
+            }
 
 
 def _label_attribute(project: Node) -> tuple[str, Node] | None:
@@ -72,19 +77,32 @@ def _label_attribute(project: Node) -> tuple[str, Node] | None:
     return chosen[0] if chosen else None
 
 
-def _label(annotation: Node, attribute: tuple[str, Node] | None) -> str | None:
+def _labels(annotation: Node, attribute: tuple[str, Node] | None) -> list[str | None]:
+    """The labels of an annotation, several where boxes were ticked; [None] where there is none.
+
+    Raises:
+        AnnotationError: if a ticked box is none of the attribute's options.
+    """
     if attribute is None or not annotation.has("av"):
-        return None
+        return [None]
     name, definition = attribute
     values = annotation.get("av")
     if not values.has(name):
-        return None
+        return [None]
     value = values.get(name).text()
-    # A choice stores the key of an option, free text itself.
+    # A choice stores the key of an option, boxes those of all that are ticked, free text itself.
     options = definition.get("options") if definition.has("options") else None
-    if options is not None and options.has(value):
-        return options.get(value).text()
-    return value
+    if options is None:
+        return [value]
+    if options.has(value):
+        return [options.get(value).text()]
+    keys = [key.strip() for key in value.split(",") if key.strip()]
+    known = [options.get(key).text() for key in keys if options.has(key)]
+    if keys and len(known) == len(keys):
+        return list(known)
+    if definition.has("type") and _key(definition.get("type")) == _CHECKBOX and keys:
+        raise values.get(name).error(f"keys of the options of attribute {name}, with commas")
+    return [value]
 
 
 def _video(project: Node, annotation: Node) -> str:
