@@ -54,13 +54,13 @@ def orientation(frame: VideoFrame) -> Orientation:
 def _is_mirrored(frame: VideoFrame) -> bool:
     """Whether the display matrix reverses the picture's sense; its angle cannot tell."""
     try:
-        found = frame.side_data.get(Type.DISPLAYMATRIX)
+        listed: Any = frame.side_data
     except ValueError:  # PyAV lists no side data beside kinds it does not know, such as Exif
         return False
-    if found is None:
+    if (found := listed.get(Type.DISPLAYMATRIX)) is None:
         return False
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(found))
-    return a * d - b * c < 0
+    return bool(a * d < b * c)
 
 
 def reason(error: Exception) -> str:

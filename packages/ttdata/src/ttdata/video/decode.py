@@ -76,6 +76,12 @@ class DecodedFrame:
     converter: VideoReformatter
     """Shared by the frames of a video: it keeps its tables from frame to frame."""
 
+    @property
+    def shown_hw(self) -> tuple[float, float]:
+        """Height and width as displayed, in square pixels."""
+        stored = float(self.raw.height), float(self.raw.width * (self.pixel_aspect or 1))
+        return stored[::-1] if orientation(self.raw).swaps_sides else stored
+
     def image(self, size: tuple[int, int] | None = None) -> Image:
         """(H, W, 3) uint8 RGB, oriented as displayed and resized by area; see `frames`."""
         height, width = self.raw.height, self.raw.width

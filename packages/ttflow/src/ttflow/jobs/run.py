@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ttdata.errors import InputError
+from ttdata.errors import DatasetError, InputError
 from ttdata.settings import load_config, override
 from ttdata.storage.dataset import Dataset, load_dataset
 from ttdata.storage.tables import conform
@@ -22,7 +22,7 @@ from ttflow.jobs.failures import (
     is_disk_full,
     write_failures,
 )
-from ttflow.jobs.job import Job, Outcome, Progress, Workers
+from ttflow.jobs.job import Job, Outcome, Progress, Workers, check_workers
 from ttflow.jobs.planning import is_finished, plan_work
 from ttflow.jobs.progress import track_jobs
 from ttflow.schema import ClipRecord, Failure, FlowConfig, Manifest
@@ -81,14 +81,22 @@ def extract(
         workers: what the work may use; None: every core, and a GPU if there is one.
 
     Raises:
-        InputError: for a missing or inconsistent dataset, or a folder of another configuration.
+        InputError: for a missing, inconsistent or empty dataset, a folder of another configuration,
+            or a GPU asked for that the estimator cannot use.
         ExtractError: if videos failed, after all others were finished, or the disk is full.
     """
     dataset = load_dataset(dataset_path)
     _ = dataset.videos, dataset.clips  # a damaged table is found before a folder is made
+    workers = workers or Workers()
+    check_workers(config.estimator, workers)
+    if dataset.clips.is_empty():
+        raise DatasetError(
+            f"{dataset_path}: holds no clip, so there is nothing to extract; `ttdata curate` says "
+            "why its annotations gave none"
+        )
     shards = _absolute(out)
     try:
-        return _extract_into(shards, dataset, config, workers or Workers())
+        return _extract_into(shards, dataset, config, workers)
     except OSError as error:
         if is_disk_full(error):
             raise disk_full_error(shards) from error
