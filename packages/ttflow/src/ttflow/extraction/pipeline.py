@@ -27,7 +27,6 @@ from ttflow.roi import Region, Track, frame_centers
 from ttflow.schema import FLAG_NO_FLOW, FLAG_UNMASKED, FlowConfig
 from ttflow.shards.intervals import ClipSpec, Interval, VideoPlan, inside, plan_video, unions
 
-
 MAX_SQUASH = 2.0
 """Shapes that differ from the working frame's by a larger factor are refused: portrait, mostly."""
 
