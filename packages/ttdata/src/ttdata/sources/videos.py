@@ -121,7 +121,7 @@ def _warn_of_missing(
     if missing:
         slashes = "; folders are divided by /, not by \\" if "\\" in missing[0] else ""
         logger.warning(
-            "%s: listed paths that name no file: %d, the first %r, looked for below %s%s",
+            "%s: listed paths that name no file: %d, the first '%s', looked for below %s%s",
             *(path, len(missing), missing[0], root, slashes),
         )
 
