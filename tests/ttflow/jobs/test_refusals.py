@@ -12,7 +12,7 @@ import pytest
 import ttflow.jobs.job
 import ttflow.jobs.run
 from ttdata.errors import DatasetError, InputError
-from ttflow.errors import ExtractError
+from ttflow.errors import ExtractError, ShardError
 from ttflow.jobs.job import Job, Workers
 from ttflow.jobs.ray_address import WAIT_VARIABLE, check_address, wait_seconds
 from ttflow.jobs.run import extract
@@ -96,6 +96,30 @@ def test_damage_that_verify_finds_is_repaired(lib, dataset: Path, tmp_path: Path
     assert (summary.computed, summary.unchanged) == (1, 1)
     assert {path.name: path.read_bytes() for path in (out / "parts").iterdir()} == whole
     assert verify(out).damaged_videos == ()
+
+
+@pytest.mark.parametrize("name", ["clips.parquet", "dataset.json"])
+def test_damaged_tables_are_written_anew(lib, dataset: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    extract(dataset, out, lib.small)
+    whole = (out / name).read_bytes()
+    (out / name).write_bytes(b"\xff" * 8 + whole[8:-8] + b"\xff" * 8)
+    summary = extract(dataset, out, lib.small)
+    assert (summary.computed, summary.unchanged) == (0, 2)
+    assert (out / name).read_bytes() == whole
+    assert verify(out).problems == ()
+
+
+def test_a_damaged_manifest_says_what_to_do(lib, dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    extract(dataset, out, lib.small)
+    manifest = min((out / "manifests").iterdir())
+    manifest.write_bytes(b"\xff" + manifest.read_bytes()[1:])
+    with pytest.raises(ShardError, match=r"not a readable JSON.*; remove this file, then `ttflow"):
+        extract(dataset, out, lib.small)
+    manifest.unlink()
+    assert extract(dataset, out, lib.small).computed == 1
+    assert verify(out).problems == ()
 
 
 def test_an_address_where_nothing_answers() -> None:

@@ -14,7 +14,7 @@ from ttdata.errors import DatasetError, InputError
 from ttdata.settings import load_config, override
 from ttdata.storage.dataset import Dataset, load_dataset
 from ttdata.storage.tables import conform
-from ttflow.errors import ExtractError
+from ttflow.errors import ExtractError, ShardError
 from ttflow.jobs.failures import (
     disk_full_error,
     failures_error,
@@ -167,16 +167,24 @@ def _write_tables(shards: Path, dataset: Dataset, manifest_keys: dict[str, str])
     records = _records(dataset, manifests)
     info = json.dumps(dataset.info.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
     changed = 0
-    if (path := shards / "clips.parquet").is_file():
-        before = read_records(path)
+    if (before := _stored_records(shards / "clips.parquet")) is not None:
         known = records.filter(pl.col("clip_id").is_in(before["clip_id"].implode()))
         changed = known.height - known.join(before, on=known.columns, nulls_equal=True).height
         dataset_json = shards / "dataset.json"
-        same_info = dataset_json.is_file() and dataset_json.read_text(encoding="utf-8") == info
+        same_info = dataset_json.is_file() and dataset_json.read_bytes() == info.encode()
         if before.equals(records) and same_info:
             return 0
     write_records(shards, records, dataset.info)
     return changed
+
+
+def _stored_records(path: Path) -> pl.DataFrame | None:
+    """A `clips.parquet` as it is; None where it is missing or damaged: it is written anew."""
+    try:
+        return read_records(path) if path.is_file() else None
+    except ShardError as error:
+        logger.warning("%s; it is written anew", error)
+        return None
 
 
 def _records(dataset: Dataset, manifests: dict[str, Manifest]) -> pl.DataFrame:
