@@ -382,6 +382,17 @@ def test_the_file_knows_better_than_the_list(tmp_path, write_video) -> None:
     assert "odd: no video file at hand, and videos.csv gives no positive fps, height" in warnings[1]
 
 
+def test_listed_paths_that_lead_nowhere_are_named(tmp_path, write_video, caplog) -> None:
+    write_video(tmp_path / "rec" / "m1.mp4", 3)
+    (tmp_path / "videos.csv").write_text("video_id,path\nm1,rec\\m1.mp4\nm2,rec/m1.mp4\n")
+    assert list_videos(tmp_path)["path"].to_list() == [None, str(tmp_path / "rec" / "m1.mp4")]
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message == (
+        f"{tmp_path}/videos.csv: listed paths that name no file: 1, the first 'rec\\m1.mp4', "
+        f"looked for below {tmp_path}; folders are divided by /, not by \\"
+    )
+
+
 def test_a_url_is_kept_and_not_opened(tmp_path) -> None:
     (tmp_path / "videos.csv").write_text(
         "video_id,path,fps,num_frames,width,height\n"

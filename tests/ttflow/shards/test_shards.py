@@ -103,6 +103,48 @@ def test_wrong_lengths_are_refused(tmp_path: Path, rows: list[dict], lib) -> Non
         write_clips(tmp_path / "x", rows, CONFIG, lib.info)
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("roi_xy", lambda values: [161.0, *values[1:]]),
+        ("patch_left_top", lambda values: [151, *values[1:]]),
+        ("flags", lambda values: [4, *values[1:]]),
+        ("time_seconds", lambda values: [value + 1 for value in values]),
+        ("flow_max_px", lambda values: [value + 1 for value in values]),
+        ("background_rgb", lambda value: bytes([1]) + value[1:]),
+        ("num_frames", lambda value: value + 1),
+    ],
+)
+def test_the_same_pixels_with_other_facts_are_written(
+    shards: Path, rows: list[dict], lib, name: str, change
+) -> None:
+    rows[2][name] = change(rows[2][name])
+    write_clips(shards, rows, CONFIG, lib.info)
+    assert open_shards(shards).read(rows[2]["clip_id"]) == rows[2]
+    assert verify(shards, deep=True).problems == ()
+
+
+def test_the_same_pixels_of_another_interval_are_written(
+    shards: Path, rows: list[dict], lib
+) -> None:
+    moved = {"stored_start_frame": 10, "stored_end_frame": 30}
+    rows[0] |= moved
+    write_clips(shards, iter(rows), CONFIG, lib.info)
+    assert open_shards(shards).read(rows[0]["clip_id"]) == rows[0]
+
+
+@pytest.mark.parametrize("fault", ["twice", "apart"])
+def test_rows_that_cannot_be_are_refused_before_anything_changes(
+    shards: Path, rows: list[dict], lib, fault: str
+) -> None:
+    before = {path: path.read_bytes() for path in shards.rglob("*") if path.is_file()}
+    changed = rows[0] | {"flags": [4] * 20}
+    late = rows[2] if fault == "twice" else rows[1]
+    with pytest.raises(ShardError, match="comes twice" if fault == "twice" else "follow one ano"):
+        write_clips(shards, iter([changed, rows[2], late]), CONFIG, lib.info)
+    assert {path: path.read_bytes() for path in shards.rglob("*") if path.is_file()} == before
+
+
 # --- windows -------------------------------------------------------------------------------------
 
 

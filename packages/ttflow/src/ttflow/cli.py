@@ -55,12 +55,19 @@ def verify(
     shards: Annotated[Path, typer.Argument(parser=folder, help="Shards folder.")],
     deep: Annotated[bool, typer.Option("--deep", help="Also decode every frame.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--repair", help="Remove damaged videos, for `extract` to redo.")
+    ] = False,
 ) -> None:
     """Check every file and count of a shards folder; exit code 1 if there are problems."""
+    from ttflow.shards.verify import repair
     from ttflow.shards.verify import verify as work
 
     report = work(shards, deep)
     typer.echo(report.to_json() if as_json else report.text)
+    if mend and report.damaged_videos:
+        count = repair(shards, report)
+        typer.echo(f"removed: {count} damaged videos; run `ttflow extract` again", err=True)
     if report.problems:
         raise typer.Exit(1)
 

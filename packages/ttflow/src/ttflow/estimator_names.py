@@ -3,9 +3,10 @@
 from ttdata.errors import InputError
 
 _ALIASES = {"auto": "beyond-pixels", "dis": "dis-medium"}
-_ON_GPU = ("beyond-pixels", "raft")
+ON_GPU = ("beyond-pixels", "raft")
+"""Those that can run on a GPU."""
 
-NAMES = (*_ALIASES, "dis-ultrafast", "dis-fast", "dis-medium", "farneback", *_ON_GPU)
+NAMES = (*_ALIASES, "dis-ultrafast", "dis-fast", "dis-medium", "farneback", *ON_GPU)
 """What `flow.create` knows."""
 
 
@@ -22,4 +23,4 @@ def canonical_name(name: str) -> str:
 
 def uses_gpu(name: str) -> bool:
     """Whether an estimator can run on a GPU; those of OpenCV run on the CPU only."""
-    return canonical_name(name) in _ON_GPU
+    return canonical_name(name) in ON_GPU

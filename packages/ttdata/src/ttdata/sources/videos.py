@@ -1,5 +1,6 @@
 """The videos of a source: found in `videos/` or `videos.csv`, probed side by side."""
 
+import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,8 @@ from ttdata.sources.folder import files_below
 from ttdata.storage.tables import conform
 from ttdata.video.location import is_url
 from ttdata.video.probe import probe
+
+logger = logging.getLogger(__name__)
 
 _SUFFIXES = (
     "3g2 3gp asf avi divx dv f4v flv gif h264 h265 hevc m2t m2ts m2v m4v mjpeg mjpg mkv mov mp4 "
@@ -91,6 +94,7 @@ def read_listing(path: Path, root: Path) -> pl.DataFrame:
     if twice.height:
         raise AnnotationError(f"{path}: video_id {twice['video_id'][0]!r} is empty or there twice")
     located = [_existing(root, text) for text in frame["path"]]
+    _warn_of_missing(path, root, frame["path"], located)
     return frame.with_columns(path=pl.Series("path", located, dtype=pl.String))
 
 
@@ -110,6 +114,19 @@ def _existing(root: Path, text: str | None) -> str | None:
         if path.is_file():
             return str(path.resolve())
     return text if is_url(text) else None
+
+
+def _warn_of_missing(
+    path: Path, root: Path, listed: Iterable[str | None], located: Iterable[str | None]
+) -> None:
+    """Name the listed paths that lead nowhere: their videos can only be used with facts given."""
+    missing = [a for a, b in zip(listed, located, strict=True) if a is not None and b is None]
+    if missing:
+        slashes = "; folders are divided by /, not by \\" if "\\" in missing[0] else ""
+        logger.warning(
+            "%s: listed paths that name no file: %d, the first '%s', looked for below %s%s",
+            *(path, len(missing), missing[0], root, slashes),
+        )
 
 
 def probe_videos(files: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_OS_ERROR = re.compile(r"(?:\bos error |\berrno )(?P<number>\d+)", re.IGNORECASE)
 
 
 @contextmanager
@@ -21,13 +24,43 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.tmp")
+    with operating_system_errors(target):
+        temporary.open("xb").close()  # a folder that cannot be written says so here
     try:
-        yield temporary
+        with operating_system_errors(target):
+            yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def operating_system_errors(path: Path) -> Iterator[None]:
+    """Raise an error of the operating system that a library wraps as the OSError that it was.
+
+    Polars, PyArrow and others keep only the text, "... (os error 28)" or "[errno 28] ...".
+
+    Args:
+        path: what was being written, for the message.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number is not None and not _is_temporary(getattr(error, "filename", None), path):
+            raise
+        if number is None:
+            if (found := _OS_ERROR.search(str(error))) is None:
+                raise
+            number = int(found["number"])
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _is_temporary(name: object, target: Path) -> bool:
+    """Whether an error names the target's temporary file, which tells a user nothing."""
+    return isinstance(name, str) and Path(name).name.startswith(f".{target.name}.")
 
 
 def write_text(target: Path, text: str) -> None:

@@ -1,10 +1,14 @@
-"""Opening of a video and choice of its stream, for decoding and probing alike."""
+"""Opening of a video, choice of its stream, and orientation, for decoding and probing alike."""
 
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 from av.codec.hwaccel import HWAccel
+from av.sidedata.sidedata import Type
+from av.video.frame import VideoFrame
 
 from ttdata.video.location import is_url, local, open_binary
 
@@ -25,6 +29,38 @@ def open_container(location: Path | str, accelerator: HWAccel | None = None) -> 
 def best_stream(container: Any) -> Any:
     """The video stream that is read, by FFmpeg's choice, or None where there is none."""
     return container.streams.best("video")
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a stored picture becomes the one that a viewer shows: one of eight ways."""
+
+    mirrored: bool
+    """First it is flipped upside down."""
+    turns: int
+    """Then it is turned counterclockwise by so many quarters, 0 to 3."""
+
+    @property
+    def swaps_sides(self) -> bool:
+        """Whether the shown width is the stored height."""
+        return self.turns % 2 == 1
+
+
+def orientation(frame: VideoFrame) -> Orientation:
+    """The orientation that a frame's display matrix states; angles are rounded to quarters."""
+    return Orientation(_is_mirrored(frame), round(frame.rotation / 90) % 4)
+
+
+def _is_mirrored(frame: VideoFrame) -> bool:
+    """Whether the display matrix reverses the picture's sense; its angle cannot tell."""
+    try:
+        listed: Any = frame.side_data
+    except ValueError:  # PyAV lists no side data beside kinds it does not know, such as Exif
+        return False
+    if (found := listed.get(Type.DISPLAYMATRIX)) is None:
+        return False
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(found))
+    return bool(a * d < b * c)
 
 
 def reason(error: Exception) -> str:

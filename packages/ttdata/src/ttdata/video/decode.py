@@ -15,7 +15,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ttdata.errors import VideoError
-from ttdata.video.container import best_stream, open_container, reason
+from ttdata.video.container import best_stream, open_container, orientation, reason
 
 Image = NDArray[np.uint8]
 Hwaccel = Literal["none", "auto"]
@@ -40,7 +40,7 @@ def frames(
 ) -> Iterator[tuple[int, float, Image]]:
     """Decode a video: yields index, time in seconds, and an RGB image.
 
-    The best video stream, in presentation order, display rotation applied. One decoder thread;
+    The best video stream, in presentation order, display matrix applied. One decoder thread;
     memory does not depend on the length. A frame number in an annotation is this index.
 
     Args:
@@ -76,18 +76,26 @@ class DecodedFrame:
     converter: VideoReformatter
     """Shared by the frames of a video: it keeps its tables from frame to frame."""
 
+    @property
+    def shown_hw(self) -> tuple[float, float]:
+        """Height and width as displayed, in square pixels."""
+        stored = float(self.raw.height), float(self.raw.width * (self.pixel_aspect or 1))
+        return stored[::-1] if orientation(self.raw).swaps_sides else stored
+
     def image(self, size: tuple[int, int] | None = None) -> Image:
-        """(H, W, 3) uint8 RGB, rotated as displayed and resized by area; see `frames`."""
+        """(H, W, 3) uint8 RGB, oriented as displayed and resized by area; see `frames`."""
         height, width = self.raw.height, self.raw.width
-        turns = round(self.raw.rotation / 90) % 4
+        shown = orientation(self.raw)
         if size is None:
             stored = height, max(1, round(width * (self.pixel_aspect or 1)))
         else:
-            stored = (size[1], size[0]) if turns % 2 else size
+            stored = (size[1], size[0]) if shown.swaps_sides else size
         reduces = stored[0] <= height and stored[1] <= width
         image = self._rgb(stored) if reduces else _resized(self._rgb((height, width)), stored)
+        if shown.mirrored:
+            image = image[::-1]
         # FFmpeg's angle is counterclockwise, as is rot90's.
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+        return np.ascontiguousarray(np.rot90(image, shown.turns))
 
     def _rgb(self, size_hw: tuple[int, int]) -> Image:
         """The stored picture, converted and reduced in one step."""

@@ -8,12 +8,12 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from ttdata.errors import VideoError
-from ttdata.video.container import best_stream, open_container, reason
+from ttdata.video.container import best_stream, open_container, orientation, reason
 
 
 @dataclass(frozen=True)
 class VideoMetadata:
-    """The properties of a file's best video stream; size as shown, rotation applied."""
+    """The properties of a file's best video stream; size as shown, display matrix applied."""
 
     fps: float
     num_frames: int
@@ -53,7 +53,7 @@ def _metadata(
     if not rate:
         raise VideoError(f"{path}: states no frame rate")
     width, height = frame.width, frame.height
-    if frame.rotation % 180:
+    if orientation(frame).swaps_sides:
         width, height = height, width
     return VideoMetadata(float(rate), num_frames, width, height)
 

@@ -27,6 +27,9 @@ from ttflow.roi import Region, Track, frame_centers
 from ttflow.schema import FLAG_NO_FLOW, FLAG_UNMASKED, FlowConfig
 from ttflow.shards.intervals import ClipSpec, Interval, VideoPlan, inside, plan_video, unions
 
+MAX_SQUASH = 2.0
+"""Shapes that differ from the working frame's by a larger factor are refused: portrait, mostly."""
+
 
 @dataclass(frozen=True)
 class FrameCounts:
@@ -63,7 +66,8 @@ def extract_video(
         the number of decoded frames, and of those flow was computed for.
 
     Raises:
-        VideoError: if the video cannot be decoded, or ends before a clip does.
+        VideoError: if the video cannot be decoded, ends before a clip does, or has another
+            shape than the working frame (see `fitting_frames`).
     """
     longest = max((clip.end_frame for clip in clips), default=0)
     total_frames = max(expected_frames, longest)
@@ -98,7 +102,7 @@ def _pass(
     on_frame: Callable[[int], None] | None,
 ) -> FrameCounts:
     counter = _Counter(on_frame)
-    working = working_frames(counter.count(decoded(path, config.hwaccel)), config, plan.segments)
+    working = working_frames(counter.count(fitting_frames(path, config)), config, plan.segments)
     tracker = _Tracker(clips, plan, config, sink)
     last_frames = {end - 1 for _, end in plan.segments}
     num_flow_frames = 0
@@ -127,6 +131,30 @@ class _Counter:
             if self._on_frame is not None:
                 self._on_frame(self.num_frames)
             yield frame
+
+
+def fitting_frames(path: Path | str, config: FlowConfig) -> Iterator[DecodedFrame]:
+    """The frames of a video whose shape is near enough to that of the working frame.
+
+    A little squashing (4:3 shown as 16:9) is the method's; a portrait video in a landscape frame
+    would be three times too wide.
+
+    Raises:
+        VideoError: if it cannot be decoded, or the working frame would squash it too much.
+    """
+    working = config.frame_height, config.frame_width
+    for frame in decoded(path, config.hwaccel):
+        if frame.index == 0:
+            height, width = frame.shown_hw
+            squash = (width * working[0]) / (height * working[1])
+            if not 1 / MAX_SQUASH <= squash <= MAX_SQUASH:
+                raise VideoError(
+                    f"{path}: {width:.0f} x {height:.0f} pixels would be squashed into a working "
+                    f"frame of {working[1]} x {working[0]} (width x height); crop or pad the "
+                    "video, or extract videos of this shape into a folder of their own with "
+                    "--set frame_width=... --set frame_height=..."
+                )
+        yield frame
 
 
 def working_frames(

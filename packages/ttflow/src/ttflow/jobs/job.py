@@ -1,10 +1,14 @@
 """One video as one unit of work: what a worker process gets and the events it sends back."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from ttdata.errors import InputError
+from ttdata.machine import available_cores
+from ttflow.estimator_names import ON_GPU, canonical_name, uses_gpu
 from ttflow.schema import FlowConfig
 from ttflow.shards.intervals import ClipSpec
 
@@ -41,6 +45,23 @@ class Workers(BaseModel):
     def gpu_share(self) -> float:
         """Of a GPU, for each video: Ray counts in steps of 1/10000, so rounded down."""
         return (10_000 // self.videos_per_gpu) / 10_000
+
+
+def check_workers(estimator: str, workers: Workers) -> None:
+    """Refuse what no machine could give: a GPU for an estimator that has no use for one.
+
+    Raises:
+        InputError: in that case, and for more workers than this machine has cores.
+    """
+    if workers.device == "cuda" and not uses_gpu(estimator):
+        raise InputError(
+            f"--device cuda: estimator {canonical_name(estimator)!r} computes on the CPU only; "
+            f"those with a GPU path: {', '.join(ON_GPU)}; or use --device auto"
+        )
+    cores = available_cores()
+    # A cluster that runs already decides by its own cores, and the number is not used.
+    if workers.count is not None and workers.count > cores and not os.environ.get("RAY_ADDRESS"):
+        raise InputError(f"--workers {workers.count}: this machine has {cores} cores")
 
 
 class Progress(BaseModel):

@@ -19,11 +19,14 @@ from ttdata.machine import available_cores
 from ttflow.errors import ExtractError
 from ttflow.estimator_names import uses_gpu
 from ttflow.jobs.job import EVENT, Job, Outcome, Progress, Workers
+from ttflow.jobs.ray_address import WAIT_VARIABLE, check_address, no_cluster, wait_seconds
 from ttflow.jobs.worker import watched_job
 from ttflow.schema import ClipRecord
 from ttflow.shards.layout import arrow_schema
 from ttflow.shards.reader import PIXEL_COLUMNS, Location, open_shards, read_rows
 
+_STARTS = 2
+"""How often an embedded Ray is started before that counts as a failure."""
 _MAX_RETRIES = 2
 """Of a task whose process died; Ray's own default is to try for ever."""
 _BLOCK_BYTES = 16 << 20
@@ -39,18 +42,46 @@ def cluster(workers: int | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    address = os.environ.get("RAY_ADDRESS")
-    own: dict[str, Any] = {}
-    if not address:
-        own["num_cpus"] = workers or available_cores()
-        own["object_store_memory"] = _OBJECT_STORE_BYTES
-        own["include_dashboard"] = False
-    # "local" starts a cluster of our own whatever address an earlier one left behind.
-    ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **own)
+    start_ray(num_cpus=workers or available_cores(), object_store_memory=_OBJECT_STORE_BYTES)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def start_ray(**own: Any) -> None:
+    """Connect to the cluster that RAY_ADDRESS names, or start an embedded one.
+
+    Args:
+        own: options of `ray.init` for an embedded cluster.
+
+    Raises:
+        InputError: if no cluster answers at RAY_ADDRESS.
+        ExtractError: if an embedded one does not start, also when tried again.
+    """
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address := os.environ.get("RAY_ADDRESS"):
+        check_address(address)
+        try:
+            ray.init(address=address, **quiet)
+        except (Exception, SystemExit) as error:  # Ray ends the process after a minute or so
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise no_cluster(address, reason) from error
+        return
+    for attempt in range(_STARTS):
+        try:
+            # Not just no address: "local" passes over one that an earlier cluster left behind.
+            ray.init(address="local", include_dashboard=False, **quiet, **own)
+            return
+        except (Exception, SystemExit) as error:  # its processes are late on a busy machine
+            ray.shutdown()
+            if attempt == _STARTS - 1:
+                reason = " ".join(str(error).split())[:200] or type(error).__name__
+                raise ExtractError(
+                    f"Ray does not start on this machine ({reason}), also when tried again; run "
+                    "the same command when the machine is less busy, or name a cluster in "
+                    "RAY_ADDRESS"
+                ) from error
 
 
 def run_jobs(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcome]:
@@ -113,8 +144,14 @@ def _on_gpu(estimator: str, workers: Workers) -> bool:
         return False
     if ray.cluster_resources().get("GPU", 0) > 0:
         look = ray.remote(num_gpus=workers.gpu_share)(_torch_sees_gpu)
-        if ray.get(look.remote()):
-            return True
+        try:
+            if ray.get(look.remote(), timeout=wait_seconds()):
+                return True
+        except ray.exceptions.GetTimeoutError as error:
+            raise InputError(
+                f"no GPU of the cluster was free within {wait_seconds():g} s; run again later, set "
+                f"{WAIT_VARIABLE} to wait for longer, or use --device cpu"
+            ) from error
     if workers.device == "cuda":
         raise InputError("--device cuda: Ray and torch find no GPU here")
     return False

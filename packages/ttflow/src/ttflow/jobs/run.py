@@ -10,12 +10,12 @@ from pathlib import Path
 
 import polars as pl
 
-from ttdata.errors import InputError
+from ttdata.errors import DatasetError, InputError
 from ttdata.settings import load_config, override
 from ttdata.storage.dataset import Dataset, load_dataset
 from ttdata.storage.outputs import check_output_folder
 from ttdata.storage.tables import conform
-from ttflow.errors import ExtractError
+from ttflow.errors import ExtractError, ShardError
 from ttflow.jobs.failures import (
     disk_full_error,
     failures_error,
@@ -23,7 +23,7 @@ from ttflow.jobs.failures import (
     is_disk_full,
     write_failures,
 )
-from ttflow.jobs.job import Job, Outcome, Progress, Workers
+from ttflow.jobs.job import Job, Outcome, Progress, Workers, check_workers
 from ttflow.jobs.planning import is_finished, plan_work
 from ttflow.jobs.progress import track_jobs
 from ttflow.schema import ClipRecord, Failure, FlowConfig, Manifest
@@ -82,17 +82,24 @@ def extract(
         workers: what the work may use; None: every core, and a GPU if there is one.
 
     Raises:
-        InputError: for a missing or inconsistent dataset, a folder of another configuration, or one
-            that is, holds or lies in what is read.
+        InputError: for a missing, inconsistent or empty dataset, a folder of another configuration,
+            one that is, holds or lies in what is read, or a GPU that the estimator cannot use.
         ExtractError: if videos failed, after all others were finished, or the disk is full.
     """
     dataset = load_dataset(dataset_path)
     _ = dataset.videos, dataset.clips  # a damaged table is found before a folder is made
+    workers = workers or Workers()
+    check_workers(config.estimator, workers)
+    if dataset.clips.is_empty():
+        raise DatasetError(
+            f"{dataset_path}: holds no clip, so there is nothing to extract; `ttdata curate` says "
+            "why its annotations gave none"
+        )
     shards = _absolute(out)
     videos = [path for path in dataset.videos["path"].drop_nulls() if not Path(path).is_dir()]
     check_output_folder(shards, "shards", [dataset.path, *videos])
     try:
-        return _extract_into(shards, dataset, config, workers or Workers())
+        return _extract_into(shards, dataset, config, workers)
     except OSError as error:
         if is_disk_full(error):
             raise disk_full_error(shards) from error
@@ -163,16 +170,24 @@ def _write_tables(shards: Path, dataset: Dataset, manifest_keys: dict[str, str])
     records = _records(dataset, manifests)
     info = json.dumps(dataset.info.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
     changed = 0
-    if (path := shards / "clips.parquet").is_file():
-        before = read_records(path)
+    if (before := _stored_records(shards / "clips.parquet")) is not None:
         known = records.filter(pl.col("clip_id").is_in(before["clip_id"].implode()))
         changed = known.height - known.join(before, on=known.columns, nulls_equal=True).height
         dataset_json = shards / "dataset.json"
-        same_info = dataset_json.is_file() and dataset_json.read_text(encoding="utf-8") == info
+        same_info = dataset_json.is_file() and dataset_json.read_bytes() == info.encode()
         if before.equals(records) and same_info:
             return 0
     write_records(shards, records, dataset.info)
     return changed
+
+
+def _stored_records(path: Path) -> pl.DataFrame | None:
+    """A `clips.parquet` as it is; None where it is missing or damaged: it is written anew."""
+    try:
+        return read_records(path) if path.is_file() else None
+    except ShardError as error:
+        logger.warning("%s; it is written anew", error)
+        return None
 
 
 def _records(dataset: Dataset, manifests: dict[str, Manifest]) -> pl.DataFrame:

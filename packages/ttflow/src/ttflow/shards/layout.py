@@ -129,7 +129,14 @@ def read_manifest(path: Path) -> Manifest:
         ShardError: if it is missing or damaged.
         VersionError: if another schema version wrote it.
     """
-    return read_model(path, Manifest, SCHEMA_VERSION)
+    try:
+        return read_model(path, Manifest, SCHEMA_VERSION)
+    except ShardError as error:
+        if not path.exists():
+            raise
+        raise ShardError(
+            f"{error}; remove this file, then `ttflow extract` computes its video again"
+        ) from error
 
 
 def read_model(path: Path, model: type[M], schema_version: int) -> M:

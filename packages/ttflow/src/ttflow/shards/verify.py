@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ttdata.errors import TTError
 from ttflow.schema import Failure, FlowConfig, Manifest, PartInfo
-from ttflow.shards.layout import failures_path, part_schema, parts_folder
+from ttflow.shards.layout import all_manifests, failures_path, part_schema, parts_folder
 from ttflow.shards.reader import Shards, open_shards
 from ttflow.shards.versions import check_parquet_version
 from ttflow.shards.windows import decode_window
@@ -31,6 +31,8 @@ class Report:
     failed_videos: int
     missing_clips: int
     problems: tuple[str, ...]
+    damaged_videos: tuple[str, ...] = ()
+    """Videos whose parts have problems: `repair` gives them up for the next extraction."""
 
     @property
     def text(self) -> str:
@@ -40,7 +42,13 @@ class Report:
         if self.failed_videos:
             lost = f"{self.failed_videos} videos failed and {self.missing_clips} clips are missing"
             total = f"{total}; {lost}, see failures.jsonl"
-        return "\n".join([*self.problems, f"{total}: {len(self.problems)} problems"])
+        lines = [*self.problems, f"{total}: {len(self.problems)} problems"]
+        if self.damaged_videos:
+            lines.append(
+                f"damaged videos: {len(self.damaged_videos)}; `ttflow verify --repair` removes "
+                "what is stored of them, then `ttflow extract` computes them again"
+            )
+        return "\n".join(lines)
 
     def to_json(self) -> str:
         """The report for a program."""
@@ -64,9 +72,11 @@ def verify(path: Path, deep: bool = False) -> Report:
     failures = _failures(shards)
     missing = sum(failure.num_clips for failure in failures)
     problems = [*_lost(shards, missing), *_count_problems(shards)]
-    for manifest in shards.manifests.values():
-        for part in manifest.parts:
-            problems += _part_problems(shards, manifest, part, deep)
+    damaged = []
+    for video_id, manifest in shards.manifests.items():
+        found = [p for part in manifest.parts for p in _part_problems(shards, manifest, part, deep)]
+        problems += found
+        damaged += [video_id] if found else []
     return Report(
         videos=shards.clips["video_id"].n_unique(),
         clips=shards.clips.height,
@@ -75,7 +85,27 @@ def verify(path: Path, deep: bool = False) -> Report:
         failed_videos=len(failures),
         missing_clips=missing,
         problems=tuple(problems),
+        damaged_videos=tuple(damaged),
     )
+
+
+def repair(path: Path, report: Report) -> int:
+    """Remove what is stored of the damaged videos, so that the next extraction computes them.
+
+    Args:
+        path: the shards folder.
+        report: of `verify`, on this folder.
+
+    Returns:
+        how many videos were given up.
+    """
+    damaged = set(report.damaged_videos)
+    for manifest_file, manifest in all_manifests(path):
+        if manifest.video_id in damaged:
+            manifest_file.unlink(missing_ok=True)  # first: without it no part is in force
+            for part in manifest.parts:
+                (parts_folder(path) / part.file).unlink(missing_ok=True)
+    return len(damaged)
 
 
 def _failures(shards: Shards) -> list[Failure]:

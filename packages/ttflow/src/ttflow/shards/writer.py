@@ -8,9 +8,11 @@ import contextlib
 import hashlib
 import itertools
 import os
+import pickle
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 import pyarrow as pa
@@ -28,6 +30,7 @@ from ttflow.schema import (
     FlowConfig,
     Manifest,
     PartInfo,
+    PartRow,
 )
 from ttflow.shards.layout import (
     all_manifests,
@@ -215,27 +218,24 @@ def write_clips(
 
     Args:
         path: the folder, made when missing.
-        rows: clips with their pixels; those of one video must follow one another.
+        rows: clips with their pixels; those of one video must follow one another. They are checked
+            and wait in a temporary file until the last one has come.
         config: what the pixels were made with.
         dataset: taxonomy and split of the clips.
 
     Raises:
         ShardError: if a row's lists do not have one entry per stored frame, a clip comes twice,
-            or the folder was made with another configuration.
+            or the folder was made with another configuration; no row is written then.
     """
     shards = Path(path).absolute()
     prepare_folder(shards, config)
-    records: list[dict[str, Any]] = []
     wanted: dict[str, str] = {}
-    checked = (_checked(row) for row in rows)
-    for video_id, group in itertools.groupby(checked, key=lambda row: row["video_id"]):
-        if video_id in wanted:
-            raise ShardError(f"video {video_id}: its clips do not follow one another")
-        clips = list(group)
-        records += [{name: row[name] for name in ClipRecord.model_fields} for row in clips]
-        wanted[video_id] = _write_video(shards, video_id, clips)
-    if len({record["clip_id"] for record in records}) < len(records):
-        raise ShardError(f"{shards}: a clip_id comes twice")
+    with tempfile.TemporaryFile() as spool:
+        records, keys = _spooled(rows, spool)
+        spool.seek(0)
+        stored = (pickle.load(spool) for _ in records)
+        for video_id, group in itertools.groupby(stored, key=lambda row: row["video_id"]):
+            wanted[video_id] = _write_video(shards, video_id, group, keys[video_id].hexdigest())
     for manifest_file, manifest in all_manifests(shards):
         if manifest.video_id not in wanted:
             manifest_file.unlink()
@@ -244,16 +244,51 @@ def write_clips(
     write_records(shards, pl.DataFrame(records, schema=polars_schema(ClipRecord)), dataset)
 
 
-def _write_video(shards: Path, video_id: str, clips: list[dict[str, Any]]) -> str:
-    content = hashlib.sha256()
-    for row in clips:
-        content.update(row["clip_id"].encode())
-        content.update(b"".join(itertools.chain(row["rgb"], row["flow"])))
-    key = digest([video_id, content.hexdigest()])[:16]
+def _spooled(
+    rows: Iterable[ClipRow | Mapping[str, Any]], spool: IO[bytes]
+) -> tuple[list[dict[str, Any]], dict[str, "hashlib._Hash"]]:
+    """Check every row and put it into a file, before any video is committed.
+
+    Returns:
+        the records of the clips, and by video the hash of all that its parts and manifest store.
+    """
+    records: list[dict[str, Any]] = []
+    contents: dict[str, hashlib._Hash] = {}
+    clip_ids: set[str] = set()
+    for row in map(_checked, rows):
+        video_id = row["video_id"]
+        if row["clip_id"] in clip_ids:
+            raise ShardError(f"clip {row['clip_id']!r} comes twice; nothing was written")
+        if video_id in contents and records[-1]["video_id"] != video_id:
+            raise ShardError(f"video {video_id}: its clips do not follow one another")
+        clip_ids.add(row["clip_id"])
+        contents.setdefault(video_id, hashlib.sha256()).update(_content_digest(row).encode())
+        records.append({name: row[name] for name in ClipRecord.model_fields})
+        pickle.dump(row, spool)
+    return records, contents
+
+
+def _content_digest(row: Mapping[str, Any]) -> str:
+    """Hash of what a row puts into its part and manifest: a label is not in it."""
+    names = (*PartRow.model_fields, "num_frames")
+    return digest({name: _hashable(row[name]) for name in names})
+
+
+def _hashable(value: Any) -> Any:
+    """The value with bytes replaced by their hash, for JSON."""
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    return [_hashable(item) for item in value] if isinstance(value, list) else value
+
+
+def _write_video(shards: Path, video_id: str, clips: Iterable[dict[str, Any]], content: str) -> str:
+    key = digest([video_id, content])[:16]
+    num_frames = 0
     with VideoWriter(shards, video_id, key) as writer:
         for row in clips:
             writer.write(row)
-        writer.commit((0, content.hexdigest()), clips[0]["num_frames"], 0)
+            num_frames = row["num_frames"]
+        writer.commit((0, content), num_frames, 0)
     return key
 
 

@@ -3,6 +3,7 @@
 The paper's figure 3 with the track of the region of interest, a contact sheet, a short film.
 """
 
+import hashlib
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,10 +22,14 @@ from ttdata.errors import InputError
 from ttdata.settings import override
 from ttdata.storage.atomic import atomic_path
 from ttdata.storage.outputs import check_output_folder
-from ttdata.video.decode import decoded
 from ttdata.video.probe import probe
 from ttflow.extraction.frames import FlowFrame, WorkingFrame
-from ttflow.extraction.pipeline import flow_frames, flow_of_pairs, working_frames
+from ttflow.extraction.pipeline import (
+    fitting_frames,
+    flow_frames,
+    flow_of_pairs,
+    working_frames,
+)
 from ttflow.flow.colors import flow_colors, full_length
 from ttflow.flow.estimators import create
 from ttflow.roi import fill, frame_centers, smooth
@@ -36,6 +41,8 @@ from ttflow.view.film import film_of_clip, film_of_frames
 
 _FRAME = 60
 """Of a video, what is drawn unless another frame is asked for."""
+_NAME_BYTES = 160
+"""Of a picture's name: with its ending and that of a temporary file under the 255 of Linux."""
 _SHEET_CLIPS = 24
 _SHEET_FRAMES = 5
 
@@ -145,7 +152,7 @@ def _segment(path: Path, frame: int, config: FlowConfig) -> _Segment:
     """The frame that is drawn, and its successor."""
 
     def watched() -> Iterator[WorkingFrame]:
-        for working in working_frames(decoded(path), config, [(start, end)]):
+        for working in working_frames(fitting_frames(path, config), config, [(start, end)]):
             if working.index in (frame, frame + 1):
                 drawn.append(working)
             yield working
@@ -223,7 +230,12 @@ def _draw_track(
 
 
 def _file_name(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip("-") or "video"
+    """A file name for any text; a long one is cut, with a hash of the whole text at its end."""
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in text).lstrip("-") or "video"
+    if len(name.encode()) <= _NAME_BYTES:
+        return name
+    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{name.encode()[:_NAME_BYTES].decode(errors='ignore')}.{mark}"
 
 
 # --- shards --------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from ray.train.torch import TorchTrainer
 from ttdata.errors import InputError, TTError
 from ttdata.machine import available_cores
 from ttdata.storage.atomic import write_json
-from ttflow.jobs.ray_pipeline import CLIPS_PER_TASK, nameless_arguments, read_clips
+from ttflow.jobs.ray_pipeline import CLIPS_PER_TASK, nameless_arguments, read_clips, start_ray
 from tttrain.config import TrainConfig
 from tttrain.data import decode as decoding
 from tttrain.data.cache import ResidentSource, place
@@ -64,8 +64,9 @@ def launch(run: Run, config: TrainConfig) -> None:
     (run.folder / _FAILURE).unlink(missing_ok=True)
     scratch = run.folder / "ray"
     shutil.rmtree(scratch, ignore_errors=True)
+    _check_cores_here(config)
     try:
-        with _cluster(config.execution.num_workers) as embedded:
+        with _cluster() as embedded:
             _fit(run, config, scratch, here=embedded and config.execution.num_workers == 1)
     except TTError:
         raise
@@ -116,6 +117,16 @@ def _check_cores(config: TrainConfig) -> None:
         raise InputError(f"execution.num_workers: the cluster has {cores:g} CPUs, expected {least}")
 
 
+def _check_cores_here(config: TrainConfig) -> None:
+    """As `_check_cores`, before a Ray is started for this call."""
+    cores, least = available_cores(), _least_workers(config)
+    if not ray.is_initialized() and not os.environ.get("RAY_ADDRESS") and cores < least:
+        raise InputError(
+            f"execution.num_workers: this machine has {cores} cores, expected {least}; set fewer "
+            "workers or name a cluster in RAY_ADDRESS"
+        )
+
+
 def _use_gpu(config: TrainConfig) -> bool:
     """Whether workers get a GPU each; asking for ones that are not there would wait for ever."""
     device = config.execution.device
@@ -132,24 +143,17 @@ def _use_gpu(config: TrainConfig) -> bool:
 
 
 @contextlib.contextmanager
-def _cluster(num_workers: int) -> Iterator[bool]:
+def _cluster() -> Iterator[bool]:
     """Connect to a cluster; one that is started here ends here. Yields whether it is such a one."""
     if ray.is_initialized():
         yield False
         return
     logging.getLogger("ray").setLevel(logging.WARNING)
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     embedded = not os.environ.get("RAY_ADDRESS")
     if embedded:
-        options |= {
-            "address": "local",
-            "num_cpus": max(available_cores(), num_workers),
-            "include_dashboard": False,
-            "object_store_memory": _OBJECT_STORE_BYTES,
-        }
         # It watches for nodes about to be taken away: a process of its own, for nothing here.
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-    ray.init(**options)
+    start_ray(num_cpus=available_cores(), object_store_memory=_OBJECT_STORE_BYTES)
     try:
         yield embedded
     finally:
