@@ -28,7 +28,8 @@ from ttflow.schema import FLAG_NO_FLOW, FLAG_UNMASKED, FlowConfig
 from ttflow.shards.intervals import ClipSpec, Interval, VideoPlan, inside, plan_video, unions
 
 MAX_SQUASH = 2.0
-"""Shapes that differ from the working frame's by a larger factor are refused: portrait, mostly."""
+"""A portrait video that a landscape working frame would squash by more is refused,
+and the other way round."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class _Counter:
 
 
 def fitting_frames(path: Path | str, config: FlowConfig) -> Iterator[DecodedFrame]:
-    """The frames of a video whose shape is near enough to that of the working frame.
+    """The frames of a video, refused where it is portrait and the working frame landscape.
 
     A little squashing (4:3 shown as 16:9) is the method's; a portrait video in a landscape frame
     would be three times too wide.
@@ -147,7 +148,8 @@ def fitting_frames(path: Path | str, config: FlowConfig) -> Iterator[DecodedFram
         if frame.index == 0:
             height, width = frame.shown_hw
             squash = (width * working[0]) / (height * working[1])
-            if not 1 / MAX_SQUASH <= squash <= MAX_SQUASH:
+            turned = (width < height) != (working[1] < working[0])
+            if turned and not 1 / MAX_SQUASH <= squash <= MAX_SQUASH:
                 raise VideoError(
                     f"{path}: {width:.0f} x {height:.0f} pixels would be squashed into a working "
                     f"frame of {working[1]} x {working[0]} (width x height); crop or pad the "
