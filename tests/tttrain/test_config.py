@@ -224,3 +224,13 @@ def test_windows_under_their_public_name() -> None:
 
     for name in ("central_start", "draw_start", "sliding_starts", "temporal_sigma"):
         assert getattr(tttrain.windows, name) is getattr(windows, name)
+
+
+def test_both_names_of_the_base_recipe_are_refused(tmp_path: Path) -> None:
+    both = ["--base-recipe", "demo", "--like", "rgb"]
+    result = CliRunner().invoke(
+        app, ["compare", "--data", str(tmp_path), "--out", str(tmp_path / "out"), *both]
+    )
+    assert result.exit_code == 2
+    assert "former name" in result.output
+    assert not (tmp_path / "out").exists()
