@@ -35,13 +35,19 @@ def flags(values: dict[str, object]) -> list[str]:
     return [f"--{name}={value}" for name, value in values.items()]
 
 
+def environment(checkout: Path) -> dict[str, str]:
+    """The environment in which Python finds the packages of a checkout."""
+    sources = [str(checkout / "packages" / name / "src") for name in PACKAGES]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sources)}
+
+
 def call(checkout: Path, package: str, *arguments: str | Path) -> float:
     """Run a command with the packages of a checkout; seconds it took."""
-    sources = [str(checkout / "packages" / name / "src") for name in PACKAGES]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sources)}
     command = [sys.executable, "-m", package, *map(str, arguments)]
     start = time.perf_counter()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment(checkout), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
     return time.perf_counter() - start
@@ -68,10 +74,9 @@ def with_epochs(values: dict[str, Any]) -> dict[str, Any]:
 
 def training_config(checkout: Path, path: Path) -> None:
     """Write the `demo` recipe of a checkout, with fewer epochs."""
-    sources = [str(checkout / "packages" / name / "src") for name in PACKAGES]
     printed = subprocess.run(
         [sys.executable, "-m", "tttrain", "recipes", "demo"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sources)},
+        env=environment(checkout),
         capture_output=True,
         text=True,
         check=True,
