@@ -107,6 +107,24 @@ def test_step_follows_the_mean_over_the_global_batch() -> None:
     assert all(float(value.abs().max()) == 0 for value in idle)
 
 
+def test_no_clip_leaves_running_statistics_alone() -> None:
+    model = nn.Sequential(nn.BatchNorm3d(3), nn.Flatten(), nn.Linear(24, 4))
+    before = [value.clone() for value in model.buffers()]
+    inputs = {"rgb": torch.zeros((1, 3, 2, 2, 2))}
+    nothing, config = Batch([], inputs, torch.tensor([0]), 3), TrainConfig()
+    train_epoch(model, [nothing], make_optimizer(model, config), config, ["rgb"], 2)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))
+    some, labels = samples(2)
+    train_epoch(
+        model,
+        [Batch(["a", "b"], some, labels, 2)],
+        make_optimizer(model, config),
+        config,
+        ["rgb"],
+    )
+    assert float(model[0].running_mean.abs().min()) > 0
+
+
 def test_a_loss_that_is_not_finite_stops_with_its_clips() -> None:
     broken = batch(2, 4)
     broken.inputs["flow"][0] = math.nan

@@ -95,9 +95,10 @@ def train_epoch(
     Raises:
         TrainingError: on a loss that is not finite, naming the clips of its global batch.
     """
-    model.train()
     losses, correct, n = 0.0, 0, 0
     for batch in batches:
+        # The zeros that stand for no clip must not enter running statistics.
+        model.train(bool(batch.clip_ids))
         optimizer.zero_grad(set_to_none=True)
         summed, right = _forward(model, batch, names, config.precision)
         (summed * (num_workers / batch.total)).backward()  # type: ignore[no-untyped-call]

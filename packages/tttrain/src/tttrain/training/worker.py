@@ -19,7 +19,7 @@ from tttrain.training import checkpoint as checkpoints
 from tttrain.training.batches import Batches
 from tttrain.training.best_epoch import Best, is_best
 from tttrain.training.checkpoint import Checkpoint
-from tttrain.training.collective import Worker, sum_over_workers
+from tttrain.training.collective import Worker, average_statistics, sum_over_workers
 from tttrain.training.gradient_factors import distribute
 from tttrain.training.loop import (
     Score,
@@ -146,6 +146,7 @@ class Trainer:
             self.names,
             self.worker.num_workers,
         )
+        average_statistics(self.model)
         middle = time.monotonic()
         clips = self.batches.validation(self.clips["validation"])
         score = validate(self.model, clips, self.names, self.config.precision)
