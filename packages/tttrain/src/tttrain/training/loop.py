@@ -63,6 +63,24 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     )
 
 
+_OF_THE_DEVICE = ("fused", "foreach", "capturable")
+"""How an optimiser computes, which a checkpoint of another device must not decide."""
+
+
+def restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Give an optimiser a stored state; how it computes on this device stays as it is.
+
+    Args:
+        optimizer: from `make_optimizer`.
+        state: `state_dict()` of one with the same parameters, maybe on another device.
+    """
+    groups = [
+        stored | {name: own[name] for name in _OF_THE_DEVICE if name in own}
+        for stored, own in zip(state["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    optimizer.load_state_dict({**state, "param_groups": groups})
+
+
 def set_epoch(
     optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: int, reductions: int = 0
 ) -> None:
