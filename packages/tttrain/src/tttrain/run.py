@@ -23,6 +23,7 @@ from ttdata.machine import available_cores
 from ttdata.schema import SplitInfo
 from ttdata.settings import FrozenModel, first_problem
 from ttdata.storage.atomic import write_json, write_text
+from ttdata.storage.job_folder import in_ray_job
 from ttdata.storage.tables import check_version
 from ttflow.schema import FlowConfig
 from tttrain.config import TrainConfig
@@ -215,6 +216,6 @@ def available_threads() -> int:
     In a submitted job a 1 says nothing: Ray sets it for every job's command.
     """
     asked, cores = os.environ.get("OMP_NUM_THREADS", ""), available_cores()
-    if asked == "1" and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+    if asked == "1" and in_ray_job():
         return cores
     return min(cores, int(asked)) if asked.isdigit() and int(asked) else cores

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ttdata.errors import InputError, TTError
 from ttdata.machine import available_memory
+from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
 from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
@@ -34,9 +35,11 @@ def fit(config: TrainConfig, data: Path, out: Path) -> Run:
 
     Raises:
         InputError: if the shards do not suit the configuration, or the folder holds a run with
-            another configuration or other data, or something else, or is, holds or lies in `data`.
+            another configuration or other data, or something else, or is, holds or lies in `data`;
+            in a Ray job for relative paths.
         TTError: if training failed; the same call goes on from the last checkpoint.
     """
+    check_lasting(data, "--data")  # workers open it, on their machines
     check_output_folder(out, "a run", [data])
     run = Run(out.absolute())
     shards = open_data(data.absolute())
