@@ -14,7 +14,7 @@ from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
 from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
-from tttrain.report.summary import leakage
+from tttrain.report.summary import LAST_EPOCH, leakage
 from tttrain.run import Run, RunInfo, available_threads, differences
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ def fit(config: TrainConfig, data: Path, out: Path) -> Run:
         The run, with its model.
 
     Raises:
-        InputError: if the shards do not suit the configuration, or the folder holds a run with
+        InputError: if the shards do not suit the configuration (also: a schedule that follows the
+            validation loss, and no validation clips), or the folder holds a run with
             another configuration or other data, or something else, or is, holds or lies in `data`;
             in a Ray job for relative paths.
         TTError: if training failed; the same call goes on from the last checkpoint.
@@ -78,7 +79,26 @@ def check(config: TrainConfig, data: TrainingData, run: Run) -> tuple[int, int, 
         raise InputError(f"{data.path}: no clip has the split 'train'; run `ttdata split` first")
     if run.exists():
         _check_same(run, config, data)
+    elif not data.clips["validation"]:
+        _check_without_validation(config, data)
     return shape
+
+
+def _check_without_validation(config: TrainConfig, data: TrainingData) -> None:
+    """Refuse a schedule that could never do what it says."""
+    schedule = config.schedule
+    asked, mended = [], []
+    if schedule.decay == "plateau":
+        asked.append("schedule.decay=plateau")
+        mended.append("--set schedule.decay=constant")
+    if schedule.patience_epochs is not None:
+        asked.append(f"schedule.patience_epochs={schedule.patience_epochs}")
+        mended.append("--set schedule.patience_epochs=null")
+    if asked:
+        raise InputError(
+            f"{data.path}: no clip has the split 'validation', expected some for "
+            f"{' and '.join(asked)}; run `ttdata split`, or {' '.join(mended)}"
+        )
 
 
 def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
@@ -163,6 +183,8 @@ def _announce(info: RunInfo, data: TrainingData) -> None:
         _resident_limit(info.config),
     )
     logger.info("clips: %s; %d classes; seed %d", counts, len(info.classes), info.seed)
+    if not info.num_clips["validation"]:
+        logger.warning("no validation clips: %s", LAST_EPOCH)
     logger.info(leakage(None if info.split is None else info.split.model_dump(mode="json")))
 
 

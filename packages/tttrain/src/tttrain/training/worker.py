@@ -199,5 +199,5 @@ class Trainer:
             "configuration": self.config.result_values(),
             "dataset_hash": self.info.dataset_hash,
             "best_epoch": self.best.epoch,
-            "validation_accuracy": self.best.accuracy,
+            "validation_accuracy": self.best.accuracy if self.clips["validation"] else None,
         }
