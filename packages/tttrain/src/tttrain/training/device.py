@@ -1,11 +1,36 @@
-"""What a worker computes on: threads, precision and determinism of its process."""
+"""What a worker computes on: its share of the machine, precision, determinism."""
 
 import os
 
 import torch
 
+from ttdata.machine import available_cores, available_memory
 from tttrain.config import TrainConfig
 from tttrain.training.loop import uses_bfloat16
+
+
+def sized(
+    config: TrainConfig, gib: float, workers_here: int, thread_limit: int | None
+) -> TrainConfig:
+    """What is left open about threads and data, filled in for the machine that this runs on.
+
+    Machine or container: see `ttdata.machine`.
+
+    Args:
+        config: as asked for.
+        gib: that all clips take when decoded.
+        workers_here: that share this machine, this one included.
+        thread_limit: the most threads of all workers here; None: a thread a core.
+    """
+    asked = config.execution
+    cores = min(available_cores(), thread_limit or available_cores())
+    limit, path = asked.resident_max_gib, asked.data_path
+    if limit is None:
+        limit = available_memory() / 2**30 / 2 / workers_here
+    if path == "auto":
+        path = "resident" if gib <= limit else "stream"
+    threads = asked.torch_threads or max(1, cores // workers_here)
+    return config.with_changes(execution={"torch_threads": threads, "data_path": path})
 
 
 def set_up(config: TrainConfig, device: str = "cpu") -> str:

@@ -29,9 +29,12 @@ def follow(run: Run, info: RunInfo, ended: threading.Event) -> None:
             task = bar.add_task("starting", total=info.resolved.schedule.epochs, left="")
         # A restart computes some epochs again; their lines are equal and are shown once.
         shown = len(run.metrics())
-        last_round = False
+        last_round = told = False
         while not last_round:
             last_round = ended.wait(POLL_SECONDS)
+            if not told and (started := run.info()).computed_on:
+                _tell(place(started), bar)
+                told = True
             entries = run.metrics()
             if bar is None or task is None:
                 for entry in entries[shown:]:
@@ -45,6 +48,22 @@ def follow(run: Run, info: RunInfo, ended: threading.Event) -> None:
 def _bar() -> Progress:
     columns = (MofNCompleteColumn(), BarColumn(16), TextColumn("{task.fields[left]}"))
     return Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True))
+
+
+def _tell(text: str, bar: Progress | None) -> None:
+    if bar is None:
+        logger.info(text)
+    else:
+        bar.console.print(text, highlight=False, markup=False)
+
+
+def place(info: RunInfo) -> str:
+    """What the first worker computes on, and where it has its pixels, once it has started."""
+    execution = info.resolved.execution
+    kept = "kept in memory" if execution.data_path == "resident" else "streamed every epoch"
+    threads = execution.torch_threads
+    word = "thread" if threads == 1 else "threads"
+    return f"first worker: {info.computed_on}, {threads} {word}; pixels {kept}"
 
 
 def short(entries: list[dict[str, Any]], epochs: int) -> tuple[str, str]:
