@@ -36,6 +36,7 @@ from tttrain.errors import TrainingError
 from tttrain.run import Run, thread_limit
 from tttrain.training.collective import Worker, sum_over_workers
 from tttrain.training.device import set_up, sized
+from tttrain.training.networks import check_bfloat16_on_cpu
 from tttrain.training.worker import Trainer
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,8 @@ def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
     """Train on the cluster that is connected, in this process (`here`) or in workers."""
     _check_cores(config)
     use_gpu = _use_gpu(config)
+    if not use_gpu:
+        check_bfloat16_on_cpu(config)
     trainer = TorchTrainer(
         _work,
         train_loop_config={
