@@ -19,6 +19,7 @@ from tttrain.data.dataset import ShardSource, open_data
 from tttrain.flat_keys import FLAT_KEYS, flat_hash, into_sections
 from tttrain.recipes import resolve
 from tttrain.run import Run, RunInfo
+from tttrain.training.device import sized
 from tttrain.training.worker import Trainer, Worker
 
 BEFORE = Path(__file__).parent / "fixtures" / "run_before_sections"
@@ -81,6 +82,8 @@ def test_an_unfinished_run_of_before_goes_on(
     def here(run: Run, info: RunInfo) -> None:
         data, shape = open_data(Path(info.data)), info.resolved.network.clip_shape
         assert shape is not None
+        # As a worker does; it keeps these few clips in memory.
+        run.write_info(info.model_copy(update={"resolved": sized(info.resolved, 0.0, 1, None)}))
         Trainer(run, data.clips, ShardSource(data, shape[0]), Worker()).train(lambda _: None)
 
     real = Run.append_metrics

@@ -82,7 +82,7 @@ def test_run_folder(run: Run, shards: Path) -> None:
     assert info.state == "finished"
     assert info.config == CONFIG
     assert info.resolved.network.clip_shape == (8, 16, 16)
-    assert info.resolved.execution.data_path == "resident"
+    assert info.resolved.execution == CONFIG.execution  # sized where it is computed
     assert info.num_clips == {"train": 12, "validation": 6, "test": 6}
     assert [entry["epoch"] for entry in run.metrics()] == [0, 1, 2, 3]
     assert {"torch", "ray", "tttrain", "python"} <= info.versions.keys()
@@ -198,6 +198,20 @@ def test_tensorboard_holds_the_epochs(run: Run) -> None:
         assert found["accuracy/validation", entry["epoch"] + 1] == pytest.approx(
             entry["validation_accuracy"]
         )
+
+
+def test_the_first_workers_place_is_told(
+    run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.01)
+    info, ended = run.info(), threading.Event()
+    resolved = info.resolved.with_changes(execution={"torch_threads": 3, "data_path": "stream"})
+    run.write_info(info.model_copy(update={"computed_on": "CPU, float32", "resolved": resolved}))
+    ended.set()
+    with caplog.at_level("INFO"):
+        progress.follow(run, info, ended)
+    told = "first worker: CPU, float32, 3 threads; pixels streamed every epoch"
+    assert caplog.messages == [told]
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -88,6 +88,8 @@ def test_two_workers_compute_what_one_does(
     two = fit(config, shards, tmp_path / "two")
     assert_near(resident, two)
     assert two.info().computed_on == "CPU, float32"
+    execution = resident.info().resolved.execution
+    assert (execution.torch_threads, execution.data_path) == (1, "resident")
     with pytest.raises(InputError, match="num_workers: the cluster has 2 CPUs, expected 3"):
         fit(config.with_changes(execution={"num_workers": 3}), shards, tmp_path / "three")
     elastic = config.with_changes(execution={"num_workers": 3, "min_workers": 1})

@@ -191,8 +191,8 @@ class ExecutionConfig(FrozenModel):
     torch_threads: int | None = Field(
         default=None,
         ge=1,
-        description="The threads of a worker; null divides the cores (at most OMP_NUM_THREADS) by "
-        "num_workers.",
+        description="The threads of a worker; null divides the cores of its machine (at most "
+        "OMP_NUM_THREADS of the command) by the workers there.",
     )
     data_path: Literal["auto", "stream", "resident"] = Field(
         default="auto",
@@ -203,7 +203,7 @@ class ExecutionConfig(FrozenModel):
         default=None,
         ge=0,
         description="The most GiB of decoded clips that a worker keeps when data_path is auto; "
-        "null takes half of the machine's memory divided by num_workers.",
+        "null takes half of the memory of its machine divided by the workers there.",
     )
     checkpoint_minutes: float = Field(
         default=10.0,

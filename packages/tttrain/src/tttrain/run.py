@@ -23,6 +23,7 @@ from ttdata.machine import available_cores
 from ttdata.schema import SplitInfo
 from ttdata.settings import FrozenModel, first_problem
 from ttdata.storage.atomic import write_json, write_text
+from ttdata.storage.job_folder import in_ray_job
 from ttdata.storage.tables import check_version
 from ttflow.schema import FlowConfig
 from tttrain.config import TrainConfig
@@ -42,7 +43,10 @@ class RunInfo(FrozenModel):
     schema_version: int = SCHEMA_VERSION
     state: Literal["training", "finished"]
     config: TrainConfig = Field(description="as asked for")
-    resolved: TrainConfig = Field(description="with what was left open filled in")
+    resolved: TrainConfig = Field(
+        description="with what was left open filled in; threads and data path as the first worker "
+        "sized them on its machine"
+    )
     data: str = Field(description="absolute path of the shards")
     dataset_hash: str = Field(description="of the clips, their labels and splits, and the pixels")
     classes: tuple[str, ...]
@@ -210,11 +214,17 @@ def stored_json(path: Path, wanted: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def available_threads() -> int:
-    """Threads torch should use: a core each, or fewer where OMP_NUM_THREADS says so.
+    """Threads torch should use: a core each, or fewer where OMP_NUM_THREADS says so."""
+    cores, limit = available_cores(), thread_limit()
+    return cores if limit is None else min(cores, limit)
+
+
+def thread_limit() -> int | None:
+    """What OMP_NUM_THREADS asks for; None where it is not set.
 
     In a submitted job a 1 says nothing: Ray sets it for every job's command.
     """
-    asked, cores = os.environ.get("OMP_NUM_THREADS", ""), available_cores()
-    if asked == "1" and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
-        return cores
-    return min(cores, int(asked)) if asked.isdigit() and int(asked) else cores
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked == "1" and in_ray_job():
+        return None
+    return int(asked) or None if asked.isdigit() else None

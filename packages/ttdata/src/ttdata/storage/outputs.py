@@ -1,4 +1,4 @@
-"""Refuses outputs that would overwrite an input, or a folder that another command wrote."""
+"""Refuses outputs that would overwrite an input, or another command's folder, or get lost."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -8,6 +8,7 @@ from typing import Literal
 import polars as pl
 
 from ttdata.errors import InputError
+from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.tables import VERSION_KEY
 
 Kind = Literal["a source", "a synthetic source", "a dataset", "shards", "a run", "a comparison"]
@@ -49,8 +50,9 @@ def check_output(
         may_hold_inputs: for a folder whose files are checked one by one.
 
     Raises:
-        InputError: naming both paths.
+        InputError: naming both paths; or in a Ray job for a relative output.
     """
+    check_lasting(out)
     out_places = _places(out)
     above = {found for place in out_places for found in _identities_upwards(place)}
     ours = {found for place in out_places if (found := _identity(place)) is not None}

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
-from ttdata.errors import DatasetError, InputError
+from ttdata.errors import DatasetError
 from ttdata.settings import load_config, override
 from ttdata.storage.dataset import Dataset, load_dataset
+from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
 from ttdata.storage.tables import conform
 from ttflow.errors import ExtractError, ShardError
@@ -95,7 +95,8 @@ def extract(
             f"{dataset_path}: holds no clip, so there is nothing to extract; `ttdata curate` says "
             "why its annotations gave none"
         )
-    shards = _absolute(out)
+    check_lasting(out, "--out")
+    shards = out.absolute()
     videos = [path for path in dataset.videos["path"].drop_nulls() if not Path(path).is_dir()]
     check_output_folder(shards, "shards", [dataset.path, *videos])
     try:
@@ -132,15 +133,6 @@ def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: W
         total = summary.computed + summary.unchanged + len(failures)
         raise failures_error(shards, failures, total)
     return summary
-
-
-def _absolute(out: Path) -> Path:
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not out.is_absolute():
-        raise InputError(
-            f"--out {out}: expected an absolute path; the working folder of a Ray job is a copy "
-            "that is thrown away"
-        )
-    return out.absolute()
 
 
 def _run(jobs: list[Job], workers: Workers) -> list[Outcome]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ttdata.errors import TTError
+from ttdata.storage.job_folder import check_lasting
 from ttflow.schema import Failure, FlowConfig, Manifest, PartInfo
 from ttflow.shards.layout import all_manifests, failures_path, part_schema, parts_folder
 from ttflow.shards.reader import Shards, open_shards
@@ -98,7 +99,11 @@ def repair(path: Path, report: Report) -> int:
 
     Returns:
         how many videos were given up.
+
+    Raises:
+        InputError: in a Ray job for a relative path, which is a copy.
     """
+    check_lasting(path)
     damaged = set(report.damaged_videos)
     for manifest_file, manifest in all_manifests(path):
         if manifest.video_id in damaged:

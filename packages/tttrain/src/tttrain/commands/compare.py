@@ -12,6 +12,7 @@ import torch
 from ttdata.errors import InputError
 from ttdata.settings import override
 from ttdata.storage.atomic import write_json
+from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
 from ttmodels import LateFusion, StrokeModel, TwoStreamI3D
 from tttrain import recipes
@@ -76,6 +77,7 @@ def compare(
         for name in order
         if name not in recipes.JOINED
     }
+    check_lasting(data, "--data")  # as in `fit`
     check_output_folder(out, "a comparison", [data])
     for name in order:
         check_output_folder(out / name, "a run", [data])

@@ -9,12 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ttdata.errors import InputError, TTError
-from ttdata.machine import available_memory
+from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
 from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
-from tttrain.report.summary import leakage
-from tttrain.run import Run, RunInfo, available_threads, differences
+from tttrain.report.summary import LAST_EPOCH, leakage
+from tttrain.run import Run, RunInfo, differences
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,13 @@ def fit(config: TrainConfig, data: Path, out: Path) -> Run:
         The run, with its model.
 
     Raises:
-        InputError: if the shards do not suit the configuration, or the folder holds a run with
-            another configuration or other data, or something else, or is, holds or lies in `data`.
+        InputError: if the shards do not suit the configuration (also: a schedule that follows the
+            validation loss, and no validation clips), or the folder holds a run with
+            another configuration or other data, or something else, or is, holds or lies in `data`;
+            in a Ray job for relative paths.
         TTError: if training failed; the same call goes on from the last checkpoint.
     """
+    check_lasting(data, "--data")  # workers open it, on their machines
     check_output_folder(out, "a run", [data])
     run = Run(out.absolute())
     shards = open_data(data.absolute())
@@ -75,15 +78,34 @@ def check(config: TrainConfig, data: TrainingData, run: Run) -> tuple[int, int, 
         raise InputError(f"{data.path}: no clip has the split 'train'; run `ttdata split` first")
     if run.exists():
         _check_same(run, config, data)
+    elif not data.clips["validation"]:
+        _check_without_validation(config, data)
     return shape
 
 
+def _check_without_validation(config: TrainConfig, data: TrainingData) -> None:
+    """Refuse a schedule that could never do what it says."""
+    schedule = config.schedule
+    asked, mended = [], []
+    if schedule.decay == "plateau":
+        asked.append("schedule.decay=plateau")
+        mended.append("--set schedule.decay=constant")
+    if schedule.patience_epochs is not None:
+        asked.append(f"schedule.patience_epochs={schedule.patience_epochs}")
+        mended.append("--set schedule.patience_epochs=null")
+    if asked:
+        raise InputError(
+            f"{data.path}: no clip has the split 'validation', expected some for "
+            f"{' and '.join(asked)}; run `ttdata split`, or {' '.join(mended)}"
+        )
+
+
 def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
-    resolved = _resolve(config, data)
+    shape = config.network.clip_shape or data.clip_shape
     return RunInfo(
         state="training",
         config=config,
-        resolved=resolved,
+        resolved=config.with_changes(network={"clip_shape": shape}),
         data=str(data.path),
         dataset_hash=data.hash,
         classes=data.classes,
@@ -95,26 +117,6 @@ def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
         versions=_versions(),
         git_revision=_git_revision(),
     )
-
-
-def _resolve(config: TrainConfig, data: TrainingData) -> TrainConfig:
-    """Fill in what the configuration leaves to the shards and the machine."""
-    shape = config.network.clip_shape or data.clip_shape
-    execution = config.execution
-    threads = execution.torch_threads or max(1, available_threads() // execution.num_workers)
-    path = execution.data_path
-    if path == "auto":
-        path = "resident" if data.resident_gib() <= _resident_limit(config) else "stream"
-    return config.with_changes(
-        network={"clip_shape": shape}, execution={"torch_threads": threads, "data_path": path}
-    )
-
-
-def _resident_limit(config: TrainConfig) -> float:
-    """GiB of decoded clips that a worker may keep."""
-    if config.execution.resident_max_gib is not None:
-        return config.execution.resident_max_gib
-    return available_memory() / 2**30 / 2 / config.execution.num_workers
 
 
 def _check_same(run: Run, config: TrainConfig, data: TrainingData) -> None:
@@ -150,16 +152,17 @@ def _launch(run: Run, info: RunInfo) -> None:
 
 def _announce(info: RunInfo, data: TrainingData) -> None:
     logger.info("recipe %s: %s", info.config.recipe, info.resolved.model_dump_json())
+    execution = info.config.execution
+    limit = "half of its machine's memory, divided by the workers there"
+    if execution.resident_max_gib is not None:
+        limit = f"{execution.resident_max_gib:.2f} GiB"
+    if execution.data_path == "auto":
+        size = data.resident_gib()
+        logger.info("pixels: %.2f GiB decoded; a worker keeps them up to %s", size, limit)
     counts = ", ".join(f"{count} {name}" for name, count in info.num_clips.items())
-    resident = info.resolved.execution.data_path == "resident"
-    place = "kept in memory" if resident else "streamed every epoch"
-    logger.info(
-        "pixels: %s (%.2f GiB a worker when decoded; the limit is %.2f)",
-        place,
-        data.resident_gib(),
-        _resident_limit(info.config),
-    )
     logger.info("clips: %s; %d classes; seed %d", counts, len(info.classes), info.seed)
+    if not info.num_clips["validation"]:
+        logger.warning("no validation clips: %s", LAST_EPOCH)
     logger.info(leakage(None if info.split is None else info.split.model_dump(mode="json")))
 
 

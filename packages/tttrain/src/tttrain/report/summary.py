@@ -6,6 +6,9 @@ from typing import Any
 from tttrain.evaluation.metrics import Accuracy
 from tttrain.run import Run
 
+LAST_EPOCH = "the weights are those of the last epoch, as none can be called the best"
+"""Of a run without validation clips."""
+
 _NAMES = {"test": "Test", "test_vote": "TestVote", "test_avg": "TestAvg"}
 
 
@@ -24,6 +27,8 @@ def summary(result: dict[str, Any], run_folder: Path) -> str:
     largest = result["largest_class"]
     lines.append(f"largest class of these clips: {largest['label']}, {largest['share']:.1%}")
     lines.append(leakage(result["split_info"]))
+    if not Run(run_folder).info().num_clips["validation"]:
+        lines.append(f"trained without validation clips: {LAST_EPOCH}")
     lines.append(f"report: {Run(run_folder).report_path}")
     return "\n".join(lines)
 

@@ -1,7 +1,11 @@
 """The networks a configuration can name."""
 
-import torch
+from typing import Any
 
+import torch
+from torch import Tensor, nn
+
+from ttdata.errors import InputError
 from ttmodels import I3D, SSTC, EarlyFusion, FlowNet, RGBNet, StrokeModel
 from tttrain.config import TrainConfig
 
@@ -36,3 +40,44 @@ def build(config: TrainConfig, num_classes: int) -> StrokeModel:
             clip_shape=shape,
             dropout=config.network.dropout,
         )
+
+
+def check_bfloat16_on_cpu(config: TrainConfig) -> None:
+    """Refuse bfloat16 where a CPU gives wrong gradients: in 3 x 3 x 3 convolutions of two frames.
+
+    There oneDNN's `jit_bf16:avx512_core_bf16` leaves parts of the weight's gradient unset, so that
+    it is whatever was in memory, now and then NaN (seen with torch 2.11; one frame, and three and
+    more, are right). Computes shapes only.
+
+    Args:
+        config: with its clip_shape filled in; of training on a CPU.
+
+    Raises:
+        InputError: if `precision` is bfloat16 and the network has such a convolution.
+    """
+    if config.precision != "bfloat16":
+        return
+    wrong: list[str] = []
+    with torch.device("meta"), torch.no_grad():
+        model = build(config, 2).eval()
+        for name, layer in model.named_modules():
+            if isinstance(layer, nn.Conv3d) and layer.kernel_size[0] == 3:
+                layer.register_forward_pre_hook(_notes_two_frames(name, wrong))
+        shape = config.network.clip_shape
+        assert shape is not None
+        channels = {"rgb": 3, "flow": 2}
+        model(*[torch.empty((1, channels[name], *shape)) for name in model.inputs])
+    if wrong:
+        raise InputError(
+            f"precision=bfloat16: on a CPU the gradient of {wrong[0]} would be wrong, which sees 2 "
+            f"frames of a clip_shape of {list(shape)}; --set precision=float32, or another number "
+            "of frames"
+        )
+
+
+def _notes_two_frames(name: str, wrong: list[str]) -> Any:
+    def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0].shape[2] == 2:
+            wrong.append(name)
+
+    return note

@@ -29,9 +29,12 @@ def follow(run: Run, info: RunInfo, ended: threading.Event) -> None:
             task = bar.add_task("starting", total=info.resolved.schedule.epochs, left="")
         # A restart computes some epochs again; their lines are equal and are shown once.
         shown = len(run.metrics())
-        last_round = False
+        last_round = told = False
         while not last_round:
             last_round = ended.wait(POLL_SECONDS)
+            if not told and (started := run.info()).computed_on:
+                _tell(place(started), bar)
+                told = True
             entries = run.metrics()
             if bar is None or task is None:
                 for entry in entries[shown:]:
@@ -47,14 +50,30 @@ def _bar() -> Progress:
     return Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True))
 
 
+def _tell(text: str, bar: Progress | None) -> None:
+    if bar is None:
+        logger.info(text)
+    else:
+        bar.console.print(text, highlight=False, markup=False)
+
+
+def place(info: RunInfo) -> str:
+    """What the first worker computes on, and where it has its pixels, once it has started."""
+    execution = info.resolved.execution
+    kept = "kept in memory" if execution.data_path == "resident" else "streamed every epoch"
+    threads = execution.torch_threads
+    word = "thread" if threads == 1 else "threads"
+    return f"first worker: {info.computed_on}, {threads} {word}; pixels {kept}"
+
+
 def short(entries: list[dict[str, Any]], epochs: int) -> tuple[str, str]:
     """The last epoch for a bar: losses, accuracies and speed; and the time left."""
     entry = entries[-1]
-    text = (
-        f"loss {entry['train_loss']:.3f}/{entry['validation_loss']:.3f} "
-        f"right {entry['train_accuracy']:.0%}/{entry['validation_accuracy']:.0%} "
-        f"{entry['clips_per_second']:.1f} clips/s"
-    )
+    losses, shares = f"{entry['train_loss']:.3f}", f"{entry['train_accuracy']:.0%}"
+    if entry["validation_n"]:
+        losses += f"/{entry['validation_loss']:.3f}"
+        shares += f"/{entry['validation_accuracy']:.0%}"
+    text = f"loss {losses} right {shares} {entry['clips_per_second']:.1f} clips/s"
     return text, f"{_duration(_left(entry, epochs, entries))} left"
 
 
@@ -72,16 +91,23 @@ def line(entry: dict[str, Any], epochs: int, entries: list[dict[str, Any]]) -> s
     return (
         f"epoch {done}/{epochs}: train loss {entry['train_loss']:.3f}, "
         f"accuracy {_accuracy(entry, 'train')}; "
-        f"validation loss {entry['validation_loss']:.3f}, "
-        f"accuracy {_accuracy(entry, 'validation')}{', best so far' if entry['best'] else ''}; "
+        f"{_validation(entry)}; "
         f"{entry['clips_per_second']:.1f} clips/s, {_duration(left)} left"
+    )
+
+
+def _validation(entry: dict[str, Any]) -> str:
+    if not entry["validation_n"]:
+        return "no validation clips"
+    best = ", best so far" if entry["best"] else ""
+    return (
+        f"validation loss {entry['validation_loss']:.3f}, "
+        f"accuracy {_accuracy(entry, 'validation')}{best}"
     )
 
 
 def _accuracy(entry: dict[str, Any], name: str) -> str:
     n = entry[f"{name}_n"]
-    if not n:
-        return "of no clip"
     value = float(entry[f"{name}_accuracy"])
     low, high = wilson(round(value * n), n)
     return f"{value:.0%} ({low:.0%} to {high:.0%}, n={n})"

@@ -33,9 +33,11 @@ from tttrain.data.cache import ResidentSource, place
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.data.sampling import Request, Source, Window
 from tttrain.errors import TrainingError
-from tttrain.run import Run
+from tttrain.run import Run, thread_limit
 from tttrain.training.collective import Worker, sum_over_workers
-from tttrain.training.worker import Trainer, set_up
+from tttrain.training.device import set_up, sized
+from tttrain.training.networks import check_bfloat16_on_cpu
+from tttrain.training.worker import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +83,16 @@ def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
     """Train on the cluster that is connected, in this process (`here`) or in workers."""
     _check_cores(config)
     use_gpu = _use_gpu(config)
+    if not use_gpu:
+        check_bfloat16_on_cpu(config)
     trainer = TorchTrainer(
         _work,
-        train_loop_config={"run": str(run.folder), "use_gpu": use_gpu},
+        train_loop_config={
+            "run": str(run.folder),
+            "use_gpu": use_gpu,
+            # Of this command: Ray sets the variable anew for every worker.
+            "thread_limit": thread_limit(),
+        },
         scaling_config=ScalingConfig(
             num_workers=0 if here else _num_workers(config),
             use_gpu=use_gpu,
@@ -170,14 +179,19 @@ def _work(config: Mapping[str, Any]) -> None:
         num_workers=context.get_world_size(),
         device=str(ray.train.torch.get_device()) if config["use_gpu"] else "cpu",
     )
-    computed_on = set_up(info.resolved, worker.device)
     data = open_data(Path(info.data))
-    source = _source(data, info.resolved, worker.device)
+    # From what was asked for: an earlier start may have been sized on another machine.
+    asked = info.resolved.model_copy(update={"execution": info.config.execution})
+    workers_here = context.get_local_world_size()
+    resolved = sized(asked, data.resident_gib(), workers_here, config["thread_limit"])
+    computed_on = set_up(resolved, worker.device)
+    source = _source(data, resolved, worker.device)
     # A predecessor that was orphaned by a kill must not write beside us.
     own = run.lock("worker", wait=True) if worker.rank == 0 else contextlib.nullcontext()
     with own:
         if worker.rank == 0:
-            run.write_info(info.model_copy(update={"computed_on": computed_on}))
+            found = {"computed_on": computed_on, "resolved": resolved}
+            run.write_info(info.model_copy(update=found))
         # Only now is the checkpoint final; every worker must read the same one.
         sum_over_workers([0.0])
         try:
