@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ttmodels.sliding import SlidingWindows
     from ttmodels.sstc import SSTC, SSTCConfig
     from ttmodels.two_stream_i3d import TwoStreamI3D, TwoStreamI3DConfig
+    from ttmodels.video_stream import StreamOutput, VideoStream, dense_features, num_features
 
 _HOME = {
     "BranchModel": "base",
@@ -45,13 +46,17 @@ _HOME = {
     "SSTC": "sstc",
     "SSTCConfig": "sstc",
     "SlidingWindows": "sliding",
+    "StreamOutput": "video_stream",
     "StrokeModel": "base",
     "TwoStreamI3D": "two_stream_i3d",
     "TwoStreamI3DConfig": "two_stream_i3d",
+    "VideoStream": "video_stream",
+    "dense_features": "video_stream",
     "export_onnx": "export",
     "export_program": "export",
     "grad_cam": "gradcam",
     "load": "loading",
+    "num_features": "video_stream",
 }
 
 __all__ = [
@@ -74,13 +79,17 @@ __all__ = [
     "RGBNet",
     "SSTCConfig",
     "SlidingWindows",
+    "StreamOutput",
     "StrokeModel",
     "TwoStreamI3D",
     "TwoStreamI3DConfig",
+    "VideoStream",
+    "dense_features",
     "export_onnx",
     "export_program",
     "grad_cam",
     "load",
+    "num_features",
 ]
 
 
