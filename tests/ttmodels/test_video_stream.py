@@ -48,7 +48,7 @@ def video(model: BranchModel, frames: int) -> list[Tensor]:
     _, height, width = model.config.clip_shape
     dtype = next(model.parameters()).dtype
     sides = frames, height, width
-    return [torch.randn(1, CHANNELS[name], *sides, dtype=dtype) for name in model.inputs]
+    return [torch.rand(1, CHANNELS[name], *sides, dtype=dtype) for name in model.inputs]
 
 
 def run(stream: VideoStream, clips: list[Tensor], sizes: Iterable[int]) -> tuple[Tensor, ...]:
