@@ -5,8 +5,8 @@
         +--> last maps of phase 0 -> means over 3 x 3 fields -> features (cells, 1440)
         +--> maps of each window, its ends computed apart    -> logits (windows, classes)
 
-Only the frames and cells of the windows to come are held, so memory depends on the length of a
-window and of a chunk, not on that of the video. Cell a of the features covers frames [8 a, 8 a + 8).
+Only the frames and cells of the windows to come are held, so memory depends on the length of
+a window and of a chunk, not of the video. Cell a of the features covers frames [8 a, 8 a + 8).
 
 Source: this project; specification 4.5.
 """
