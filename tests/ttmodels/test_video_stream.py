@@ -203,11 +203,22 @@ def test_convolutions_are_computed_once() -> None:
     assert both < 0.3 * apart
 
 
-def test_work_at_the_size_of_the_paper() -> None:
+@pytest.mark.parametrize(
+    ("clip_shape", "windows", "features"),
+    [((100, 120, 120), 0.17, 0.08), ((32, 40, 40), 0.53, 0.25)],
+)
+def test_shares_of_the_work_that_the_readme_states(
+    clip_shape: tuple[int, int, int], windows: float, features: float
+) -> None:
     with torch.device("meta"):
-        model = SSTC()
-    shared, apart = SlidingWindows(model, 8).convolution_work(12_000)
-    assert shared < 0.2 * apart
+        model = SSTC(clip_shape=clip_shape)
+    sliding = SlidingWindows(model, 8)
+    shared, apart = sliding.convolution_work(100_000)
+    assert shared / apart == pytest.approx(windows, abs=0.005)
+    # The features cost one convolution of every frame: a window's, for each length of a window.
+    _, one_window = sliding.convolution_work(clip_shape[0])
+    once = one_window * 100_000 / clip_shape[0]
+    assert once / apart == pytest.approx(features, abs=0.005)
 
 
 @pytest.mark.parametrize("step", [None, 8, 10, 50])

@@ -85,7 +85,7 @@ def stream_patches(
         through_jpeg: RGB is compressed and decompressed as in the shards, so the network gets
             the very pixels it was trained on. False gives them as they are before: cheaper by
             about half a millisecond a frame, and off by the noise of the compression.
-        on_frame: called with the number of frames decoded so far.
+        on_frame: called with the number of frames so far whose patches are cut.
 
     Yields:
         chunks. With several regions, chunks of the same frames follow one another in the order
