@@ -130,7 +130,7 @@ def test_small_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for step in (1, 2, 4, 7):
         expected = one_by_one(model, clips, step)
         for values in (1, 30 * 64 * 4, 30 * 64 * 10):
-            monkeypatch.setattr("ttmodels.sliding.CHUNK_VALUES", values)
+            monkeypatch.setattr("ttmodels.shared_maps.CHUNK_VALUES", values)
             assert (SlidingWindows(model, step)(*clips) - expected).abs().max() < 1e-5
 
 

@@ -27,7 +27,10 @@ def test_exported_names_are_the_public_ones() -> None:
         public,
         key=lambda name: (not name.isupper(), name.islower(), name),
     )
-    homes = {getattr(ttmodels, name).__module__.split(".")[0] for name in public - {"MODELS"}}
+    homes = {
+        getattr(ttmodels, name).__module__.split(".")[0]
+        for name in public - {"MODELS", "CELL_FRAMES"}
+    }
     assert homes == {"ttmodels"}
 
 
@@ -62,6 +65,12 @@ def test_shape_annotations_hold(checked: ModuleType, name: str) -> None:
     if isinstance(model, checked.BranchModel):
         windows = checked.SlidingWindows(model, 2)
         assert windows(*[torch.cat((clip, clip), 2) for clip in clips]).shape == (2, 5, 3)
+        found = checked.VideoStream(model, 2).push(*[clip[:1] for clip in clips])
+        assert found.logits.shape == (1, 3)
+        features = checked.dense_features(model, *clips)
+        head = checked.DetectionHead(3, features.shape[2], 8)
+        logits, distances = head(features)
+        head.decode(logits[0], distances[0])
 
 
 def test_shape_annotations_are_checked(checked: ModuleType) -> None:
@@ -87,11 +96,16 @@ def readme() -> str:
 def test_readme_example_runs(
     readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    first, video = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(first, "README.md", "exec"), {})
     assert "('Push', 'Block', 'Negative') tensor(" in capsys.readouterr().out
     assert (tmp_path / "my_model" / "model.safetensors").is_file()
+    exec(compile(video, "README.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "[8, 16, 24] torch.Size([3, 4]) 1 torch.Size([3, 1440])",
+        "[32, 40] torch.Size([2, 4]) 4 torch.Size([2, 1440])",
+    ]
 
 
 def test_readme_table_has_the_true_numbers_of_parameters(readme: str) -> None:

@@ -188,7 +188,7 @@ def test_frames_of_long_rests_wait_on_disk(
     lib, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "ttflow.extraction.pipeline.FrameQueue", lambda: FrameQueue(memory_frames=7)
+        "ttflow.extraction.tracking.FrameQueue", lambda: FrameQueue(memory_frames=7)
     )
     scene = lib.moving_square(220, still=[range(60, 160)])
     path = lib.write_video(tmp_path / "rest.mp4", scene)

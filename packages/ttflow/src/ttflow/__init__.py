@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ttflow.extraction.regions import player_regions
+    from ttflow.extraction.stream import PatchChunk, stream_patches
     from ttflow.jobs.ray_pipeline import read_clips
     from ttflow.schema import ClipRecord, ClipRow, FlowConfig
     from ttflow.shards.reader import Shards, open_shards
@@ -14,11 +16,14 @@ _HOME = {
     "ClipRecord": "schema",
     "ClipRow": "schema",
     "FlowConfig": "schema",
+    "PatchChunk": "extraction.stream",
     "Shards": "shards.reader",
     "decode_frame": "shards.windows",
     "decode_window": "shards.windows",
     "open_shards": "shards.reader",
+    "player_regions": "extraction.regions",
     "read_clips": "jobs.ray_pipeline",
+    "stream_patches": "extraction.stream",
     "write_clips": "shards.writer",
 }
 
@@ -26,11 +31,14 @@ __all__ = [
     "ClipRecord",
     "ClipRow",
     "FlowConfig",
+    "PatchChunk",
     "Shards",
     "decode_frame",
     "decode_window",
     "open_shards",
+    "player_regions",
     "read_clips",
+    "stream_patches",
     "write_clips",
 ]
 

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 Region = tuple[float, float, float, float]
+"""x_min, y_min, x_max, y_max as fractions of the frame."""
 
 ALPHA = 0.6
 """Weight of the fastest pixel against the centre of gravity."""
@@ -117,9 +118,11 @@ def _counts_on_cpu(
     np.copyto(speed, -1, where=~moving)
     fastest = speed.reshape(len(speed), -1).argmax(1)
     # Numbers far below 2^24 are exact in float32, and its products are faster than sums of bits.
+    # Products of small frames now and then report an invalid value that none of them holds.
     ones = moving.astype(np.float32)
-    columns = (np.ones((1, ones.shape[1]), np.float32) @ ones)[:, 0]
-    rows = ones @ np.ones(ones.shape[2], np.float32)
+    with np.errstate(invalid="ignore"):
+        columns = (np.ones((1, ones.shape[1]), np.float32) @ ones)[:, 0]
+        rows = ones @ np.ones(ones.shape[2], np.float32)
     return (
         torch.from_numpy(fastest),
         torch.from_numpy(columns).double(),
@@ -208,6 +211,14 @@ class Track:
 
     Gives what `smooth(fill(...))` gives for the whole segment, each centre as soon as it is
     certain: half a kernel late, later still behind frames without motion.
+
+    Args:
+        frame_hw: height and width of the working frame.
+        taps: of the smoothing.
+        sigma_frames: of the smoothing.
+        max_rest_frames: no more frames than these wait for motion; the earlier ones of a longer
+            rest keep the last centre there was, at the start of the segment the frame's. So a rest
+            as long as this, or shorter, is filled as `fill` does. None: no limit.
     """
 
     def __init__(
@@ -215,8 +226,10 @@ class Track:
         frame_hw: tuple[int, int],
         taps: int = SMOOTH_TAPS,
         sigma_frames: float = SMOOTH_SIGMA_FRAMES,
+        max_rest_frames: int | None = None,
     ) -> None:
         self._frame_hw = frame_hw
+        self._max_rest_frames = max_rest_frames
         self._taps = taps
         self._weights = _weights(taps, sigma_frames)
         self._last: Tensor | None = None
@@ -227,10 +240,21 @@ class Track:
         """Add the next frame's centre, None without motion; returns those now certain, in order."""
         if center is None:
             self._waiting += 1
-            return []
+            return self._advance(self._held()) if self._rests_too_long() else []
         filled = self._filled(center) if self._waiting else center[None]
         self._last, self._waiting = center, 0
         return self._advance(filled)
+
+    def _rests_too_long(self) -> bool:
+        return self._max_rest_frames is not None and self._waiting > self._max_rest_frames
+
+    def _held(self) -> Tensor:
+        """The centre of the first frame that waits, which waits no longer."""
+        if self._last is None:
+            height, width = self._frame_hw
+            self._last = torch.tensor([width / 2, height / 2], dtype=torch.float64)
+        self._waiting -= 1
+        return self._last[None]
 
     def finish(self) -> list[Tensor]:
         """End the segment: returns the centres still due, in order."""

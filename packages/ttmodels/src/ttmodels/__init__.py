@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ttmodels.base import BranchModel, StrokeModel
+    from ttmodels.blocks import CELL_FRAMES
     from ttmodels.c3d import C3D, C3DConfig
     from ttmodels.card import ModelCard
-    from ttmodels.config import ModelConfig
+    from ttmodels.config import ModelConfig, NetworkConfig
+    from ttmodels.detection_head import CellDetections, DetectionHead, DetectionHeadConfig
     from ttmodels.early_fusion import EarlyFusion
     from ttmodels.errors import ModelFileError
     from ttmodels.export import export_onnx, export_program
@@ -23,13 +25,19 @@ if TYPE_CHECKING:
     from ttmodels.single_stream import FlowNet, RGBNet
     from ttmodels.sliding import SlidingWindows
     from ttmodels.sstc import SSTC, SSTCConfig
+    from ttmodels.stored_network import StoredNetwork
     from ttmodels.two_stream_i3d import TwoStreamI3D, TwoStreamI3DConfig
+    from ttmodels.video_stream import StreamOutput, VideoStream, dense_features, num_features
 
 _HOME = {
     "BranchModel": "base",
     "C3D": "c3d",
     "C3DConfig": "c3d",
+    "CELL_FRAMES": "blocks",
+    "CellDetections": "detection_head",
     "ClipInput": "inputs",
+    "DetectionHead": "detection_head",
+    "DetectionHeadConfig": "detection_head",
     "EarlyFusion": "early_fusion",
     "FlowNet": "single_stream",
     "I3D": "i3d",
@@ -41,28 +49,38 @@ _HOME = {
     "ModelCard": "card",
     "ModelConfig": "config",
     "ModelFileError": "errors",
+    "NetworkConfig": "config",
     "RGBNet": "single_stream",
     "SSTC": "sstc",
     "SSTCConfig": "sstc",
     "SlidingWindows": "sliding",
+    "StoredNetwork": "stored_network",
+    "StreamOutput": "video_stream",
     "StrokeModel": "base",
     "TwoStreamI3D": "two_stream_i3d",
     "TwoStreamI3DConfig": "two_stream_i3d",
+    "VideoStream": "video_stream",
+    "dense_features": "video_stream",
     "export_onnx": "export",
     "export_program": "export",
     "grad_cam": "gradcam",
     "load": "loading",
+    "num_features": "video_stream",
 }
 
 __all__ = [
     "C3D",
+    "CELL_FRAMES",
     "I3D",
     "LTC",
     "MODELS",
     "SSTC",
     "BranchModel",
     "C3DConfig",
+    "CellDetections",
     "ClipInput",
+    "DetectionHead",
+    "DetectionHeadConfig",
     "EarlyFusion",
     "FlowNet",
     "I3DConfig",
@@ -71,16 +89,22 @@ __all__ = [
     "ModelCard",
     "ModelConfig",
     "ModelFileError",
+    "NetworkConfig",
     "RGBNet",
     "SSTCConfig",
     "SlidingWindows",
+    "StoredNetwork",
+    "StreamOutput",
     "StrokeModel",
     "TwoStreamI3D",
     "TwoStreamI3DConfig",
+    "VideoStream",
+    "dense_features",
     "export_onnx",
     "export_program",
     "grad_cam",
     "load",
+    "num_features",
 ]
 
 

@@ -1,26 +1,19 @@
 """Base classes of the networks: what all have in common."""
 
 from abc import abstractmethod
-from dataclasses import asdict
-from os import PathLike
-from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from ttmodels import hub, pretrained
 from ttmodels.blocks import Branch
-from ttmodels.card import ModelCard
-from ttmodels.config import ModelConfig, OneStreamConfig
-from ttmodels.inputs import check_clips
-
-# typing.Self would be shorter, but run-time type checkers want it on whole classes only.
-Network = TypeVar("Network", bound="StrokeModel")
+from ttmodels.config import ModelConfig, NetworkConfig, OneStreamConfig
+from ttmodels.inputs import INPUTS, check_clips
+from ttmodels.stored_network import StoredNetwork
 
 
-class StrokeModel(nn.Module):
+class StrokeModel(StoredNetwork):
     """A network from clips to one logit per stroke class.
 
     `forward` returns logits (cross entropy wants those, never a softmax), `predict_proba` class
@@ -43,27 +36,12 @@ class StrokeModel(nn.Module):
         card: labels, flow scale and provenance; saved with the weights.
     """
 
-    name: ClassVar[str]
-    inputs: tuple[str, ...]
     streams: tuple[str, ...]
+    config: ModelConfig
     config_type: ClassVar[type[ModelConfig]] = ModelConfig
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.card = ModelCard()
-
     @classmethod
-    def from_config(cls: type[Network], config: ModelConfig) -> Network:
-        """Build a network from its configuration."""
-        if type(config) is not cls.config_type:
-            raise ValueError(
-                f"config is a {type(config).__name__}, expected {cls.config_type.__name__}"
-            )
-        return cls(**asdict(config))
-
-    @classmethod
-    def inputs_for(cls, config: ModelConfig) -> tuple[str, ...]:
+    def inputs_for(cls, config: NetworkConfig) -> tuple[str, ...]:
         """Return the names of the clips that a network with this configuration takes."""
         if isinstance(config, OneStreamConfig):
             return (config.input,)
@@ -107,84 +85,11 @@ class StrokeModel(nn.Module):
         """
         return torch.softmax(self(*clips), dim=1)
 
-    def save_pretrained(self, folder: str | PathLike[str], card: ModelCard | None = None) -> None:
-        """Write `model.safetensors` and `config.json` into a folder, each of them atomically.
-
-        Args:
-            folder: made when missing; an older model in it is replaced.
-            card: what to record with the weights, `self.card` by default.
-
-        Raises:
-            ValueError: if the card's labels are not one per class, or the weights are not there
-                (built on the meta device).
-        """
-        pretrained.write(Path(folder), self, self.name, self.config, card or self.card, self.inputs)
-
-    @classmethod
-    def from_pretrained(
-        cls: type[Network],
-        folder: str | PathLike[str],
-        device: str | torch.device = "cpu",
-        *,
-        revision: str | None = None,
-    ) -> Network:
-        """Read a network that `save_pretrained` wrote. Nothing is unpickled.
-
-        `ttmodels.load` does the same for any kind of network.
-
-        Args:
-            folder: with `config.json` and `model.safetensors`, or the name `owner/model` of one on
-                the Hugging Face hub (needs the extra `ttmodels[hub]`; a folder of that name wins).
-            device: where the weights go.
-            revision: branch, tag or commit on the hub, its main branch by default.
-
-        Raises:
-            ModelFileError: if the folder is missing or incomplete, damaged, written by another
-                program or another version, or holds another network than this class.
-        """
-        stored = pretrained.read_config(hub.local_folder(folder, revision))
-        return cls.from_stored(stored, device)
-
-    def push_to_hub(
-        self, repo_id: str, card: ModelCard | None = None, *, private: bool = False
-    ) -> str:
-        """Upload what `save_pretrained` writes, with a model card, to the Hugging Face hub.
-
-        Args:
-            repo_id: `owner/model`; made when missing.
-            card: what to record with the weights, `self.card` by default.
-            private: whether a new repository is hidden from others.
-
-        Returns:
-            Address of the commit.
-
-        Raises:
-            ModelFileError: if `huggingface_hub` is not installed.
-        """
-        return hub.push(repo_id, lambda folder: self.save_pretrained(folder, card), private)
-
-    @classmethod
-    def from_stored(
-        cls: type[Network], stored: pretrained.StoredModel, device: str | torch.device = "cpu"
-    ) -> Network:
-        """Build the network that a model folder's configuration describes and fill in its weights.
-
-        Args:
-            stored: from `ttmodels.pretrained.read_config`.
-            device: where the weights go.
-
-        Raises:
-            ModelFileError: see `from_pretrained`.
-        """
-        config, card = stored.check(cls.name, cls.config_type, cls.inputs_for)
-        try:
-            with torch.device("meta"):  # no time and memory for weights that are replaced at once
-                model = cls.from_config(config)
-        except (RuntimeError, OverflowError, TypeError) as error:
-            raise stored.error("config", config, "one that can be built") from error
-        pretrained.load_weights(model, stored, device)
-        model.card = card
-        return model
+    def example_inputs(self) -> tuple[Tensor, ...]:
+        """Return a batch of two clips of zeros per input."""
+        weight = next(self.parameters())
+        shapes = [(2, INPUTS[name].channels, *self.config.clip_shape) for name in self.inputs]
+        return tuple(weight.new_zeros(shape) for shape in shapes)
 
     def _check(self, **clips: Tensor) -> None:
         check_clips(self.config.clip_shape, next(self.parameters()).dtype, clips)

@@ -11,6 +11,9 @@ from ttmodels.pooling import Kernel, pool_relu
 
 FILTERS = (30, 60, 80)
 FEATURES = 500
+LEVELS = len(FILTERS)
+CELL_FRAMES = 2**LEVELS
+"""Frames of the clip to one cell of the last maps."""
 
 
 def conv_pool_relu(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeGuard
 
 from ttmodels.inputs import INPUTS
 
@@ -11,7 +11,24 @@ MIN_SIDE = 8
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class NetworkConfig:
+    """Settings of everything that is stored as a model folder.
+
+    Args:
+        num_classes: number of logits.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    num_classes: int = 21
+
+    def __post_init__(self) -> None:
+        check_positive("num_classes", self.num_classes)
+
+
+@dataclass(frozen=True)
+class ModelConfig(NetworkConfig):
     """Settings every network has.
 
     Args:
@@ -27,12 +44,10 @@ class ModelConfig:
 
     smallest_clip: ClassVar[tuple[int, int, int]] = (MIN_SIDE, MIN_SIDE, MIN_SIDE)
 
-    num_classes: int = 21
     clip_shape: tuple[int, int, int] = (100, 120, 120)
 
     def __post_init__(self) -> None:
-        if not _is_int(self.num_classes) or self.num_classes < 1:
-            raise ValueError(f"num_classes is {self.num_classes!r}, expected an integer >= 1")
+        super().__post_init__()
         shape = self.clip_shape
         if not isinstance(shape, Sequence) or len(shape) != 3 or not all(map(_is_int, shape)):
             raise ValueError(
@@ -71,6 +86,16 @@ class OneStreamConfig(ModelConfig):
 _INPUT_OF_CHANNELS = {clip.channels: name for name, clip in INPUTS.items()}
 
 
+def check_positive(name: str, value: object) -> None:
+    """Raise unless the value of this setting is an integer from 1 on.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not _is_int(value) or value < 1:
+        raise ValueError(f"{name} is {value!r}, expected an integer >= 1")
+
+
 def check_dropout(dropout: object) -> None:
     """Raise unless the value is a probability below 1.
 
@@ -81,5 +106,5 @@ def check_dropout(dropout: object) -> None:
         raise ValueError(f"dropout is {dropout!r}, expected a number in [0, 1)")
 
 
-def _is_int(value: object) -> bool:
+def _is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)

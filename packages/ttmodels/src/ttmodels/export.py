@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from ttmodels.base import StrokeModel
-from ttmodels.inputs import INPUTS
+from ttmodels.stored_network import StoredNetwork
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 
-def export_program(model: StrokeModel) -> "ExportedProgram":
+def export_program(model: StoredNetwork) -> "ExportedProgram":
     """Return the network as a `torch.export` program: inference only, any batch size.
+
+    A `DetectionHead` takes any number of cells, too.
 
     Args:
         model: any network of this package; it is exported as in `eval()` and stays as it is.
@@ -27,24 +27,24 @@ def export_program(model: StrokeModel) -> "ExportedProgram":
         the model's `config.clip_shape`.
     """
     training = model.training
-    batch = torch.export.Dim.DYNAMIC
+    length = torch.export.Dim.DYNAMIC
     try:
         model.eval()
         with torch.no_grad():
             return torch.export.export(
                 model,
-                tuple(_example(model)),
-                dynamic_shapes=tuple({0: batch} for _ in model.inputs),
+                model.example_inputs(),
+                dynamic_shapes=tuple(dict.fromkeys(model.open_axes, length) for _ in model.inputs),
             )
     finally:
         model.train(training)
 
 
-def export_onnx(model: StrokeModel, path: str | PathLike[str]) -> Path:
+def export_onnx(model: StoredNetwork, path: str | PathLike[str]) -> Path:
     """Write the network as an ONNX file: inference only, any batch size.
 
-    Inputs are named as in `model.inputs`, the output is "logits". Needs the extra
-    `ttmodels[onnx]`.
+    Inputs and outputs are named as in `model.inputs` and `model.outputs`: the output of a network
+    from clips is "logits". Needs the extra `ttmodels[onnx]`.
 
     Args:
         model: any network of this package.
@@ -63,7 +63,7 @@ def export_onnx(model: StrokeModel, path: str | PathLike[str]) -> Path:
                 export_program(model),
                 f=temporary,
                 input_names=list(model.inputs),
-                output_names=["logits"],
+                output_names=list(model.outputs),
                 external_data=False,
                 verbose=False,
             )
@@ -71,18 +71,3 @@ def export_onnx(model: StrokeModel, path: str | PathLike[str]) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return target
-
-
-def _example(model: StrokeModel) -> list[Tensor]:
-    """A batch of two: one would be taken for a constant."""
-    weight = next(model.parameters())
-    return [
-        torch.zeros(
-            2,
-            INPUTS[name].channels,
-            *model.config.clip_shape,
-            dtype=weight.dtype,
-            device=weight.device,
-        )
-        for name in model.inputs
-    ]

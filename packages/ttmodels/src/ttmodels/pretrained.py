@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from ttmodels.card import ModelCard
-from ttmodels.config import ModelConfig
+from ttmodels.config import NetworkConfig
 from ttmodels.errors import ModelFileError
 from ttmodels.inputs import INPUTS
 
@@ -38,14 +38,14 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 LEFTOVER_SECONDS = 24 * 3600
 
-Config = TypeVar("Config", bound=ModelConfig)
+Config = TypeVar("Config", bound=NetworkConfig)
 
 
 def write(
     folder: Path,
     network: nn.Module,
     name: str,
-    config: ModelConfig,
+    config: NetworkConfig,
     card: ModelCard,
     inputs: Sequence[str],
 ) -> None:
@@ -210,7 +210,7 @@ def _tensors(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _check_label_count(card: ModelCard, config: ModelConfig) -> None:
+def _check_label_count(card: ModelCard, config: NetworkConfig) -> None:
     if card.labels and len(card.labels) != config.num_classes:
         raise ValueError(
             f"there are {len(card.labels)} labels, expected {config.num_classes}, one per class"

@@ -19,8 +19,7 @@ where a window starts, except for two things:
 Source: this project; specification 3.5 defines the windows.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float
@@ -28,15 +27,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ttmodels.base import BranchModel
-from ttmodels.blocks import Branch, fastest_layout
+from ttmodels.blocks import LEVELS, Branch, fastest_layout
 from ttmodels.chunked_conv import convolve
 from ttmodels.inputs import check_clips
+from ttmodels.shared_maps import SharedMaps, pool
 
-LEVELS = 3
 SHORTEST_SHARED = 6
 """Below that many cells a window's ends meet; it is then computed window by window."""
-CHUNK_VALUES = 2**22
-"""Convolution outputs computed at a time before they are pooled: 16 MB of float32."""
 
 
 class SlidingWindows(nn.Module):
@@ -58,10 +55,7 @@ class SlidingWindows(nn.Module):
 
     def __init__(self, model: BranchModel, step: int, group: int = 16) -> None:
         super().__init__()
-        if not isinstance(model, BranchModel):
-            raise ValueError(f"model is a {type(model).__name__}, expected one of the SSTC family")
-        if step < 1 or group < 1:
-            raise ValueError(f"step is {step} and group {group}, expected positive integers")
+        check_windows(model, step, group)
         self.model = model
         self.step = step
         self.group = group
@@ -124,145 +118,112 @@ class SlidingWindows(nn.Module):
 
     def _score_each_window(self, clips: list[Tensor], starts: range) -> Iterator[Tensor]:
         length = self.model.config.clip_shape[0]
-        for group in _grouped(starts, self.group):
+        for group in grouped(starts, self.group):
             yield self.model(
                 *[torch.cat([clip[:, :, s : s + length] for s in group]) for clip in clips]
             )
 
     def _score_shared(self, clips: list[Tensor], starts: range) -> Iterator[Tensor]:
         length = self.model.config.clip_shape[0]
-        streams = [
-            _Shared.build(branch, clip, length, starts)
-            for branch, clip in zip(
-                self.model.branches(), self.model.branch_clips(*clips), strict=True
+        phases = shared_levels(
+            [{s % 2**level for s in starts} for level in range(LEVELS + 1)], length
+        )
+        streams = []
+        for branch, clip in zip(
+            self.model.branches(), self.model.branch_clips(*clips), strict=True
+        ):
+            streams.append((branch, SharedMaps(branch, phases, from_start=False)))
+            streams[-1][1].push(clip)
+        for group in grouped(starts, self.group):
+            yield self.model.forward_head(
+                *[window_maps(branch, shared, group, length) for branch, shared in streams]
             )
-        ]
-        for group in _grouped(starts, self.group):
-            yield self.model.forward_head(*[stream.window_maps(group) for stream in streams])
 
 
-@dataclass(frozen=True)
-class _Shared:
-    """Maps of one branch that do not depend on where windows end.
+def check_windows(model: BranchModel, step: int, group: int) -> None:
+    """Raise unless the model has branches to share and the numbers are positive.
 
-    `levels[l][p]` is (1, C, cells, H, W): after l poolings, cells of phase p. From level 1 on cell
-    0 is never read: it is the first cell of any window that has it.
+    Raises:
+        ValueError: otherwise.
     """
-
-    branch: Branch
-    length: int
-    levels: list[dict[int, Tensor]]
-
-    @classmethod
-    def build(cls, branch: Branch, clip: Tensor, length: int, starts: range) -> "_Shared":
-        levels = [{0: fastest_layout(clip)}]
-        for level, conv in enumerate(branch.convolutions()):
-            if _too_short_to_share(length, level):
-                break
-            phases = {start % 2 ** (level + 1) for start in starts}
-            pooled: dict[int, Tensor] = {}
-            for phase, maps in levels[-1].items():
-                offsets = [o for o in (0, 1) if phase + o * 2**level in phases]
-                for offset, cells in _pooled_at(conv, maps, offsets).items():
-                    pooled[phase + offset * 2**level] = cells
-            levels.append(pooled)
-        return cls(branch, length, levels)
-
-    def window_maps(self, starts: list[int]) -> Tensor:
-        """Return the branch's last maps of these windows, (windows, 80, T/8, H/8, W/8)."""
-        first: Tensor | None = None  # cell 0 of each window, where it differs from the shared one
-        last: Tensor | None = None
-        length = self.length
-        for level, conv in enumerate(self.branch.convolutions()):
-            if _too_short_to_share(self.length, level):
-                maps = self._gather(starts, level, 0, length, first, last)
-                for rest in self.branch.convolutions()[level:]:
-                    maps = _pool(rest(maps))
-                return maps
-            head = self._gather(starts, level, 0, 3, first, None)
-            next_first = _pool(_convolve(conv, functional.pad(head, (0, 0, 0, 0, 1, 0))))
-            if length % 2 == 0:
-                tail = self._gather(starts, level, length - 3, length, None, last)
-                last = _pool(_convolve(conv, functional.pad(tail, (0, 0, 0, 0, 0, 1))))
-            elif last is not None:
-                tail = self._gather(starts, level, length - 4, length, None, last)
-                last = _pool(_convolve(conv, tail))
-            first, length = next_first, length // 2
-        return self._gather(starts, LEVELS, 0, length, first, last)
-
-    def _gather(
-        self,
-        starts: list[int],
-        level: int,
-        begin: int,
-        end: int,
-        first: Tensor | None,
-        last: Tensor | None,
-    ) -> Tensor:
-        """Return cells [begin, end) of windows, with `first` and `last` as their outermost ones."""
-        some = next(iter(self.levels[level].values()))
-        shape = (len(starts), some.shape[1], end - begin, *some.shape[3:])
-        cells = fastest_layout(some.new_empty(shape))
-        low = 1 if first is not None else 0
-        high = cells.shape[2] - (1 if last is not None else 0)
-        for row, start in zip(cells, starts, strict=True):
-            cell = (start >> level) + begin
-            maps = self.levels[level][start % 2**level]
-            row[:, low:high] = maps[0, :, cell + low : cell + high]
-        if first is not None:
-            cells[:, :, :1] = first
-        if last is not None:
-            cells[:, :, -1:] = last
-        return cells
+    if not isinstance(model, BranchModel):
+        raise ValueError(f"model is a {type(model).__name__}, expected one of the SSTC family")
+    if step < 1 or group < 1:
+        raise ValueError(f"step is {step} and group {group}, expected positive integers")
 
 
-def _pooled_at(conv: nn.Conv3d, maps: Tensor, offsets: list[int]) -> dict[int, Tensor]:
-    """Return pooled convolution outputs for pairs that begin at even (0) or odd (1) positions.
+def window_maps(branch: Branch, shared: SharedMaps, starts: Sequence[int], length: int) -> Tensor:
+    """Return the last maps of these windows, (windows, 80, T/8, H/8, W/8).
 
-    Cell a of an offset covers outputs offset + 2 a and the next. Outputs 2 to K - 2 of K are
-    computed, in chunks of time, each of them once.
+    Args:
+        branch: whose maps they are.
+        shared: its shared maps, which hold all frames of the windows.
+        starts: first frame of each window.
+        length: T, frames of a window.
     """
-    stop = maps.shape[2] - 1
-    height, width = maps.shape[3:]
-    chunk = max(2, CHUNK_VALUES // (conv.out_channels * height * width) // 2 * 2)
-    shape = (1, conv.out_channels, height // 2, width // 2)
-    pooled: dict[int, Tensor] = {}
-    edge: Tensor | None = None  # the last output of the chunk before
-    for begin in range(2, stop, chunk):
-        outputs = _convolve(conv, maps[:, :, begin - 1 : min(begin + chunk, stop) + 1])
-        for offset in offsets:
-            if offset not in pooled:
-                count = max(1, (stop - offset) // 2)
-                zeros = outputs.new_zeros(shape[0], shape[1], count, *shape[2:])
-                pooled[offset] = fastest_layout(zeros)
-            _pool_into(pooled[offset], begin // 2, outputs[:, :, offset:])
-        if 1 in offsets:
-            if edge is not None:
-                _pool_into(pooled[1], begin // 2 - 1, torch.cat((edge, outputs[:, :, :1]), dim=2))
-            edge = outputs[:, :, -1:]
-    return pooled
+    first: Tensor | None = None  # cell 0 of each window, where it differs from the shared one
+    last: Tensor | None = None
+    whole_length = length
+    for level, conv in enumerate(branch.convolutions()):
+        if too_short_to_share(whole_length, level):
+            maps = _gather(shared, starts, level, (0, length), first, last)
+            for rest in branch.convolutions()[level:]:
+                maps = pool(rest(maps))
+            return maps
+        head = _gather(shared, starts, level, (0, 3), first, None)
+        next_first = pool(_convolve(conv, functional.pad(head, (0, 0, 0, 0, 1, 0))))
+        if length % 2 == 0:
+            tail = _gather(shared, starts, level, (length - 3, length), None, last)
+            last = pool(_convolve(conv, functional.pad(tail, (0, 0, 0, 0, 0, 1))))
+        elif last is not None:
+            tail = _gather(shared, starts, level, (length - 4, length), None, last)
+            last = pool(_convolve(conv, tail))
+        first, length = next_first, length // 2
+    return _gather(shared, starts, LEVELS, (0, length), first, last)
 
 
-def _pool_into(pooled: Tensor, cell: int, outputs: Tensor) -> None:
-    if outputs.shape[2] > 1:
-        cells = _pool(outputs)
-        pooled[:, :, cell : cell + cells.shape[2]] = cells
+def _gather(
+    shared: SharedMaps,
+    starts: Sequence[int],
+    level: int,
+    between: tuple[int, int],
+    first: Tensor | None,
+    last: Tensor | None,
+) -> Tensor:
+    """Return cells [begin, end) of windows, with `first` and `last` as their outermost ones."""
+    begin, end = between
+    some = shared.like(level)
+    shape = (len(starts), some.shape[1], end - begin, *some.shape[3:])
+    cells = fastest_layout(some.new_empty(shape))
+    low = 1 if first is not None else 0
+    high = cells.shape[2] - (1 if last is not None else 0)
+    for row, start in zip(cells, starts, strict=True):
+        cell = (start >> level) + begin
+        row[:, low:high] = shared.cells(level, start % 2**level, cell + low, cell + high)[0]
+    if first is not None:
+        cells[:, :, :1] = first
+    if last is not None:
+        cells[:, :, -1:] = last
+    return cells
 
 
 def _convolve(conv: nn.Conv3d, maps: Tensor) -> Tensor:
     return convolve(maps, conv.weight, conv.bias)
 
 
-def _pool(outputs: Tensor) -> Tensor:
-    return functional.relu(functional.max_pool3d(outputs, kernel_size=2))
-
-
-def _too_short_to_share(length: int, level: int) -> bool:
+def too_short_to_share(length: int, level: int) -> bool:
     """Return whether windows of that many frames have too few cells at a level to share any."""
     return length >> level < SHORTEST_SHARED
 
 
-def _grouped(starts: range, size: int) -> Iterator[list[int]]:
+def shared_levels(phases: list[set[int]], length: int) -> list[set[int]]:
+    """Return the phases of those levels at which windows of that many frames share cells."""
+    shared = [level for level in range(LEVELS) if not too_short_to_share(length, level)]
+    return phases[: len(shared) + 1]
+
+
+def grouped(starts: range, size: int) -> Iterator[list[int]]:
+    """Yield the starts in lists of `size`, the last one perhaps shorter."""
     for begin in range(0, len(starts), size):
         yield list(starts[begin : begin + size])
 
@@ -270,7 +231,7 @@ def _grouped(starts: range, size: int) -> Iterator[list[int]]:
 def _num_outputs(num_frames: int, length: int, starts: range, level: int) -> tuple[int, int]:
     """Return the time steps the convolution of a level computes: shared, window by window."""
     apart = len(starts) * (length >> level)
-    if _too_short_to_share(length, level):
+    if too_short_to_share(length, level):
         return apart, apart
     shared = sum(
         max(0, _num_cells(num_frames, level, phase) - 3)
@@ -281,7 +242,7 @@ def _num_outputs(num_frames: int, length: int, starts: range, level: int) -> tup
 
 
 def _num_cells(num_frames: int, level: int, phase: int) -> int:
-    """Return the number of cells of a shared map; see `_pooled_at`."""
+    """Return the number of cells of a shared map; see `shared_maps`."""
     cells = num_frames
     for below in range(level):
         cells = max(1, (cells - 1 - (phase >> below & 1)) // 2)

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ttflow.extraction.frames import EncodedFrame, FlowFrame
+from ttflow.extraction.frames import EncodedFrame, FlowFrame, PatchFrame
+from ttflow.extraction.tracking import Points
 from ttflow.roi import Region
 from ttflow.schema import FLAG_NO_MOTION, FLOW_UNIT, FlowConfig
 from ttflow.shards.intervals import ClipSpec, Interval
@@ -25,9 +26,6 @@ from ttflow.shards.patches import (
 
 BACKGROUND_HW = (18, 32)
 """Height and width of the picture of the background-only baseline (specification 3.3)."""
-
-Points = Mapping[Region | None, tuple[tuple[float, float], bool]]
-"""Per region: the smoothed centre (x, y) of a frame, and whether anything moved in it."""
 
 
 class Sink(Protocol):
@@ -74,7 +72,8 @@ class Assembler:
         for clip in self._open:
             region = clip.spec.region
             if region not in encoded:
-                encoded[region] = encode_frame(frame, *points[region], self._config)
+                patch = cut_frame(frame, *points[region], self._config)
+                encoded[region] = encode_frame(patch, self._config)
             clip.frames.append(encoded[region])
             if clip.spec.start_frame <= frame.index < clip.spec.end_frame:
                 if thumb is None:
@@ -85,23 +84,36 @@ class Assembler:
         self._open = [clip for clip in self._open if frame.index < clip.stored[1] - 1]
 
 
-def encode_frame(
+def cut_frame(
     frame: FlowFrame, center_xy: tuple[float, float], moves: bool, config: FlowConfig
-) -> EncodedFrame:
-    """The patch of a frame round a centre: cut, quantised, encoded."""
+) -> PatchFrame:
+    """The patch of a frame round a centre: cut, its flow quantised."""
     crop_hw = (config.crop_height, config.crop_width)
     frame_hw = (config.frame_height, config.frame_width)
     left, top = patch_left_top(center_xy, crop_hw, frame_hw, config.patch_side)
-    flow = quantize_flow(cut_flow(frame.flow, left, top, config.patch_side))
-    fastest = np.abs(center_crop(flow, crop_hw).astype(np.int32)).reshape(2, -1).max(1)
-    return EncodedFrame(
+    return PatchFrame(
+        index=frame.index,
+        time_seconds=frame.time_seconds,
+        flags=frame.flags | (0 if moves else FLAG_NO_MOTION),
         roi_xy=center_xy,
         left_top=(left, top),
-        flags=frame.flags | (0 if moves else FLAG_NO_MOTION),
-        time_seconds=frame.time_seconds,
+        rgb=cut_rgb(frame.rgb, left, top, config.patch_side),
+        flow=quantize_flow(cut_flow(frame.flow, left, top, config.patch_side)),
+    )
+
+
+def encode_frame(patch: PatchFrame, config: FlowConfig) -> EncodedFrame:
+    """What is stored of a patch."""
+    cropped = center_crop(patch.flow, (config.crop_height, config.crop_width))
+    fastest = np.abs(cropped.astype(np.int32)).reshape(2, -1).max(1)
+    return EncodedFrame(
+        roi_xy=patch.roi_xy,
+        left_top=patch.left_top,
+        flags=patch.flags,
+        time_seconds=patch.time_seconds,
         flow_max_px=(float(fastest[0]) / FLOW_UNIT, float(fastest[1]) / FLOW_UNIT),
-        rgb=encode_rgb(cut_rgb(frame.rgb, left, top, config.patch_side), config.jpeg_quality),
-        flow=encode_flow(flow),
+        rgb=encode_rgb(patch.rgb, config.jpeg_quality),
+        flow=encode_flow(patch.flow),
     )
 
 

@@ -1,6 +1,6 @@
 """The stages of a frame in one pass, after `ttdata.video.decode.DecodedFrame`.
 
-    DecodedFrame -> WorkingFrame -> FlowFrame -> EncodedFrame
+    DecodedFrame -> WorkingFrame -> FlowFrame -> PatchFrame -> EncodedFrame
 
 Each holds what the next step needs; what is no longer needed is free.
 """
@@ -35,6 +35,22 @@ class FlowFrame:
     """(H, W, 3)"""
     flow: NDArray[np.float32]
     """(2, H, W), masked where there is a mask; zero for the last frame of the video."""
+
+
+@dataclass(frozen=True)
+class PatchFrame:
+    """The square round one region of interest of a frame, before it is encoded."""
+
+    index: int
+    time_seconds: float
+    flags: int
+    """The sum of FLAG_NO_FLOW, FLAG_UNMASKED and FLAG_NO_MOTION that applies."""
+    roi_xy: tuple[float, float]
+    left_top: tuple[int, int]
+    rgb: NDArray[np.uint8]
+    """(S, S, 3)"""
+    flow: NDArray[np.int16]
+    """(2, S, S), units of 1/32 px."""
 
 
 @dataclass(frozen=True)

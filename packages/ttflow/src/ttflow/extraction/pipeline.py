@@ -7,7 +7,6 @@
 No Ray here; `ray_pipeline` calls `extract_video` once per video.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,10 @@ from numpy.typing import NDArray
 from ttdata.errors import VideoError
 from ttdata.video.decode import DecodedFrame, decoded
 from ttflow.extraction.assemble import Assembler, Sink
-from ttflow.extraction.frame_buffer import FrameQueue
 from ttflow.extraction.frames import FlowFrame, WorkingFrame
+from ttflow.extraction.tracking import tracked_frames
 from ttflow.flow.estimators import Estimator
 from ttflow.foreground import Foreground
-from ttflow.roi import Region, Track, frame_centers
 from ttflow.schema import FLAG_NO_FLOW, FLAG_UNMASKED, FlowConfig
 from ttflow.shards.intervals import ClipSpec, Interval, VideoPlan, inside, plan_video, unions
 
@@ -104,19 +102,12 @@ def _pass(
 ) -> FrameCounts:
     counter = _Counter(on_frame)
     working = working_frames(counter.count(fitting_frames(path, config)), config, plan.segments)
-    tracker = _Tracker(clips, plan, config, sink)
-    last_frames = {end - 1 for _, end in plan.segments}
-    num_flow_frames = 0
-    try:
-        for frame in flow_frames(working, plan.segments, estimator):
-            tracker.push(frame)
-            num_flow_frames += not frame.flags & FLAG_NO_FLOW
-            if frame.index in last_frames:
-                tracker.finish()
-        tracker.finish()
-    finally:
-        tracker.close()
-    return FrameCounts(counter.num_frames, num_flow_frames)
+    flows = counter.count_flow(flow_frames(working, plan.segments, estimator))
+    regions = sorted({clip.region for clip in clips}, key=lambda region: region or ())
+    assembler = Assembler(clips, plan.stored, config, sink)
+    for frame, points in tracked_frames(flows, plan.segments, unions(plan.stored), regions, config):
+        assembler.push(frame, points)
+    return FrameCounts(counter.num_frames, counter.num_flow_frames)
 
 
 class _Counter:
@@ -124,6 +115,7 @@ class _Counter:
 
     def __init__(self, on_frame: Callable[[int], None] | None) -> None:
         self.num_frames = 0
+        self.num_flow_frames = 0
         self._on_frame = on_frame
 
     def count(self, frames: Iterator[DecodedFrame]) -> Iterator[DecodedFrame]:
@@ -131,6 +123,11 @@ class _Counter:
             self.num_frames += 1
             if self._on_frame is not None:
                 self._on_frame(self.num_frames)
+            yield frame
+
+    def count_flow(self, frames: Iterator[FlowFrame]) -> Iterator[FlowFrame]:
+        for frame in frames:
+            self.num_flow_frames += not frame.flags & FLAG_NO_FLOW
             yield frame
 
 
@@ -223,77 +220,3 @@ def flow_of_pairs(
 def _flow_frame(frame: WorkingFrame, flow: NDArray[np.float32], flags: int = 0) -> FlowFrame:
     flags += FLAG_UNMASKED if frame.mask is None else 0
     return FlowFrame(frame.index, frame.time_seconds, flags, frame.rgb, flow)
-
-
-class _Tracker:
-    """Follows the regions of interest through a segment; frames wait in it for their centres."""
-
-    def __init__(
-        self, clips: Sequence[ClipSpec], plan: VideoPlan, config: FlowConfig, sink: Sink
-    ) -> None:
-        self._config = config
-        self._stored = unions(plan.stored)
-        self._regions: list[Region | None] = sorted(
-            {clip.region for clip in clips}, key=lambda region: region or ()
-        )
-        self._assembler = Assembler(clips, plan.stored, config, sink)
-        self._queue = FrameQueue()
-        self._begin()
-
-    def _begin(self) -> None:
-        config = self._config
-        size = (config.frame_height, config.frame_width)
-        self._tracks = [
-            Track(size, config.smooth_taps, config.smooth_sigma_frames) for _ in self._regions
-        ]
-        self._centers: list[deque[torch.Tensor]] = [deque() for _ in self._regions]
-        self._moving: list[deque[bool]] = [deque() for _ in self._regions]
-        self._is_stored: deque[bool] = deque()
-
-    def push(self, frame: FlowFrame) -> None:
-        """Add the next frame of the segment."""
-        stored = inside(frame.index, self._stored)
-        self._is_stored.append(stored)
-        if stored:
-            self._queue.push(frame)
-        flow_tensor = torch.from_numpy(frame.flow)[None]
-        for position, region in enumerate(self._regions):
-            center = self._center(flow_tensor, region)
-            self._moving[position].append(center is not None)
-            self._centers[position].extend(self._tracks[position].push(center))
-        self._drain()
-
-    def _center(self, flow: torch.Tensor, region: Region | None) -> torch.Tensor | None:
-        config = self._config
-        found, moving = frame_centers(
-            flow,
-            None,  # the flow is masked already
-            (config.crop_height, config.crop_width),
-            config.roi_alpha,
-            config.roi_threshold_px,
-            region,
-        )
-        return found[0] if bool(moving[0]) else None
-
-    def finish(self) -> None:
-        """End the segment: every frame that waits gets its centre; a new one may begin."""
-        for track, centers in zip(self._tracks, self._centers, strict=True):
-            centers.extend(track.finish())
-        self._drain()
-        self._begin()
-
-    def close(self) -> None:
-        """Free the queue."""
-        self._queue.close()
-
-    def _drain(self) -> None:
-        while self._is_stored and all(self._centers):
-            stored = self._is_stored.popleft()
-            centers = [waiting.popleft() for waiting in self._centers]
-            moving = [waiting.popleft() for waiting in self._moving]
-            if stored:
-                points = {
-                    region: ((float(center[0]), float(center[1])), moves)
-                    for region, center, moves in zip(self._regions, centers, moving, strict=True)
-                }
-                self._assembler.push(self._queue.pop(), points)

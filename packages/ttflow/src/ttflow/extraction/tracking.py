@@ -1,0 +1,122 @@
+"""Frames with flow get their centres: a track per region, in memory that no length changes."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import torch
+
+from ttflow.extraction.frame_buffer import FrameQueue
+from ttflow.extraction.frames import FlowFrame
+from ttflow.roi import Region, Track, frame_centers
+from ttflow.schema import FlowConfig
+from ttflow.shards.intervals import Interval, inside
+
+Points = Mapping[Region | None, tuple[tuple[float, float], bool]]
+"""Per region: the smoothed centre (x, y) of a frame, and whether anything moved in it."""
+
+
+def tracked_frames(
+    frames: Iterable[FlowFrame],
+    segments: Sequence[Interval],
+    wanted: Sequence[Interval],
+    regions: Sequence[Region | None],
+    config: FlowConfig,
+    max_rest_frames: int | None = None,
+) -> Iterator[tuple[FlowFrame, Points]]:
+    """The wanted frames with their smoothed centres, half a smoothing kernel late.
+
+    Args:
+        frames: of the segments, in order.
+        segments: sorted and apart; a track begins and ends with its segment.
+        wanted: sorted and apart, inside the segments: frames that are kept for their centre.
+        regions: each has a track of its own; None is the whole frame.
+        config: of the region of interest.
+        max_rest_frames: see `Track`; None waits for motion however long it takes.
+    """
+    tracker = _Tracker(wanted, regions, config, max_rest_frames)
+    last_frames = {end - 1 for _, end in segments}
+    try:
+        for frame in frames:
+            yield from tracker.push(frame)
+            if frame.index in last_frames:
+                yield from tracker.finish()
+        yield from tracker.finish()
+    finally:
+        tracker.close()
+
+
+class _Tracker:
+    """Follows the regions of interest through a segment; frames wait in it for their centres."""
+
+    def __init__(
+        self,
+        wanted: Sequence[Interval],
+        regions: Sequence[Region | None],
+        config: FlowConfig,
+        max_rest_frames: int | None,
+    ) -> None:
+        self._config = config
+        self._wanted = wanted
+        self._regions = regions
+        self._max_rest_frames = max_rest_frames
+        self._queue = FrameQueue()
+        self._begin()
+
+    def _begin(self) -> None:
+        config = self._config
+        size = (config.frame_height, config.frame_width)
+        self._tracks = [
+            Track(size, config.smooth_taps, config.smooth_sigma_frames, self._max_rest_frames)
+            for _ in self._regions
+        ]
+        self._centers: list[deque[torch.Tensor]] = [deque() for _ in self._regions]
+        self._moving: list[deque[bool]] = [deque() for _ in self._regions]
+        self._is_wanted: deque[bool] = deque()
+
+    def push(self, frame: FlowFrame) -> Iterator[tuple[FlowFrame, Points]]:
+        """Add the next frame of the segment; yields those whose centres are now certain."""
+        wanted = inside(frame.index, self._wanted)
+        self._is_wanted.append(wanted)
+        if wanted:
+            self._queue.push(frame)
+        flow_tensor = torch.from_numpy(frame.flow)[None]
+        for position, region in enumerate(self._regions):
+            center = self._center(flow_tensor, region)
+            self._moving[position].append(center is not None)
+            self._centers[position].extend(self._tracks[position].push(center))
+        return self._drain()
+
+    def _center(self, flow: torch.Tensor, region: Region | None) -> torch.Tensor | None:
+        config = self._config
+        found, moving = frame_centers(
+            flow,
+            None,  # the flow is masked already
+            (config.crop_height, config.crop_width),
+            config.roi_alpha,
+            config.roi_threshold_px,
+            region,
+        )
+        return found[0] if bool(moving[0]) else None
+
+    def finish(self) -> Iterator[tuple[FlowFrame, Points]]:
+        """End the segment: yields every frame that waits; a new segment may begin."""
+        for track, centers in zip(self._tracks, self._centers, strict=True):
+            centers.extend(track.finish())
+        yield from self._drain()
+        self._begin()
+
+    def close(self) -> None:
+        """Free the queue."""
+        self._queue.close()
+
+    def _drain(self) -> Iterator[tuple[FlowFrame, Points]]:
+        while self._is_wanted and all(self._centers):
+            wanted = self._is_wanted.popleft()
+            centers = [waiting.popleft() for waiting in self._centers]
+            moving = [waiting.popleft() for waiting in self._moving]
+            if wanted:
+                points = {
+                    region: ((float(center[0]), float(center[1])), moves)
+                    for region, center, moves in zip(self._regions, centers, moving, strict=True)
+                }
+                yield self._queue.pop(), points
