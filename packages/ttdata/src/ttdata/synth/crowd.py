@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from ttdata.synth.config import CrowdConfig, SynthConfig
-from ttdata.synth.plan import Event, VideoPlan
+from ttdata.synth.plan import VideoPlan
+from ttdata.synth.timeline import Event
 from ttdata.taxonomy import TTSTROKE21
 
 PlantedError = Literal[

@@ -68,7 +68,7 @@ def write_source(out: Path, config: SynthConfig, num_workers: int | None = None)
 def _claim(out: Path, config: SynthConfig) -> None:
     """Make the folder ours, or refuse one that holds something else."""
     marker = out / "synth.json"
-    wanted = json.loads(config.model_dump_json())
+    wanted = config.recorded()
     if not marker.exists():
         if out.is_dir() and any(not item.name.endswith(".tmp") for item in out.iterdir()):
             raise InputError(f"{out}: not empty, and no source that synth wrote; name a new folder")
