@@ -23,7 +23,7 @@ def run_synth(
         out: the folder to write.
         config_path: a JSON file with a SynthConfig; None: the defaults.
         options: fields of SynthConfig by name; None values are left out. `size` may be a text
-            `WxH`, and `strokes` labels separated by commas.
+            `WxH`, `strokes` labels separated by commas, and `rest_share` is that of matches.
         overrides: `key=value` texts, applied last.
 
     Returns:
@@ -47,4 +47,6 @@ def _option(name: str, value: object) -> list[str]:
         return [f"width={width}", f"height={height}"]
     if name == "strokes" and isinstance(value, str):
         value = [label.strip() for label in value.split(",") if label.strip()]
+    if name == "rest_share":
+        name = "match.rest_share"
     return [f"{name}={json.dumps(value)}"]

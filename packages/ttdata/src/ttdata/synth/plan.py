@@ -61,6 +61,10 @@ class VideoPlan:
         """The one player of the video; None where there are two."""
         return self.seats[0].player.player_id if len(self.seats) == 1 else None
 
+    def player(self, event: Event) -> str:
+        """The id of the player of an event."""
+        return self.seats[event.seat].player.player_id
+
     @property
     def session_id(self) -> str:
         """Videos of one session show the same hall."""
