@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ttdata.commands.options import parse_size
+from ttdata.errors import InputError
 from ttdata.settings import load_config, override
 from ttdata.storage.outputs import check_output_folder
 from ttdata.synth.config import SynthConfig
@@ -34,6 +35,8 @@ def run_synth(
     """
     pairs = [pair for name, value in (options or {}).items() for pair in _option(name, value)]
     config = override(load_config(SynthConfig, config_path, pairs), overrides)
+    if options and options.get("rest_share") is not None and not config.matches:
+        raise InputError("--rest-share: strokes in a row have no rest; add --matches")
     check_output_folder(out, "a synthetic source", (), settings=[config_path], writes=SOURCE_FILES)
     write_source(out, config)
     return config
