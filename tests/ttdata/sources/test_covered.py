@@ -46,14 +46,14 @@ def test_spans_of_unknown_videos_are_named(tmp_path: Path, make_videos) -> None:
 
 @pytest.mark.parametrize("row", ["a,5,4", "a,-1,4", "a,,4", "a,1,", "a,one,4", ",1,4"])
 def test_a_wrong_row_is_named(tmp_path: Path, row: str) -> None:
-    with pytest.raises(AnnotationError, match="covered.csv: row at line 3: found") as caught:
+    with pytest.raises(AnnotationError, match=r"covered\.csv: row at line 3: found") as caught:
         read_covered(written(tmp_path, f"{HEADER}a,0,1\n{row}\n"))
     assert "0 <= start_frame <= end_frame" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match=r"covered.csv: no column end_frame"):
+    with pytest.raises(AnnotationError, match=r"covered\.csv: no column end_frame"):
         read_covered(written(tmp_path, "video_id,start_frame\na,1\n"))
 
 

@@ -1,4 +1,4 @@
-"""Whole matches: rallies and breaks, who does what in them, and fake swings that only motion tells."""
+"""Whole matches: rallies and breaks, what players do in them, half-annotated videos."""
 
 import itertools
 from collections import Counter

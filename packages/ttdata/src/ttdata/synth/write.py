@@ -238,10 +238,10 @@ def _events(plans: Sequence[VideoPlan]) -> str:
             for event in plan.events
             if event.kind != "stroke"
         ]
-        rallies = [(start, end, "rally", "", "") for start, end in plan.rallies]
+        rallies = [(*span, "rally", "", "") for span in plan.rallies]
         rows += [
             (plan.video_id, kind, start, end, *rest)
-            for start, end, kind, *rest in sorted(rallies + others)
+            for start, end, kind, *rest in sorted([*rallies, *others])
         ]
     return _csv(("video_id", "kind", "start_frame", "end_frame", "player_id", "imitates"), rows)
 
