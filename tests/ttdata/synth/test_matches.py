@@ -178,8 +178,18 @@ def test_the_ball_is_hit_in_strokes_only_and_lies_where_it_is_picked_up(
     for event in plan.events:
         if event.kind == "stroke":
             assert there[event.start_frame : event.end_frame].any()
-        if event.kind == "fake":  # but for a ball that already rolls to where it is picked up
-            assert not there[event.start_frame : event.end_frame - 72].any()
+        if event.kind in ("fake", "ready"):
+            flight = 8 if event.kind == "ready" else 0  # just after a stroke or before the next
+            assert not there[event.start_frame + flight : event.end_frame - flight].any()
+    rallying = np.zeros(plan.num_frames, dtype=bool)
+    for start, end in plan.rallies:
+        rallying[start:end] = True
+    for pickup in pickups:
+        rolling = ball_track(plan, [drawn], 0, plan.num_frames, [pickup])
+        alone = ball_track(plan, [drawn], 0, plan.num_frames)
+        changed = ~np.isclose(rolling, alone, equal_nan=True).all(axis=1)
+        assert changed.any()
+        assert not (changed & rallying).any()  # the ball in play is never taken away
     assert len(pickups) == sum(event.kind == "pickup" for event in plan.events) > 0
     for pickup in pickups:
         assert pickup.event.start_frame < pickup.grip_frame < pickup.event.end_frame

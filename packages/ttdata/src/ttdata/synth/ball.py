@@ -16,8 +16,9 @@ from ttdata.synth.timeline import Event
 _FLIGHT_SECONDS = 0.4
 _VISIBLE = 0.15
 _GRAVITY = 9.81
-_ROLL_SECONDS, _ROLL_M = 1.2, 1.1
-"""How long and how far a ball is seen rolling away before it lies still to be picked up."""
+_ROLL_SECONDS, _ROLL_M, _LEAD_SECONDS = 0.7, 1.1, 0.2
+"""How long and how far a ball rolls away before it lies still, and how long before its pick-up it
+begins to: the rally is over by then."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def _picked_up(
 ) -> None:
     """Rolls away from the table, lies still, then is in the free hand to the end of the event."""
     roll = round(_ROLL_SECONDS * plan.config.fps)
-    begin = pickup.event.start_frame - roll // 2
+    begin = pickup.event.start_frame - round(_LEAD_SECONDS * plan.config.fps)
     free = (frames >= begin) & (frames < pickup.grip_frame)
     left = np.clip(1 - (frames[free] - begin) / roll, 0, 1) ** 2
     facing = -plan.seats[pickup.event.seat].end

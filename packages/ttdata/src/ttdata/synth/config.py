@@ -143,7 +143,7 @@ class SynthConfig(FrozenModel):
                 f"players_per_video {self.players_per_video} exceeds num_players {self.num_players}"
             )
         if self.match != MatchConfig() and not self.matches:
-            raise ValueError("settings of match without matches=true (--matches)")
+            raise ValueError("settings of match without matches=true; add --matches")
         return self
 
     def recorded(self) -> dict[str, object]:

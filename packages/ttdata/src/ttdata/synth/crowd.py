@@ -133,7 +133,9 @@ def _annotated_spans(plan: VideoPlan) -> list[tuple[int, int]]:
     quiet = _quiet_frames(plan)
     snapped = [min(quiet, key=lambda frame: abs(frame - edge)) for edge in edges]
     spans = list(zip(snapped[::2], snapped[1::2], strict=True))
-    return [(start, end) for start, end in spans if end > start] or [(quiet[0], last)]
+    return [(start, end) for start, end in spans if end > start] or [
+        (0, quiet[len(quiet) // 2] or last)
+    ]
 
 
 def _quiet_frames(plan: VideoPlan) -> list[int]:
