@@ -16,7 +16,10 @@ sys.path.append(str(Path(__file__).parent))  # tests are imported one by one, wi
 import table_docs
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
-TABLES = (schema.Video, schema.Annotation, schema.Action, schema.Clip, schema.Review)
+TABLES = (
+    *(schema.Video, schema.Annotation, schema.Action, schema.Clip, schema.Review),
+    schema.CoveredSpan,
+)
 
 
 def test_all_is_sorted_and_loads() -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from ttdata.commands.curate import choose_taxonomy, curate_source
 from ttdata.commands.split import split_dataset
+from ttdata.curation.decisions import no_reviews
 from ttdata.errors import AnnotationError, DatasetError, InputError, VersionError
 from ttdata.report.stats import dataset_stats
 from ttdata.report.text import stats_lines
+from ttdata.review.queue import build_review_queue
 from ttdata.schema import CurationConfig
 from ttdata.sources.annotations import ANNOTATION_COLUMNS, Source
 from ttdata.storage.dataset import load_dataset
@@ -306,3 +308,34 @@ def test_nothing_to_divide(tmp_path) -> None:
     lines = "\n".join(stats_lines(dataset_stats(load_dataset(tmp_path / "out")), None))
     assert "label outside the taxonomy" in lines
     assert "not divided yet" in lines
+
+
+def test_covered_spans_are_kept_and_go_with_their_table(tmp_path, source, folder) -> None:
+    before = contents(folder)
+    (source / "covered.csv").write_text("video_id,start_frame,end_frame\nv0,0,1000\nv9,0,0\n")
+    curated = curate_source(source, folder)
+    dataset = load_dataset(folder)
+    assert dataset.covered.rows() == [("v0", 0, 1000), ("v9", 0, 0)]
+    assert dataset.annotated_spans.rows()[:2] == [("v0", 0, 1000), ("v1", 0, 20000)]
+    assert dataset.annotated_spans.height == 9  # nothing of v9
+    assert "people annotated 2% of the frames of its 2 videos" in curated.notes[0]
+    negatives = dataset.clips.filter(kind="negative")
+    assert negatives.filter(video_id="v0")["clip_id"].to_list() == [
+        *("v0@190-410", "v0@490-710", "v0@790-1000"),
+    ]
+    assert negatives.filter(video_id="v9").is_empty()
+    assert negatives.filter(video_id="v1").height == 11
+    queue = build_review_queue(dataset, no_reviews()).filter(kind="negative")
+    assert queue.filter(video_id="v0").height == 3  # the queue proposes the same
+    (source / "covered.csv").unlink()
+    curate_source(source, folder)
+    assert contents(folder) == before  # as ever, without the table
+
+
+def test_a_dataset_of_before_has_no_covered_spans(folder: Path) -> None:
+    dataset = load_dataset(folder)
+    assert not (folder / "covered.parquet").exists()
+    assert dataset.covered.is_empty()
+    assert dataset.annotated_spans.select("start_frame", "end_frame").unique().rows() == [
+        (0, 20000)
+    ]

@@ -9,7 +9,7 @@ from ttdata.curation.curate import curate
 from ttdata.schema import Video
 from ttdata.storage.tables import conform
 from ttdata.synth.config import CrowdConfig, SynthConfig
-from ttdata.synth.crowd import CrowdAnnotation, annotate
+from ttdata.synth.crowd import CrowdAnnotation, annotate, covered_spans
 from ttdata.synth.plan import plan_video
 
 REASONS = {
@@ -119,3 +119,40 @@ def check_purity(
         ordered = sorted(intervals)
         for (start, end), (other, last) in pairwise(ordered):
             assert (end - other) / min(end - start, last - other) >= 0.25
+
+
+def test_negatives_of_half_annotated_matches_hold_no_stroke() -> None:
+    """Without the covered spans, strokes that nobody annotated become negatives."""
+    rates = {name: 0.0 for name in CrowdConfig.model_fields if name != "skill_spread"}
+    config = SynthConfig(
+        num_videos=6,
+        num_players=6,
+        seconds=90,
+        matches=True,
+        half_annotated_share=1.0,
+        crowd=CrowdConfig(**rates),
+    )
+    plans = [plan_video(config, index) for index in range(config.num_videos)]
+    spans = [(f"v{plan.index}", *span) for plan in plans for span in covered_spans(plan)]
+    covered = pl.DataFrame(spans, schema=["video_id", "start_frame", "end_frame"], orient="row")
+    annotations, videos = tables(config, crowd_annotations(config))
+    true = {f"v{plan.index}": plan.strokes for plan in plans}
+
+    def negatives_with_a_stroke(within: pl.DataFrame | None) -> tuple[int, int]:
+        result = curate(annotations, videos, covered=within)
+        negatives = result.clips.filter(kind="negative")
+        hits = [
+            any(
+                min(row["end_frame"], stroke.end_frame)
+                - max(row["start_frame"], stroke.start_frame)
+                > 10  # what a gap is widened by
+                for stroke in true[row["video_id"]]
+            )
+            for row in negatives.iter_rows(named=True)
+        ]
+        return sum(hits), len(hits)
+
+    found, of = negatives_with_a_stroke(covered)
+    assert (found, of > 20) == (0, True)
+    found, _ = negatives_with_a_stroke(None)
+    assert found > 3

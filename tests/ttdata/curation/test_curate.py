@@ -118,6 +118,57 @@ def test_of_a_long_gap_the_centre_is_kept(make_annotations, make_videos, step, e
     assert (first["start_frame"], first["end_frame"]) == expected
 
 
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([(0, 10_000)], [190, 490, 790]),  # all of the gaps, as without spans
+        ([(0, 460)], [190]),  # of the second gap 55 frames are left: too short
+        ([(300, 400), (600, 690)], [300]),  # the ends of the gaps that begin at 190 and 490
+        ([(250, 260)], []),
+        ([(0, 0)], []),  # nobody looked at anything
+    ],
+)
+def test_negatives_lie_in_what_people_covered(
+    make_annotations, make_videos, spans, expected
+) -> None:
+    """Strokes [100, 200), [400, 500) and so on: the gaps are [190, 410), [490, 710), ..."""
+    covered = pl.DataFrame([("a", *span) for span in spans], schema=_SPANS, orient="row")
+    videos = make_videos("a")
+    annotations = strokes(make_annotations, 11)
+    result = curate(annotations, videos, covered=covered)
+    negatives = result.clips.filter(kind="negative")
+    assert negatives["start_frame"].to_list()[:3] == expected
+    assert all(
+        any(start <= row["start_frame"] and row["end_frame"] <= end for start, end in spans)
+        for row in negatives.iter_rows(named=True)
+    )
+    check_funnel(result.funnel)
+    whole = curate(annotations, videos)
+    assert whole.clips.equals(curate(annotations, videos, covered=covered.clear()).clips)
+    if spans == [(0, 10_000)]:
+        assert result.clips.equals(whole.clips)
+
+
+def test_a_gap_across_two_spans_makes_two_negatives(make_annotations, make_videos) -> None:
+    """And a video without spans is annotated from end to end."""
+    annotations = pl.concat(
+        [
+            strokes(make_annotations, 11, step=600).with_columns(video_id=pl.lit(name))
+            for name in ("a", "b")
+        ]
+    )
+    spans = [("a", 0, 350), ("a", 450, 800)]
+    covered = pl.DataFrame(spans, schema=_SPANS, orient="row")
+    result = curate(annotations, make_videos("a", "b"), covered=covered)
+    negatives = result.clips.filter(kind="negative")
+    in_a = negatives.filter(video_id="a").select("start_frame", "end_frame").rows()
+    assert in_a == [(190, 350), (450, 710)]
+    assert negatives.filter(video_id="b").height == 10
+
+
+_SPANS = {"video_id": pl.String, "start_frame": pl.Int64, "end_frame": pl.Int64}
+
+
 def test_no_proposal_leaves_its_video(make_annotations, make_videos) -> None:
     """The first action ends, the last one begins, nearer to the video's edge than the widening."""
     annotations = strokes(make_annotations, 11, step=240).with_columns(

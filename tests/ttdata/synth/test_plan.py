@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from ttdata.synth.config import CrowdConfig, SynthConfig
 from ttdata.synth.figure import figure
 from ttdata.synth.motion import channels, track
-from ttdata.synth.plan import GAP_WIDENING_FRAMES, VideoPlan, plan_video
+from ttdata.synth.plan import VideoPlan, plan_video
 from ttdata.synth.strokes import stroke_keys
+from ttdata.synth.timeline import GAP_WIDENING_FRAMES
 from ttdata.taxonomy import TTSTROKE21
 
 SMALL = {"width": 320, "height": 180}

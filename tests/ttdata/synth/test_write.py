@@ -175,6 +175,74 @@ def test_two_players(tmp_path: Path) -> None:
     assert rows(tmp_path / "out" / "videos.csv")[0]["player_id"] == ""
 
 
+@pytest.mark.parametrize(
+    ("two_players", "tables", "frames"),
+    [
+        (1, "feb4369f3d29abb8", "1eccaa7eb5ba9847"),
+        (2, "17fd853f519ac5bb", "92c00d49a9fbea63"),
+    ],
+)
+def test_strokes_in_a_row_keep_their_bytes(
+    two_players: int, tables: str, frames: str, tmp_path: Path
+) -> None:
+    """Of a release before matches: its folders go on, and everybody's experiments repeat."""
+    size = {"num_players": 4, "seconds": 6, "fps": 25, "width": 128, "height": 72}
+    config = tiny(players_per_video=two_players, **size)
+    write_source(tmp_path / "out", config, num_workers=1)
+    written, shown = hashlib.sha256(), hashlib.sha256()
+    for name in TABLES:
+        written.update((tmp_path / "out" / name).read_bytes())
+    for path in sorted((tmp_path / "out" / "videos").iterdir()):
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                shown.update(frame.to_ndarray(format="yuv420p").tobytes())
+    assert (written.hexdigest()[:16], shown.hexdigest()[:16]) == (tables, frames)
+    stored = json.loads((tmp_path / "out" / "synth.json").read_text())["config"]
+    assert not {"matches", "match", "half_annotated_share"} & stored.keys()
+
+
+def test_matches_have_their_events_and_their_covered_spans(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = {"num_videos": 2, "num_players": 4, "seconds": 20, "fps": 5, "size": "64x64"}
+    more = {"matches": True, "rest_share": 0.6, "half_annotated_share": 0.5}
+    config = run_synth(out, options=options | more | {"players_per_video": 2})
+    assert (config.match.rest_share, config.half_annotated_share) == (0.6, 0.5)
+    assert {path.name for path in out.iterdir()} == {
+        *TABLES, "synth.json", "videos", "events.csv", "covered.csv",
+    }  # fmt: skip
+    truth, events = rows(out / "truth.csv"), rows(out / "events.csv")
+    assert list(truth[0]) == [
+        *("video_id", "start_frame", "end_frame", "label", "player_id"),
+        *("x_min", "y_min", "x_max", "y_max"),
+    ]
+    assert list(events[0]) == [
+        *("video_id", "kind", "start_frame", "end_frame", "player_id", "imitates"),
+    ]
+    assert {row["kind"] for row in events} <= {"rally", "ready", "rest", "pickup", "fake"}
+    for row in events:
+        assert (row["player_id"] == "") == (row["kind"] == "rally")
+        assert (row["imitates"] == "") == (row["kind"] != "fake")
+    for video in ("video_0000", "video_0001"):  # strokes and events fill the time of each player
+        spans = [row for row in (*truth, *events) if row["video_id"] == video and row["player_id"]]
+        total = sum(int(row["end_frame"]) - int(row["start_frame"]) for row in spans)
+        assert total == 2 * 100
+    covered = rows(out / "covered.csv")
+    assert {row["video_id"] for row in covered} == {"video_0000", "video_0001"}
+    assert ["0", "100"] in [[row["start_frame"], row["end_frame"]] for row in covered]
+
+
+def test_one_of_two_players_alone_has_rows_of_the_same_columns(tmp_path: Path) -> None:
+    values = {"num_players": 4, "seconds": 20, "fps": 5, "width": 64, "height": 64}
+    config = tiny(matches=True, match={"two_players_share": 0.5}, players_per_video=2, **values)
+    write_source(tmp_path / "out", config, num_workers=1)
+    videos = rows(tmp_path / "out" / "videos.csv")
+    assert sorted(row["player_id"] == "" for row in videos) == [False, True]
+    alone = next(row["video_id"] for row in videos if row["player_id"])
+    for row in rows(tmp_path / "out" / "annotations.csv"):
+        assert (row["x_min"] == "") == (row["video_id"] == alone)
+        assert row["player_id"] != ""
+
+
 def test_full_hd(tmp_path: Path) -> None:
     options = {"num_videos": 1, "seconds": 0.25, "size": "1920x1080", "num_players": None}
     config = run_synth(tmp_path / "out", options=options, overrides=["noise=1"])
@@ -194,6 +262,10 @@ def test_options_become_a_configuration(tmp_path: Path) -> None:
         run_synth(tmp_path / "bad", overrides=["colour=1"])
     with pytest.raises(InputError, match=r"(?i)unknown stroke 'smash'"):
         run_synth(tmp_path / "bad", options={"strokes": "Smash"})
+    for share, message in ((0.5, "add --matches"), (0.3, "without matches=true; add --matches")):
+        with pytest.raises(InputError, match=message):
+            run_synth(tmp_path / "bad", options={"rest_share": share})
+    assert not (tmp_path / "bad").exists()
 
 
 @pytest.mark.parametrize("text", ["640", "x", "640x", "axb", "640x-360", "6 4x3"])

@@ -43,6 +43,16 @@ def synth(
     size: Annotated[str | None, typer.Option(metavar="WxH", help="pixels, as 640x360")] = None,
     strokes: Annotated[str | None, typer.Option(help="labels, comma-separated")] = None,
     two_players: Annotated[bool, typer.Option("--two-players", help="two in view")] = False,
+    matches: Annotated[
+        bool, typer.Option("--matches", help="rallies with rest, pick-ups and fake swings between")
+    ] = False,
+    rest_share: Annotated[
+        float | None, typer.Option(help="with --matches: of the time, between rallies")
+    ] = None,
+    half_annotated: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="of the videos, annotated in spans only: covered.csv"),
+    ] = None,
     config: ConfigFile = None,
     settings: Settings = None,
 ) -> None:
@@ -58,6 +68,9 @@ def synth(
         "size": size,
         "strokes": strokes,
         "players_per_video": 2 if two_players else None,
+        "matches": True if matches else None,
+        "rest_share": rest_share,
+        "half_annotated_share": half_annotated,
     }
     run_synth(out, config, options, settings or ())
 

@@ -122,6 +122,14 @@ class Review(FrozenModel):
     reviewer_id: str | None = Field(default=None, description="who decided; for the record")
 
 
+class CoveredSpan(FrozenModel):
+    """A row of `covered.parquet`: frames of a half-annotated video that people annotated."""
+
+    video_id: str = Field(description="a video of `videos.parquet`; without a row: all of it")
+    start_frame: int = Field(ge=0, description="first frame that people looked at")
+    end_frame: int = Field(ge=0, description="exclusive; equal to the start: nothing is covered")
+
+
 class CurationConfig(FrozenModel):
     """Every number that shapes a curated dataset (specification 1)."""
 

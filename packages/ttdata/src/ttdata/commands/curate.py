@@ -19,7 +19,9 @@ from ttdata.report.text import funnel_lines, split_line
 from ttdata.schema import CurationConfig, DatasetInfo
 from ttdata.settings import load_config
 from ttdata.sources.annotations import Source
+from ttdata.sources.covered import covered_of, read_covered
 from ttdata.sources.formats import read_source
+from ttdata.sources.formats.beside import folder_of
 from ttdata.sources.rates import at_video_rates
 from ttdata.sources.videos import probe_videos
 from ttdata.storage.dataset import (
@@ -117,7 +119,8 @@ def curate_source(
     videos, warnings = probe_videos(read.files)
     reviews = read_reviews(out / REVIEWS, classes) if (out / REVIEWS).exists() else no_reviews()
     annotations, rate_notes = at_video_rates(read, videos)
-    result = curate(annotations, videos, config, classes, reviews)
+    covered, covered_notes = covered_of(read_covered(folder_of(source)), videos)
+    result = curate(annotations, videos, config, classes, reviews, covered)
     clips, split, split_notes = divide_again(before, result.clips, videos)
     info = DatasetInfo(
         source=str(source.resolve()),
@@ -134,10 +137,12 @@ def curate_source(
         annotations=result.annotations,
         actions=result.actions,
         clips=clips,
+        covered=covered,
     )
     notes = (
         *read.notes,
         *rate_notes,
+        *covered_notes,
         *_video_notes(warnings, result),
         *unknown_labels(result.annotations, classes),
         *_review_notes(result),

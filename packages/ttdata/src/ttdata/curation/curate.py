@@ -41,6 +41,7 @@ def curate(
     config: CurationConfig | None = None,
     taxonomy: Taxonomy = TTSTROKE21,
     reviews: pl.DataFrame | None = None,
+    covered: pl.DataFrame | None = None,
 ) -> CurationResult:
     """Curate annotations into actions and clips; the order of the rows does not matter.
 
@@ -52,6 +53,8 @@ def curate(
         config: by default the paper's numbers.
         taxonomy: the classes; labels are read in any of its spellings.
         reviews: people's decisions, as `ttdata.curation.decisions.read_reviews` returns them.
+        covered: rows as CoveredSpan, disjoint: the frames of half-annotated videos that people
+            annotated; None: all videos are annotated from end to end.
 
     Raises:
         AnnotationError: if a column is missing, ids repeat, or a review cannot be applied.
@@ -68,7 +71,9 @@ def curate(
     annotated, made = make_actions(filtered, config)
     reviewed = apply_to_actions(made, reviews, videos, config.max_overlap)
     actions = reviewed.actions.pipe(_with_players, videos)
-    proposals, gap_counts = _proposals(actions, annotated, videos, config, taxonomy)
+    if taxonomy.negative is None:  # no class for them
+        config = config.model_copy(update={"negatives": False})
+    proposals, gap_counts = propose(actions, annotated, videos, config, covered)
     decided, lines = decide_proposals(proposals, reviews, config.reviewed_negatives_only)
     clips = _clips(actions, decided, videos, taxonomy)
     used = pl.concat([reviewed.lines, lines])
@@ -90,19 +95,6 @@ def curate(
         },
         unmatched_reviews=unmatched,
     )
-
-
-def _proposals(
-    actions: pl.DataFrame,
-    annotations: pl.DataFrame,
-    videos: pl.DataFrame,
-    config: CurationConfig,
-    taxonomy: Taxonomy,
-) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Proposals, none where the taxonomy has no class for them."""
-    if taxonomy.negative is None:
-        config = config.model_copy(update={"negatives": False})
-    return propose(actions, annotations, videos, config)
 
 
 def _with_players(actions: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:

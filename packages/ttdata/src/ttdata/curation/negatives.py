@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from ttdata.schema import CurationConfig
+from ttdata.schema import CoveredSpan, CurationConfig
+from ttdata.storage.tables import empty
 
 _PROPOSAL = pl.Schema(
     {
@@ -16,19 +17,25 @@ _PROPOSAL = pl.Schema(
 
 
 def propose(
-    actions: pl.DataFrame, annotations: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig
+    actions: pl.DataFrame,
+    annotations: pl.DataFrame,
+    videos: pl.DataFrame,
+    config: CurationConfig,
+    covered: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """The negative proposals of all videos, and how many gaps were looked at and skipped.
 
     Set-aside actions count: something happened there. A gap widened by `negative_widen_frames` on
     each side must hold `window_frames`; one longer than `negative_max_seconds` (and than a window)
-    keeps its centre.
+    keeps its centre. Of a video with covered spans only the parts of a gap inside them count, each
+    as a gap of its own: elsewhere nobody looked for strokes.
 
     Args:
         actions: rows as Action, of any status.
         annotations: rows as Annotation; the rejected ones flag the proposals they touch.
         videos: rows as Video.
         config: the numbers named above, and `negative_min_actions` of a video.
+        covered: rows as CoveredSpan, disjoint; None: everything is covered.
 
     Returns:
         `video_id, start_frame, end_frame, shortened, touches_rejected`, sorted; and the counts
@@ -36,7 +43,8 @@ def propose(
     """
     if not config.negatives:
         return _PROPOSAL.to_frame(), {"gaps": 0, "gaps_too_short": 0, "negatives_proposed": 0}
-    gaps = _gaps(actions, videos, config)
+    spans = empty(CoveredSpan) if covered is None else covered
+    gaps = _gaps(actions, videos, config).pipe(_within, spans)
     long_enough = gaps.filter(pl.col("end_frame") - pl.col("start_frame") >= config.window_frames)
     proposals = long_enough.pipe(_centres, config).pipe(_touching, annotations)
     counts = {
@@ -66,6 +74,24 @@ def _gaps(actions: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig) -
             end_frame=pl.min_horizontal(pl.col("gap_end") + widen, "num_frames"),
         )
     )
+
+
+def _within(gaps: pl.DataFrame, covered: pl.DataFrame) -> pl.DataFrame:
+    """The parts of the gaps inside the covered spans of their videos, where these have any."""
+    if covered.is_empty():
+        return gaps
+    spans = covered.select("video_id", span_start="start_frame", span_end="end_frame")
+    parts = (
+        gaps.join(spans, on="video_id")
+        .with_columns(
+            start_frame=pl.max_horizontal("start_frame", "span_start"),
+            end_frame=pl.min_horizontal("end_frame", "span_end"),
+        )
+        .filter(pl.col("start_frame") < pl.col("end_frame"))
+        .select(gaps.columns)
+        .unique(["video_id", "start_frame", "end_frame"])  # gaps beside a very short action
+    )
+    return pl.concat([gaps.join(spans, on="video_id", how="anti"), parts])
 
 
 def _centres(gaps: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:

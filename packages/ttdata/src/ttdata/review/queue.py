@@ -158,7 +158,9 @@ def _of_proposals(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
     config = dataset.info.config
     if dataset.info.taxonomy.negative is None:
         config = config.model_copy(update={"negatives": False})
-    proposals, _ = propose(dataset.actions, dataset.annotations, dataset.videos, config)
+    proposals, _ = propose(
+        dataset.actions, dataset.annotations, dataset.videos, config, dataset.covered
+    )
     decided, _ = decide_proposals(proposals, reviews, reviewed_only=True)
     undecided = decided.filter(pl.col("verdict").is_in(["touches_rejected", "not_reviewed"]))
     touches = pl.col("verdict") == "touches_rejected"

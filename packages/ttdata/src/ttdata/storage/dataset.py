@@ -11,15 +11,31 @@ import polars as pl
 from pydantic import ValidationError
 
 from ttdata.errors import DatasetError
-from ttdata.schema import SCHEMA_VERSION, Action, Annotation, Clip, DatasetInfo, Review, Video
+from ttdata.schema import (
+    SCHEMA_VERSION,
+    Action,
+    Annotation,
+    Clip,
+    CoveredSpan,
+    DatasetInfo,
+    Review,
+    Video,
+)
 from ttdata.settings import first_problem
 from ttdata.storage.atomic import atomic_path, write_json
-from ttdata.storage.tables import check_version, polars_schema, read_table, write_table
+from ttdata.storage.tables import (
+    check_version,
+    conform,
+    empty,
+    polars_schema,
+    read_table,
+    write_table,
+)
 
-INFO, REVIEWS = "dataset.json", "reviews.csv"
+INFO, REVIEWS, COVERED = "dataset.json", "reviews.csv", "covered.parquet"
 WRITTEN = (
     *(INFO, REVIEWS, "report"),
-    *("videos.parquet", "annotations.parquet", "actions.parquet", "clips.parquet"),
+    *("videos.parquet", "annotations.parquet", "actions.parquet", "clips.parquet", COVERED),
 )
 """Names of what commands write in the folder."""
 
@@ -50,6 +66,21 @@ class Dataset:
     def clips(self) -> pl.DataFrame:
         """Rows as Clip."""
         return read_table(self.path / "clips.parquet", Clip)
+
+    @cached_property
+    def covered(self) -> pl.DataFrame:
+        """Rows as CoveredSpan; none where all videos are annotated from end to end."""
+        path = self.path / COVERED
+        return read_table(path, CoveredSpan) if path.is_file() else empty(CoveredSpan)
+
+    @cached_property
+    def annotated_spans(self) -> pl.DataFrame:
+        """As `covered`, with the whole of every video that has no row there; sorted."""
+        others = self.videos.join(self.covered, on="video_id", how="anti").select(
+            "video_id", start_frame=pl.lit(0, pl.Int64), end_frame="num_frames"
+        )
+        spans = self.covered.filter(pl.col("end_frame") > pl.col("start_frame"))
+        return pl.concat([spans, conform(others, CoveredSpan)]).sort("video_id", "start_frame")
 
 
 def load_dataset(path: str | Path) -> Dataset:
@@ -83,13 +114,21 @@ def write_dataset(
     annotations: pl.DataFrame,
     actions: pl.DataFrame,
     clips: pl.DataFrame,
+    covered: pl.DataFrame | None = None,
 ) -> Dataset:
-    """Write all tables, each atomically, `dataset.json` last; `reviews.csv` only where it lacks."""
+    """Write all tables, each atomically, `dataset.json` last; `reviews.csv` only where it lacks.
+
+    `covered.parquet` is there only where spans are given, so other datasets are as before.
+    """
     path.mkdir(parents=True, exist_ok=True)
     write_table(videos, path / "videos.parquet", Video)
     write_table(annotations, path / "annotations.parquet", Annotation)
     write_table(actions, path / "actions.parquet", Action)
     write_table(clips, path / "clips.parquet", Clip)
+    if covered is None or covered.is_empty():
+        (path / COVERED).unlink(missing_ok=True)
+    else:
+        write_table(covered, path / COVERED, CoveredSpan)
     if not (path / REVIEWS).exists():
         with atomic_path(path / REVIEWS) as temporary:
             temporary.write_text(",".join(polars_schema(Review).names()) + "\n", encoding="utf-8")

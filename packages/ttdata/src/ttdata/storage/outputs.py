@@ -28,6 +28,7 @@ _OWN_FILES = frozenset(
         *(name for name, _ in _DESCRIBED),
         *("videos.parquet", "annotations.parquet", "actions.parquet", "clips.parquet"),
         *("annotations.csv", "videos.csv", "truth.csv", "truth_events.csv", "taxonomy.json"),
+        *("events.csv", "covered.csv", "covered.parquet"),
         *("reviews.csv", "failures.jsonl", "metrics.jsonl", "checkpoint.pt", *_COMPARISON),
     ]
 )
@@ -118,7 +119,8 @@ def check_output_file(out: Path, inputs: Iterable[str | Path | None]) -> None:
 def source_inputs(source: Path) -> list[Path]:
     """What reading a source reads: itself, what lies beside a file, and where its links lead."""
     if not source.is_dir():
-        beside = (source.parent / name for name in ("videos", "videos.csv", "taxonomy.json"))
+        names = ("videos", "videos.csv", "taxonomy.json", "covered.csv")
+        beside = (source.parent / name for name in names)
         there = [path for path in beside if path.exists()]
         return [source, *there, *(link for path in there for link in _links(path))]
     return [source, *_links(source)]

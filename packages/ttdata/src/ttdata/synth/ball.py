@@ -1,19 +1,65 @@
-"""The position of the ball: tossed and struck in a serve, else coming over the net and returned."""
+"""The position of the ball: tossed, struck, coming over the net; in a match also picked up."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ttdata.synth.figure import Figure, project
-from ttdata.synth.plan import Event, VideoPlan
+from ttdata.synth.between import GRIP_SHARE
+from ttdata.synth.figure import Figure, project, to_world
+from ttdata.synth.motion import Track, channels, skeleton
+from ttdata.synth.plan import VideoPlan
 from ttdata.synth.strokes import TOSS_SHARE, contact_share
+from ttdata.synth.timeline import Event
 
 _FLIGHT_SECONDS = 0.4
 _VISIBLE = 0.15
 _GRAVITY = 9.81
+_ROLL_SECONDS, _ROLL_M, _LEAD_SECONDS = 0.7, 1.1, 0.2
+"""How long and how far a ball rolls away before it lies still, and how long before its pick-up it
+begins to: the rally is over by then."""
+
+
+@dataclass(frozen=True)
+class PickUp:
+    """A ball that a player takes from the floor at a frame; `rest_xy`: where it lies, pixels."""
+
+    event: Event
+    grip_frame: int
+    rest_xy: NDArray[np.float64]
+
+
+def find_pickups(plan: VideoPlan, tracks: Sequence[Track]) -> tuple[PickUp, ...]:
+    """The pick-ups of a match: each ball lies where the hand of its player reaches the lowest.
+
+    Args:
+        plan: the video.
+        tracks: the key frames of each player.
+    """
+    if not plan.config.matches:
+        return ()
+    found = []
+    for event in plan.events:
+        if event.kind != "pickup":
+            continue
+        length = event.end_frame - event.start_frame
+        first, last = (event.start_frame + round(share * length) for share in GRIP_SHARE)
+        pose = channels(plan, event.seat, tracks[event.seat], first, last)
+        seat = plan.seats[event.seat]
+        hand = project(plan.view, to_world(seat, skeleton(pose, seat.player)["wrist_free"]))[0]
+        lowest = int(hand[:, 1].argmax())
+        below = np.array([0.0, 0.06 * plan.view.px_per_m])
+        found.append(PickUp(event, first + lowest, hand[lowest] + below))
+    return tuple(found)
 
 
 def ball_track(
-    plan: VideoPlan, figures: list[Figure], start: int, stop: int
+    plan: VideoPlan,
+    figures: list[Figure],
+    start: int,
+    stop: int,
+    pickups: Iterable[PickUp] = (),
 ) -> NDArray[np.float64]:
     """The ball in frames [start, stop): (T, 2) pixels, x and y; NaN where there is none.
 
@@ -22,6 +68,7 @@ def ball_track(
         figures: the players in these frames.
         start: first frame of the chunk.
         stop: end of the chunk, exclusive.
+        pickups: as `find_pickups` returns them.
     """
     path = np.full((stop - start, 2), np.nan)
     frames = np.arange(start, stop)
@@ -37,7 +84,28 @@ def ball_track(
         else:
             before = (frames >= contact - _VISIBLE * flight) & (frames < contact)
             path[before] = _flight(plan, event, (contact - frames[before]) / flight)
+    for pickup in pickups:
+        _picked_up(plan, pickup, figures[pickup.event.seat], frames, path)
     return path
+
+
+def _picked_up(
+    plan: VideoPlan,
+    pickup: PickUp,
+    player: Figure,
+    frames: NDArray[np.int64],
+    path: NDArray[np.float64],
+) -> None:
+    """Rolls away from the table, lies still, then is in the free hand to the end of the event."""
+    roll = round(_ROLL_SECONDS * plan.config.fps)
+    begin = pickup.event.start_frame - round(_LEAD_SECONDS * plan.config.fps)
+    free = (frames >= begin) & (frames < pickup.grip_frame)
+    left = np.clip(1 - (frames[free] - begin) / roll, 0, 1) ** 2
+    facing = -plan.seats[pickup.event.seat].end
+    ends = project(plan.view, np.array([(0.0, 0.0, 0.0), (facing * _ROLL_M, 0.0, 0.0)]))[0]
+    path[free] = pickup.rest_xy + left[:, None] * (ends[1] - ends[0])
+    held = (frames >= pickup.grip_frame) & (frames < pickup.event.end_frame)
+    path[held] = player.free_xy[held] + np.array([0.0, 0.06 * plan.view.px_per_m])
 
 
 def _contact_frame(event: Event) -> int:

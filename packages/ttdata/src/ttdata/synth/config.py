@@ -53,6 +53,33 @@ class CrowdConfig(FrozenModel):
         return self
 
 
+class MatchConfig(FrozenModel):
+    """How a whole match goes: rallies of changing tempo, and what is done between them."""
+
+    rest_share: float = Field(
+        default=0.5,
+        ge=0.1,
+        le=0.9,
+        description="of the time: between rallies, about; there players rest, pick up, feint",
+    )
+    rally_strokes: float = Field(
+        default=3.0, ge=1, le=30, description="mean strokes of a rally, of all players in view"
+    )
+    tempo_spread: float = Field(
+        default=0.15, ge=0, le=0.4, description="rallies' tempos range over exp(-this) to exp(this)"
+    )
+    pickup_rate: float = Field(default=0.6, ge=0, le=1, description="of rallies: ball picked up")
+    fake_share: float = Field(
+        default=0.35, ge=0, le=1, description="of what is done between rallies: swings at no ball"
+    )
+    two_players_share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="of the videos, with players_per_video 2: both in view; else one of the pair",
+    )
+
+
 class SynthConfig(FrozenModel):
     """A synthetic source: its videos, its players and its crowd."""
 
@@ -85,6 +112,11 @@ class SynthConfig(FrozenModel):
     crf: int = Field(default=22, ge=0, le=51, description="x264 quality: lower is better")
     preset: str = Field(default="ultrafast", description="x264 preset")
     crowd: CrowdConfig = CrowdConfig()
+    matches: bool = Field(default=False, description="whole matches instead of strokes in a row")
+    match: MatchConfig = MatchConfig()
+    half_annotated_share: float = Field(
+        default=0.0, ge=0, le=1, description="of the videos: annotated in some spans only"
+    )
 
     @field_validator("strokes")
     @classmethod
@@ -110,7 +142,20 @@ class SynthConfig(FrozenModel):
             raise ValueError(
                 f"players_per_video {self.players_per_video} exceeds num_players {self.num_players}"
             )
+        if self.match != MatchConfig() and not self.matches:
+            raise ValueError("settings of match without matches=true; add --matches")
         return self
+
+    def recorded(self) -> dict[str, object]:
+        """The configuration for `synth.json`, which names later settings only where they are used.
+
+        So a folder of a release that did not know them is still a folder of this configuration.
+        """
+        values = self.model_dump(mode="json")
+        for name in ("matches", "match", "half_annotated_share"):
+            if getattr(self, name) == type(self).model_fields[name].default:
+                values.pop(name)
+        return values
 
     @property
     def num_frames(self) -> int:

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from ttdata.synth.config import CrowdConfig, SynthConfig
-from ttdata.synth.plan import Event, VideoPlan
+from ttdata.synth.plan import VideoPlan
+from ttdata.synth.timeline import Event
 from ttdata.taxonomy import TTSTROKE21
 
 PlantedError = Literal[
@@ -24,11 +25,11 @@ PlantedError = Literal[
 
 Region = tuple[float, float, float, float]
 
-_CROWD, _SKILL = 40, 41  # streams of random numbers
-_MIN_SECONDS, _MAX_SECONDS = (
-    0.6,
-    2.3,
-)  # a correct annotation stays within, as specification 1.1 keeps it
+_CROWD, _SKILL, _COVERED = 40, 41, 42  # streams of random numbers
+# A correct annotation stays within, as specification 1.1 keeps it.
+_MIN_SECONDS, _MAX_SECONDS = 0.6, 2.3
+_QUIET_SECONDS = 0.4
+"""A span that people cover begins and ends where no stroke is for this long."""
 _ERRORS: tuple[tuple[PlantedError, str], ...] = (
     ("starts_at_first_frame", "start_at_zero_rate"),
     ("ends_after_video", "end_past_rate"),
@@ -64,7 +65,7 @@ def annotate(plan: VideoPlan) -> tuple[CrowdAnnotation, ...]:
     """
     draw = np.random.default_rng([plan.config.seed, _CROWD, plan.index])
     annotators = _annotators(plan.config, draw)
-    covered = {number: _coverage(plan, draw) for number, _ in annotators}
+    covered = _coverages(plan, annotators, draw)
     annotations: list[tuple[int, CrowdAnnotation]] = []
     for stroke in plan.strokes:
         errors = _errors(plan, stroke, annotators, covered, draw)
@@ -73,6 +74,82 @@ def annotate(plan: VideoPlan) -> tuple[CrowdAnnotation, ...]:
             annotations.append((number, annotation))
     annotations.sort(key=lambda item: item[0])  # stable: by time within an annotator
     return tuple(annotation for _, annotation in annotations)
+
+
+def covered_spans(plan: VideoPlan) -> tuple[tuple[int, int], ...]:
+    """The frames that somebody annotated, as sorted spans `(start, end)`; they cut no stroke.
+
+    A stroke that is there for all to see and that `annotate` left out as `not_covered` by everyone
+    lies outside them.
+    """
+    draw = np.random.default_rng([plan.config.seed, _CROWD, plan.index])
+    coverages = _coverages(plan, _annotators(plan.config, draw), draw)
+    whole = sorted(_without_cuts(plan, *span) for spans in coverages.values() for span in spans)
+    merged: list[tuple[int, int]] = []
+    for start, end in whole:
+        if merged and start <= merged[-1][1]:
+            start, end = merged[-1][0], max(end, merged.pop()[1])
+        if end > start:
+            merged.append((start, end))
+    return tuple(merged)
+
+
+def _without_cuts(plan: VideoPlan, start: int, end: int) -> tuple[int, int]:
+    """The span without the parts of strokes at its ends."""
+    for stroke in plan.strokes:
+        if stroke.start_frame < start < stroke.end_frame:
+            start = stroke.end_frame
+    for stroke in reversed(plan.strokes):
+        if stroke.start_frame < end < stroke.end_frame:
+            end = stroke.start_frame
+    return start, max(start, end)
+
+
+def _coverages(
+    plan: VideoPlan, annotators: list[tuple[int, float]], draw: np.random.Generator
+) -> dict[int, list[tuple[int, int]]]:
+    """The spans that each annotator looked at, by his number."""
+    spans = _annotated_spans(plan)
+    coverages = {}
+    for number, _ in annotators:
+        first, last = _coverage(plan, draw)
+        cut = ((max(start, first), min(end, last)) for start, end in spans)
+        coverages[number] = [(start, end) for start, end in cut if end > start]
+    return coverages
+
+
+def _annotated_spans(plan: VideoPlan) -> list[tuple[int, int]]:
+    """What is annotated at all: the video, or of a half-annotated one up to three parts of it."""
+    config, last = plan.config, plan.num_frames
+    order = np.random.default_rng([config.seed, _COVERED]).permutation(config.num_videos)
+    if plan.index not in order[: round(config.half_annotated_share * config.num_videos)]:
+        return [(0, last)]
+    draw = np.random.default_rng([config.seed, _COVERED, plan.index])
+    share, count = draw.uniform(0.35, 0.65), int(draw.integers(1, 4))
+    lengths = np.zeros(2 * count + 1)
+    lengths[1::2] = share * draw.dirichlet(np.full(count, 3.0))
+    lengths[::2] = (1 - share) * draw.dirichlet(np.full(count + 1, 3.0))
+    edges = np.cumsum(lengths)[:-1] * last
+    quiet = _quiet_frames(plan)
+    snapped = [min(quiet, key=lambda frame: abs(frame - edge)) for edge in edges]
+    spans = list(zip(snapped[::2], snapped[1::2], strict=True))
+    return [(start, end) for start, end in spans if end > start] or [
+        (0, quiet[len(quiet) // 2] or last)
+    ]
+
+
+def _quiet_frames(plan: VideoPlan) -> list[int]:
+    """The middles of what lies between strokes, in order; the first frame where there is none."""
+    found, free_from = [], 0
+    least = _QUIET_SECONDS * plan.config.fps
+    for start, end in (
+        *((s.start_frame, s.end_frame) for s in plan.strokes),
+        (plan.num_frames,) * 2,
+    ):
+        if start - free_from >= least:
+            found.append((free_from + start) // 2)
+        free_from = max(free_from, end)
+    return found or [0]
 
 
 def _annotators(config: SynthConfig, draw: np.random.Generator) -> list[tuple[int, float]]:
@@ -99,14 +176,13 @@ def _errors(
     plan: VideoPlan,
     stroke: Event,
     annotators: list[tuple[int, float]],
-    covered: dict[int, tuple[int, int]],
+    covered: dict[int, list[tuple[int, int]]],
     draw: np.random.Generator,
 ) -> list[PlantedError]:
     errors: list[PlantedError] = []
     for number, skill in annotators:
         error = _draw_error(plan.config.crowd, skill, float(draw.random()))
-        start, end = covered[number]
-        if stroke.start_frame < start or stroke.end_frame > end:
+        if not any(a <= stroke.start_frame and stroke.end_frame <= b for a, b in covered[number]):
             error = "not_covered"
         elif not _possible(plan, error):
             error = "none"

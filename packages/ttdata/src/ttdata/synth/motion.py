@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ttdata.synth.plan import Event, VideoPlan
+from ttdata.synth.between import fake_keys, fetch_keys, pickup_keys, rest_keys, swing_keys
+from ttdata.synth.plan import VideoPlan
 from ttdata.synth.players import Player
 from ttdata.synth.strokes import (
     CROUCH,
@@ -19,10 +20,9 @@ from ttdata.synth.strokes import (
     WRIST,
     YAW,
     Key,
-    fake_keys,
-    pickup_keys,
     stroke_keys,
 )
+from ttdata.synth.timeline import Event
 
 Array = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ def track(plan: VideoPlan, seat: int) -> Track:
         if event.seat != seat:
             continue
         draw = np.random.default_rng([plan.config.seed, _EVENT, plan.index, number])
-        for at, row in _event_keys(event, player, draw):
+        for at, row in _event_keys(plan, event, player, draw):
             if not frames or at > frames[-1] + 1e-6:
                 frames.append(at)
                 rows.append(row)
@@ -64,18 +64,12 @@ def track(plan: VideoPlan, seat: int) -> Track:
 
 
 def _event_keys(
-    event: Event, player: Player, draw: np.random.Generator
+    plan: VideoPlan, event: Event, player: Player, draw: np.random.Generator
 ) -> list[tuple[float, Array]]:
     """Key frames of an event: ready at both ends, its own varied keys between."""
     length = event.end_frame - event.start_frame
     wander = np.array([draw.normal(0, 0.03), draw.normal(0, 0.05), 0.0])
-    inner: tuple[Key, ...] = ()
-    if event.kind == "stroke":
-        inner = stroke_keys(str(event.label))
-    elif event.kind == "pickup":
-        inner = pickup_keys(draw)
-    elif event.kind == "fake":
-        inner = fake_keys(draw)
+    inner = _inner_keys(plan, event, draw)
     keys = [(float(event.start_frame), _ready(player, wander))]
     amplitude = player.amplitude * float(np.exp(draw.normal(0, 0.06)))
     shift = float(draw.normal(0, 0.025))
@@ -85,6 +79,19 @@ def _event_keys(
         keys.append((event.start_frame + at * length, row))
     keys.append((float(event.end_frame), _ready(player, np.array([0.0, wander[1], 0.0]))))
     return keys
+
+
+def _inner_keys(plan: VideoPlan, event: Event, draw: np.random.Generator) -> tuple[Key, ...]:
+    if event.kind == "stroke":
+        return stroke_keys(str(event.label))
+    match = plan.config.matches
+    if event.kind == "pickup":
+        return fetch_keys(draw) if match else pickup_keys(draw)
+    if event.kind == "fake":
+        return swing_keys(draw, str(event.label)) if match else fake_keys(draw)
+    if event.kind == "rest" and match:
+        return rest_keys(draw, (event.end_frame - event.start_frame) / plan.config.fps)
+    return ()
 
 
 def _varied(

@@ -1,25 +1,16 @@
-"""The plan of a video: players, camera and timeline, as pure functions of the seed.
+"""The plan of a video: players, camera and timeline, as pure functions of the seed."""
 
-Nothing here may give a class away: the order of the strokes is a random permutation, durations are
-drawn before labels, and gaps are drawn so that a gap widened by the curation's 10 frames on each
-side has the distribution of a stroke's duration.
-"""
-
-import itertools
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from ttdata.synth.config import SynthConfig
 from ttdata.synth.players import Player, make_player
-
-EventKind = Literal["stroke", "rest", "pickup", "fake"]
+from ttdata.synth.timeline import Event, Timeline, plan_drill, plan_match
 
 # Streams of random numbers, each seeded by (seed, stream, index): changing one leaves the others.
-# 0 and 1 are those of players.py.
-_TIMING, _LABELS, _VIEW, _GAPS = range(2, 6)
-GAP_WIDENING_FRAMES = 20
+# 0 and 1 are those of players.py; 2, 3 and 5 of timeline.py.
+_VIEW, _SHARED = 4, 6
 
 
 @dataclass(frozen=True)
@@ -42,17 +33,6 @@ class Seat:
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something a player does in `[start_frame, end_frame)`; strokes carry a label."""
-
-    kind: EventKind
-    seat: int
-    start_frame: int
-    end_frame: int
-    label: str | None = None
-
-
-@dataclass(frozen=True)
 class VideoPlan:
     """All that happens in a video; `config` holds its size, rate and disturbances."""
 
@@ -63,6 +43,8 @@ class VideoPlan:
     seats: tuple[Seat, ...]
     view: View
     events: tuple[Event, ...]
+    rallies: tuple[tuple[int, int], ...] = ()
+    """Start and end of each rally of a match."""
 
     @property
     def num_frames(self) -> int:
@@ -71,13 +53,17 @@ class VideoPlan:
 
     @property
     def strokes(self) -> tuple[Event, ...]:
-        """The events with a label, in order of their start."""
+        """The strokes, in order of their start."""
         return tuple(event for event in self.events if event.kind == "stroke")
 
     @property
     def player_id(self) -> str | None:
         """The one player of the video; None where there are two."""
         return self.seats[0].player.player_id if len(self.seats) == 1 else None
+
+    def player(self, event: Event) -> str:
+        """The id of the player of an event."""
+        return self.seats[event.seat].player.player_id
 
     @property
     def session_id(self) -> str:
@@ -136,6 +122,7 @@ def plan_video(config: SynthConfig, index: int) -> VideoPlan:
     )
     if len(seats) == 1:
         view = _centred(config, view, seats[0], draw)
+    timeline = _timeline(config, index)
     return VideoPlan(
         config=config,
         index=index,
@@ -143,22 +130,43 @@ def plan_video(config: SynthConfig, index: int) -> VideoPlan:
         session=_session(config, index, visit),
         seats=seats,
         view=view,
-        events=_events(config, index, seats, visit),
+        events=timeline.events,
+        rallies=timeline.rallies,
     )
 
 
 def _cast(config: SynthConfig, index: int) -> tuple[tuple[Player, ...], int]:
     """The players of a video, and how many videos the first of them played in before."""
-    groups = config.num_players // config.players_per_video
-    first = index % groups * config.players_per_video
-    players = tuple(make_player(config, first + k) for k in range(config.players_per_video))
-    return players, index // groups
+    group, visit = index % _groups(config), index // _groups(config)
+    numbers = [group * config.players_per_video + k for k in range(config.players_per_video)]
+    if len(numbers) == 2 and not _both_in_view(config, index):
+        numbers = [numbers[visit % 2]]
+    return tuple(make_player(config, number) for number in numbers), visit
+
+
+def _both_in_view(config: SynthConfig, index: int) -> bool:
+    if not config.matches or config.match.two_players_share == 1:
+        return True
+    order = np.random.default_rng([config.seed, _SHARED]).permutation(config.num_videos)
+    return index in order[: round(config.match.two_players_share * config.num_videos)]
+
+
+def _groups(config: SynthConfig) -> int:
+    """How many groups of players take turns, video by video."""
+    return config.num_players // config.players_per_video
+
+
+def _timeline(config: SynthConfig, index: int) -> Timeline:
+    def tempos(number: int) -> tuple[float, ...]:
+        return tuple(player.tempo for player in _cast(config, number)[0])
+
+    plan = plan_match if config.matches else plan_drill
+    return plan(config, index, _groups(config), tempos)
 
 
 def _session(config: SynthConfig, index: int, visit: int) -> int:
     """A group's videos, two by two, are of one session."""
-    groups = config.num_players // config.players_per_video
-    return visit // 2 * groups + index % groups
+    return visit // 2 * _groups(config) + index % _groups(config)
 
 
 def _view(config: SynthConfig, index: int) -> View:
@@ -179,90 +187,3 @@ def _centred(config: SynthConfig, view: View, seat: Seat, draw: np.random.Genera
     wanted_y = config.height * float(draw.uniform(0.62, 0.66))
     origin = (view.origin_xy[0] + wanted_x - x, view.origin_xy[1] + wanted_y - y)
     return View(view.azimuth_rad, view.elevation_rad, view.px_per_m, origin)
-
-
-def _events(
-    config: SynthConfig, index: int, seats: tuple[Seat, ...], visit: int
-) -> tuple[Event, ...]:
-    """The timeline: strokes with their labels, and what happens between them."""
-    groups = config.num_players // config.players_per_video
-    spans = _spans(config, index, seats)
-    before = sum(
-        len(_spans(config, earlier, seats)) for earlier in range(index % groups, index, groups)
-    )
-    labels = _labels(config, index % groups, before, len(spans))
-    draw = np.random.default_rng([config.seed, _GAPS, index])
-    events = []
-    previous_end = 0
-    for (start, end, seat), label in zip(spans, labels, strict=True):
-        events += _gap(config, draw, previous_end, start, seat)
-        events.append(Event("stroke", seat, start, end, label))
-        previous_end = end
-    return (*events, *_gap(config, draw, previous_end, config.num_frames, 0))
-
-
-def _spans(config: SynthConfig, index: int, seats: tuple[Seat, ...]) -> list[tuple[int, int, int]]:
-    """Start, end and seat of each stroke, drawn without knowing its class."""
-    draw = np.random.default_rng([config.seed, _TIMING, index])
-    tempo = float(np.mean([seat.player.tempo for seat in seats]))
-    spans: list[tuple[int, int, int]] = []
-    start = max(round(0.4 * config.fps), _gap_frames(config, draw, tempo))
-    seat = int(draw.integers(len(seats)))
-    margin = round(0.3 * config.fps)
-    while True:
-        length = _stroke_frames(config, draw, tempo)
-        if start + length + margin > config.num_frames:
-            return spans
-        spans.append((start, start + length, seat))
-        pause, rally = _gap_frames(config, draw, tempo), draw.random()
-        if len(seats) == 2:
-            seat = 1 - seat
-            if rally < 0.4:  # the other player starts his stroke before this one has ended
-                pause = -round(0.1 * rally / 0.4 * length)
-        start += length + pause
-
-
-def _stroke_frames(config: SynthConfig, draw: np.random.Generator, tempo: float) -> int:
-    """A duration, the one distribution of all strokes: skewed to the short side, 0.7 to 2.1 s."""
-    low, high = config.min_stroke_seconds, config.max_stroke_seconds
-    seconds = (low + (high - low) * draw.beta(1.6, 2.7)) / tempo
-    return round(float(np.clip(seconds, 0.7, 2.1)) * config.fps)
-
-
-def _gap_frames(config: SynthConfig, draw: np.random.Generator, tempo: float) -> int:
-    """A gap: as long as a stroke once curation has widened it; at least two frames."""
-    return max(2, _stroke_frames(config, draw, tempo) - GAP_WIDENING_FRAMES)
-
-
-def _labels(config: SynthConfig, group: int, first: int, count: int) -> list[str]:
-    """Labels `first` to `first + count` of the players' endless series of random permutations."""
-    size = len(config.strokes)
-    labels: list[str] = []
-    for block in range(first // size, (first + count) // size + 1):
-        draw = np.random.default_rng([config.seed, _LABELS, group, block])
-        labels += [config.strokes[k] for k in draw.permutation(size)]
-    skipped = first % size
-    return labels[skipped : skipped + count]
-
-
-def _gap(
-    config: SynthConfig, draw: np.random.Generator, start: int, end: int, seat: int
-) -> list[Event]:
-    """One thing to do between two strokes; long gaps are cut into pieces of at most 1.6 s."""
-    events = []
-    for piece_start, piece_end in _pieces(start, end, round(1.6 * config.fps)):
-        chance = draw.random()
-        kind: EventKind = "rest" if chance < 0.35 else "fake" if chance < 0.75 else "pickup"
-        seconds = (piece_end - piece_start) / config.fps
-        if kind == "pickup" and seconds < 0.8:
-            kind = "fake"
-        if kind == "fake" and seconds < 0.3:
-            kind = "rest"
-        events.append(Event(kind, seat, piece_start, piece_end))
-    return events
-
-
-def _pieces(start: int, end: int, longest: int) -> list[tuple[int, int]]:
-    count = max(1, -(-(end - start) // longest)) if end > start else 0
-    edges = [start + (end - start) * k // max(count, 1) for k in range(count + 1)]
-    return list(itertools.pairwise(edges))

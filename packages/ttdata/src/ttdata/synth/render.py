@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ttdata.synth.ball import ball_track
+from ttdata.synth.ball import ball_track, find_pickups
 from ttdata.synth.figure import SHIFT, Figure, draw, figure
 from ttdata.synth.hall import paint
 from ttdata.synth.motion import channels, track
@@ -54,13 +54,14 @@ def render(
     stage = _Stage(plan)
     stop = plan.num_frames if end_frame is None else end_frame
     tracks = [track(plan, seat) for seat in range(len(plan.seats))]
+    pickups = find_pickups(plan, tracks) if plan.config.ball else ()
     for first in range(start_frame, stop, _CHUNK):
         last = min(first + _CHUNK, stop)
         poses = [channels(plan, seat, keys, first, last) for seat, keys in enumerate(tracks)]
         figures = [
             figure(pose, seat, plan.view) for pose, seat in zip(poses, plan.seats, strict=True)
         ]
-        balls = ball_track(plan, figures, first, last) if plan.config.ball else None
+        balls = ball_track(plan, figures, first, last, pickups) if plan.config.ball else None
         for t in range(last - first):
             yield stage.frame(first, t, figures, balls, with_truth)
 

@@ -1,4 +1,4 @@
-"""The 20 strokes, and what is done between them, as key poses of a right-hander.
+"""The 20 strokes as key poses of a right-hander.
 
 A key pose is a point in a player's own axes, in metres of a person of 1.75 m: f forward (to the
 net), r to the side of the bat hand, u up, from the floor point between the feet. Left-handers
@@ -182,7 +182,8 @@ def _free_hand(kind: str, phase: int) -> Vector:
     return ((0.40, -0.22, 1.06), (0.34, -0.28, 1.04), (0.28, -0.30, 1.04))[phase]
 
 
-def _vector(values: NDArray[np.float64]) -> Vector:
+def to_vector(values: NDArray[np.float64]) -> Vector:
+    """Three numbers as a field of a Pose."""
     first, second, third = (float(value) for value in values)
     return first, second, third
 
@@ -191,7 +192,7 @@ def _toss_keys(backswing: Pose) -> list[Key]:
     """The free hand lifts the ball while the bat goes back."""
     keys = []
     for (at, free), share in zip(_TOSS, (0.25, 0.7), strict=True):
-        hand = _vector((1 - share) * np.array(READY.hand) + share * np.array(backswing.hand))
+        hand = to_vector((1 - share) * np.array(READY.hand) + share * np.array(backswing.hand))
         keys.append(Key(at, replace(backswing, hand=hand, free=free, crouch=0.02)))
     return keys
 
@@ -206,31 +207,3 @@ def contact_share(label: str) -> float:
 
 TOSS_SHARE = _TOSS[1][0]
 """When the ball leaves the free hand of a serve, as a share of the stroke."""
-
-
-def pickup_keys(draw: np.random.Generator) -> tuple[Key, ...]:
-    """The player bends down to a ball on the floor with his free hand."""
-    side = float(draw.uniform(-0.35, 0.2))
-    low = Pose(
-        hand=(0.30, 0.30, 0.85),
-        wrist=(0.7, 0.2, -0.3),
-        face=READY.face,
-        free=(0.55, side, 0.25),
-        lean=float(draw.uniform(0.55, 0.75)),
-        crouch=float(draw.uniform(0.22, 0.32)),
-    )
-    half = float(draw.uniform(0.4, 0.55))
-    return (Key(half - 0.06, low), Key(half + 0.06, low))
-
-
-def fake_keys(draw: np.random.Generator) -> tuple[Key, ...]:
-    """A swing in the air: two or three random turning points around the ready pose."""
-    count = int(draw.integers(2, 4))
-    keys = []
-    for k in range(count):
-        offset = draw.normal(0.0, (0.20, 0.22, 0.20))
-        hand = _vector(np.array(READY.hand) + offset)
-        wrist = _vector(np.array(READY.wrist) + draw.normal(0, 0.3, 3))
-        pose = replace(READY, hand=hand, wrist=wrist, yaw=float(draw.normal(0, 0.2)), lean=0.03)
-        keys.append(Key((k + 1) / (count + 1) + float(draw.uniform(-0.06, 0.06)), pose))
-    return tuple(keys)

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 SYNTH_VERSION = 1
 SOURCE_FILES = (
     *("synth.json", "taxonomy.json", "videos", "videos.csv"),
-    *("annotations.csv", "truth.csv", "truth_events.csv"),
+    *("annotations.csv", "truth.csv", "truth_events.csv", "events.csv", "covered.csv"),
 )
 """Names of what is written in a source folder."""
 _STALE_SECONDS = 3600
@@ -37,7 +37,9 @@ def write_source(out: Path, config: SynthConfig, num_workers: int | None = None)
 
     Files: `synth.json` (configuration, versions), `taxonomy.json`, `videos.csv`,
     `annotations.csv` (what the crowd says), `truth.csv` (what happened), `truth_events.csv` (what
-    each annotator did with each stroke, see `crowd.PlantedError`), `videos/<video_id>.mp4`.
+    each annotator did with each stroke, see `crowd.PlantedError`), `videos/<video_id>.mp4`; of
+    matches `events.csv` (what else happened), of half-annotated videos `covered.csv` (the spans
+    that people annotated).
     Videos that are there are kept, so a broken run continues; each appears whole or not at all.
     The same configuration gives the same tables and pixels with any number of processes.
 
@@ -68,7 +70,7 @@ def write_source(out: Path, config: SynthConfig, num_workers: int | None = None)
 def _claim(out: Path, config: SynthConfig) -> None:
     """Make the folder ours, or refuse one that holds something else."""
     marker = out / "synth.json"
-    wanted = json.loads(config.model_dump_json())
+    wanted = config.recorded()
     if not marker.exists():
         if out.is_dir() and any(not item.name.endswith(".tmp") for item in out.iterdir()):
             raise InputError(f"{out}: not empty, and no source that synth wrote; name a new folder")
@@ -175,6 +177,10 @@ def _follow_parent() -> None:
 def _write_tables(out: Path, config: SynthConfig, plans: Sequence[VideoPlan]) -> None:
     tables = {"videos.csv": _videos(plans), "truth.csv": _truth(plans)}
     tables["annotations.csv"], tables["truth_events.csv"] = _annotations(config, plans)
+    if config.matches:
+        tables["events.csv"] = _events(plans)
+    if config.half_annotated_share > 0:
+        tables["covered.csv"] = _covered(plans)
     tables["taxonomy.json"] = config.taxonomy.model_dump_json(indent=2) + "\n"
     for name, text in tables.items():
         path = out / name
@@ -215,11 +221,37 @@ def _truth(plans: Sequence[VideoPlan]) -> str:
         (
             (
                 *(plan.video_id, stroke.start_frame, stroke.end_frame, stroke.label),
-                *(plan.seats[stroke.seat].player.player_id, *plan.region(stroke.seat)),
+                *(plan.player(stroke), *plan.region(stroke.seat)),
             )
             for plan in plans
             for stroke in plan.strokes
         ),
+    )
+
+
+def _events(plans: Sequence[VideoPlan]) -> str:
+    """What happens besides strokes, by video and start; a rally is nobody's own."""
+    rows: list[tuple[object, ...]] = []
+    for plan in plans:
+        others = [
+            (event.start_frame, event.end_frame, event.kind, plan.player(event), event.label or "")
+            for event in plan.events
+            if event.kind != "stroke"
+        ]
+        rallies = [(*span, "rally", "", "") for span in plan.rallies]
+        rows += [
+            (plan.video_id, kind, start, end, *rest)
+            for start, end, kind, *rest in sorted([*rallies, *others])
+        ]
+    return _csv(("video_id", "kind", "start_frame", "end_frame", "player_id", "imitates"), rows)
+
+
+def _covered(plans: Sequence[VideoPlan]) -> str:
+    from ttdata.synth.crowd import covered_spans
+
+    return _csv(
+        ("video_id", "start_frame", "end_frame"),
+        ((plan.video_id, *span) for plan in plans for span in covered_spans(plan) or [(0, 0)]),
     )
 
 
@@ -231,25 +263,19 @@ def _annotations(config: SynthConfig, plans: Sequence[VideoPlan]) -> tuple[str, 
     annotations: list[tuple[object, ...]] = []
     events: list[tuple[object, ...]] = []
     for plan in plans:
-        for annotation in annotate(plan):
-            player_id = plan.seats[annotation.stroke.seat].player.player_id
-            annotation_id = ""
-            if annotation.start_frame is not None:
+        for made in annotate(plan):
+            stroke, player_id, annotation_id = made.stroke, plan.player(made.stroke), ""
+            if made.start_frame is not None:
                 annotation_id = f"a{len(annotations):06d}"
-                span = (annotation.start_frame, annotation.end_frame, annotation.label)
-                row = (annotation_id, plan.video_id, annotation.annotator_id, *span)
-                annotations.append((*row, player_id, *(annotation.region or ())) if two else row)
-            stroke = annotation.stroke
+                span = (made.start_frame, made.end_frame, made.label)
+                row = (annotation_id, plan.video_id, made.annotator_id, *span)
+                region = made.region or ("",) * 4
+                annotations.append((*row, player_id, *region) if two else row)
             events.append(
                 (
-                    *(
-                        annotation_id,
-                        plan.video_id,
-                        annotation.annotator_id,
-                        annotation.planted_error,
-                    ),
+                    *(annotation_id, plan.video_id, made.annotator_id, made.planted_error),
                     *(stroke.start_frame, stroke.end_frame, stroke.label, player_id),
-                    "true" if is_variant(annotation.label) else "false",
+                    "true" if is_variant(made.label) else "false",
                 )
             )
     header = ("annotation_id", "video_id", "annotator_id", "start_frame", "end_frame", "label")

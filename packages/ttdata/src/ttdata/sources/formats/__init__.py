@@ -101,6 +101,8 @@ _KNOWN = frozenset(
         "synth.json",
         "truth.csv",
         "truth_events.csv",
+        "events.csv",
+        "covered.csv",
     ]
 )
 """Files that may lie in a source and are read where they count, or hold no annotations."""
