@@ -14,7 +14,10 @@ from tttrain.indexing.measures.spans import covered, scored
 from tttrain.indexing.measures.tables import Intervals, Tables
 
 Counts = dict[str, np.ndarray]
-"""By name: numbers of one video, or of R draws of videos; `claims` has the thresholds last, `correct_by_label` the labels."""
+"""By name: numbers of one video, or of R draws of videos.
+
+`claims` has the thresholds last, `correct_by_label` the labels.
+"""
 
 
 def in_time(rows: Intervals) -> Intervals:

@@ -45,13 +45,13 @@ def group(truths: Intervals, detections: Intervals) -> Groups:
     boundaries = pairs_by_overlap(free, union, NEAR)
     pairs = np.concatenate([correct, wrong_name, boundaries])
     alone = np.setdiff1d(np.arange(len(detections)), pairs[:, 0])
-    near = (20 * both >= NEAR * union).any(axis=1)
+    near = np.any(20 * both >= NEAR * union, axis=1)
     return Groups(
         correct,
         wrong_name,
         boundaries,
-        alone[near[alone]],
-        alone[~near[alone]],
+        np.intersect1d(alone, np.flatnonzero(near)),
+        np.setdiff1d(alone, np.flatnonzero(near)),
         np.setdiff1d(np.arange(len(truths)), pairs[:, 1]),
         pairs_by_overlap(both, union, HALF),
     )

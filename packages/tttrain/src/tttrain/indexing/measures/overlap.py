@@ -71,7 +71,8 @@ def common(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     start = np.maximum(first[:, None, 0], second[None, :, 0]).ravel()
     end = np.minimum(first[:, None, 1], second[None, :, 1]).ravel()
     pieces = np.stack([start, end], axis=1)[start < end]
-    return pieces[np.argsort(pieces[:, 0])]
+    ordered: np.ndarray = pieces[np.argsort(pieces[:, 0])]
+    return ordered
 
 
 def num_frames(pieces: np.ndarray) -> int:

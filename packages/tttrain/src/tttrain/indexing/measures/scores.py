@@ -127,9 +127,7 @@ def detection_scores(
         num_videos=len(evidence.per_video),
         num_truths=len(evidence.truths),
         num_detections=len(evidence.detections),
-        intervals=resampled(
-            evidence.per_video, list(evidence.rankings.values()), resamples, seed
-        ),
+        intervals=resampled(evidence.per_video, list(evidence.rankings.values()), resamples, seed),
     )
 
 

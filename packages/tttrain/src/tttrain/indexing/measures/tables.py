@@ -64,7 +64,7 @@ def read_tables(
 
     Raises:
         InputError: if a column is missing, a value is null, frames are no integers, an interval
-            ends before it starts or leaves its video, or a video is unknown.
+            ends before it starts or leaves its video, a detection is empty, or a video is unknown.
     """
     facts = _checked(videos, "videos", ("video_id", "num_frames"))
     if facts.is_empty():
@@ -99,9 +99,9 @@ def _checked(frame: pl.DataFrame, name: str, columns: tuple[str, ...]) -> pl.Dat
         )
     for column in columns:
         dtype = frame.schema[column]
-        if column.endswith("frame") or column == "num_frames":
-            if not (dtype.is_integer() or dtype == pl.Null):
-                raise InputError(f"{name}: {column} is {dtype}, expected integers; round it first")
+        counts = column.endswith("_frame") or column == "num_frames"
+        if counts and not (dtype.is_integer() or dtype == pl.Null):
+            raise InputError(f"{name}: {column} is {dtype}, expected integers; round it first")
     types = {"video_id": pl.String, "label": pl.String, "score": pl.Float64}
     table = frame.select(pl.col(column).cast(types.get(column, pl.Int64)) for column in columns)
     bad = table.select(pl.any_horizontal(pl.all().is_null())).to_series()
@@ -116,17 +116,17 @@ def _checked(frame: pl.DataFrame, name: str, columns: tuple[str, ...]) -> pl.Dat
 def _intervals(
     table: pl.DataFrame, name: str, facts: pl.DataFrame, labels: tuple[str, ...]
 ) -> Intervals:
-    lengths = dict(facts.iter_rows())
+    lengths, shortest = dict(facts.iter_rows()), int(name == "detections")
     for video_id, start, end, *_ in table.iter_rows():
         if video_id not in lengths:
             raise InputError(
                 f"{name}: {video_id!r}: no such video among the {len(lengths)} of videos; "
                 "leave its rows out or add the video"
             )
-        if not 0 <= start <= end <= lengths[video_id]:
+        if not 0 <= start <= end - shortest <= lengths[video_id] - shortest:
             raise InputError(
-                f"{name}: {video_id}: frames [{start}, {end}), expected an interval inside "
-                f"[0, {lengths[video_id]})"
+                f"{name}: {video_id}: frames [{start}, {end}), expected an interval of at least "
+                f"{shortest} frames inside [0, {lengths[video_id]})"
             )
     video = {video_id: number for number, video_id in enumerate(lengths)}
     label = {text: number for number, text in enumerate(labels)}
@@ -146,5 +146,5 @@ def _fps(videos: pl.DataFrame) -> np.ndarray:
         return np.full(len(videos), np.nan)
     fps = videos["fps"].cast(pl.Float64).fill_null(float("nan"))
     if (fps <= 0).any():
-        raise InputError(f"videos: fps is {fps.min()}, expected more than 0")
+        raise InputError(f"videos: fps is {fps.min()!r}, expected more than 0")
     return fps.to_numpy()
