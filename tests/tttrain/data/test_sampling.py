@@ -72,6 +72,15 @@ def test_resident_and_streamed_windows_are_equal_bit_for_bit(shards: Path) -> No
         assert torch.equal(kept.flow, torch.from_numpy(decoded.flow))
 
 
+def test_the_draw_of_the_configuration_is_used() -> None:
+    clip = ClipInfo("a", 0, 2000, 4000, 120.0, 0)
+    uniform = TrainConfig().with_changes(augment={"window_draw": "uniform"})
+    starts = [training_request(clip, uniform, 100, epoch).start_frame for epoch in range(50)]
+    near = [training_request(clip, TrainConfig(), 100, epoch).start_frame for epoch in range(50)]
+    assert min(starts) < 300 < 1600 < max(starts)
+    assert 900 < min(near) < max(near) < 1000
+
+
 def test_rows_of_tasks_carry_the_same_pixels(shards: Path) -> None:
     data = open_data(shards)
     row = data.read(data.clips["test"][0].clip_id)

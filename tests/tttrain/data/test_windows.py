@@ -94,6 +94,26 @@ def test_draws_pass_a_kolmogorov_smirnov_test(end: int) -> None:
     assert np.abs(found - shifted).max() > 1.36 / np.sqrt(count)
 
 
+def test_uniform_draws_reach_every_window_equally_often() -> None:
+    rng, count = np.random.default_rng(3), 20_000
+    drawn = [draw_start(10, 120, 100, 1000, 120.0, rng, "uniform") for _ in range(count)]
+    found = np.bincount(np.array(drawn) - 10)
+    assert len(found) == 11
+    # Chi-squared with 10 degrees of freedom: 29.6 is exceeded by chance in one of 1000.
+    expected = count / 11
+    assert ((found - expected) ** 2 / expected).sum() < 29.6
+
+
+@given(start=st.integers(0, 500), length=st.integers(1, 400), seed=st.integers(0, 1000))
+def test_uniform_draws_stay_inside_the_stroke(start: int, length: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    drawn = draw_start(start, start + length, 100, 10_000, 120.0, rng, "uniform")
+    if length > 100:
+        assert start <= drawn <= start + length - 100
+    else:
+        assert drawn == central_start(start, start + length, 100, 10_000)
+
+
 def test_tight_stroke_uses_every_window() -> None:
     rng = np.random.default_rng(1)
     drawn = [draw_start(10, 113, 100, 1000, 120.0, rng) for _ in range(400)]

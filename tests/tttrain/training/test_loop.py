@@ -335,4 +335,8 @@ def test_configuration_is_checked() -> None:
     two = TrainConfig(execution=ExecutionConfig(num_workers=2))
     assert two.result_hash() == TrainConfig().result_hash()
     assert TrainConfig(seed=1).result_hash() != TrainConfig().result_hash()
+    # As before `window_draw` came: checkpoints of then go on.
+    assert TrainConfig().result_hash() == "c79ccf148d6b"
+    uniform = TrainConfig().with_changes(augment={"window_draw": "uniform"})
+    assert uniform.result_hash() != TrainConfig().result_hash()
     assert issubclass(TrainingError, TTError)

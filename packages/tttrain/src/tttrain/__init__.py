@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tttrain.commands.predict import predict
     from tttrain.config import AugmentConfig, TrainConfig
     from tttrain.data.spatial_augment import Augment
+    from tttrain.indexing.measures.scores import detection_scores
     from tttrain.run import Run
 
 _HOME = {
@@ -19,6 +20,7 @@ _HOME = {
     "Run": "run",
     "TrainConfig": "config",
     "compare": "commands.compare",
+    "detection_scores": "indexing.measures.scores",
     "evaluate": "commands.evaluate",
     "fit": "commands.fit",
     "predict": "commands.predict",
@@ -31,6 +33,7 @@ __all__ = [
     "Run",
     "TrainConfig",
     "compare",
+    "detection_scores",
     "evaluate",
     "fit",
     "predict",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ttdata.settings import FrozenModel
-from tttrain.flat_keys import FLAT_KEYS, flat_keys_in, short_hash
+from tttrain.flat_keys import FLAT_KEYS, flat_keys_in, short_hash, without_additions
 
 
 class NetworkConfig(FrozenModel):
@@ -158,6 +158,11 @@ class AugmentConfig(FrozenModel):
     temporal: bool = Field(
         default=True, description="The window's start is drawn inside the stroke."
     )
+    window_draw: Literal["normal", "uniform"] = Field(
+        default="normal",
+        description="The start follows a normal distribution round the central window, as in the "
+        "paper, or is uniform over all windows inside the stroke; only for temporal=true.",
+    )
     rotation_degrees: float = Field(
         default=10.0, ge=0, le=180, description="The largest rotation, either way."
     )
@@ -286,4 +291,4 @@ class TrainConfig(FrozenModel):
 
     def result_hash(self) -> str:
         """Twelve hexadecimal digits that change when a value changes that decides the result."""
-        return short_hash(self.result_values())
+        return short_hash(without_additions(self.result_values()))

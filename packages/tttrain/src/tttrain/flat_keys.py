@@ -34,6 +34,9 @@ FLAT_KEYS = {
 }
 """The place of each key that moved; recipe, batch_size, precision, seed, augment did not."""
 
+ADDED_KEYS = {("augment", "window_draw"): "normal"}
+"""Keys that came later, with the value that stands for what was done before them."""
+
 
 def flat_keys_in(values: dict[str, Any]) -> list[str]:
     """The keys of a configuration that are flat ones, in its order."""
@@ -68,12 +71,26 @@ def flat_hash(result_values: dict[str, Any]) -> str:
         result_values: of a `TrainConfig`, in sections, without `execution`.
     """
     sections = {path.partition(".")[0] for path in FLAT_KEYS.values()}
+    result_values = without_additions(result_values)
     flat = {key: value for key, value in result_values.items() if key not in sections}
     for key, path in FLAT_KEYS.items():
         section, _, name = path.partition(".")
         if section in result_values:
             flat[key] = result_values[section][name]
     return short_hash(flat)
+
+
+def without_additions(values: dict[str, Any]) -> dict[str, Any]:
+    """The values without later keys that say what was always done: their hash stays the same.
+
+    >>> without_additions({"seed": 1, "augment": {"mirror": True, "window_draw": "normal"}})
+    {'seed': 1, 'augment': {'mirror': True}}
+    """
+    found = dict(values)
+    for (section, name), before in ADDED_KEYS.items():
+        if found.get(section, {}).get(name) == before:
+            found[section] = {key: item for key, item in found[section].items() if key != name}
+    return found
 
 
 def short_hash(values: dict[str, Any]) -> str:

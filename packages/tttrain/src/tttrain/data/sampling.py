@@ -87,6 +87,7 @@ def training_request(clip: ClipInfo, config: TrainConfig, num_frames: int, epoch
         fps=clip.fps,
         seed=config.seed,
         epoch=epoch,
+        draw=config.augment.window_draw,
     )
     return Request(clip.clip_id, start)
 

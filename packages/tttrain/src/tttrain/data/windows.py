@@ -2,6 +2,7 @@
 
 import math
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 
@@ -44,17 +45,29 @@ def draw_start(
     total_frames: int,
     fps: float,
     rng: np.random.Generator,
+    draw: Literal["normal", "uniform"] = "normal",
 ) -> int:
     """First frame of a window drawn for training: normal around the central one, in the stroke.
 
     A stroke not longer than the window takes the central one. One uniform number goes through the
     inverse of the truncated distribution, so nothing is ever redrawn.
 
-    Source: specification 3.2 (paper IV-C).
+    Args:
+        start_frame: of the stroke.
+        end_frame: of the stroke, exclusive.
+        num_frames: T, of the window.
+        total_frames: of the video.
+        fps: of the video; the normal distribution depends on it.
+        rng: gives one number.
+        draw: `uniform` makes every window inside the stroke equally likely.
+
+    Source: specification 3.2 (paper IV-C); `uniform` is this project's.
     """
     last = end_frame - num_frames
     if last <= start_frame:
         return central_start(start_frame, end_frame, num_frames, total_frames)
+    if draw == "uniform":
+        return start_frame + math.floor((last - start_frame + 1) * rng.random())
     sigma = temporal_sigma(fps)
     if sigma == 0:
         return central_start(start_frame, end_frame, num_frames, total_frames)
@@ -76,10 +89,11 @@ def training_start(
     fps: float,
     seed: int,
     epoch: int,
+    draw: Literal["normal", "uniform"] = "normal",
 ) -> int:
     """`draw_start` with the generator that belongs to this clip in this epoch."""
     rng = generator(seed, epoch, "window", clip_id)
-    return draw_start(start_frame, end_frame, num_frames, total_frames, fps, rng)
+    return draw_start(start_frame, end_frame, num_frames, total_frames, fps, rng, draw)
 
 
 def sliding_starts(

@@ -1,0 +1,1 @@
+"""Whole videos: which strokes were played, and when (specification 6)."""

@@ -1,0 +1,62 @@
+"""Found strokes in the formats that people correct them in, and that other tools read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from ttdata.sources.annotations import ANNOTATION_COLUMNS
+from ttdata.sources.formats import activitynet, crowd, eaf, mediaeval_xml
+from ttdata.sources.formats.eaf import milliseconds
+from tttrain.indexing.document import VideoIndex
+
+ANNOTATOR = "tttrain index"
+"""Who found the strokes, in formats that name the annotator."""
+
+
+def write_exports(out: Path, indexes: Sequence[VideoIndex]) -> None:
+    """Write the strokes of all videos as CSV, ActivityNet JSON, MediaEval XML and ELAN.
+
+    Args:
+        out: the folder; it gets `strokes.csv` (as a crowd export, which `ttdata curate` reads),
+            `activitynet.json`, `mediaeval/<video_id>.xml` and `elan/<video_id>.eaf`.
+        indexes: one per video; a video without strokes is in none of the files.
+
+    Raises:
+        InputError: if a format cannot hold a video's id or rate.
+    """
+    strokes = annotations(indexes)
+    crowd.write(out / "strokes.csv", strokes.select(ANNOTATION_COLUMNS.names()))
+    activitynet.write(out / "activitynet.json", strokes)
+    mediaeval_xml.write(out / "mediaeval", strokes)
+    eaf.write(out / "elan", strokes.filter(milliseconds("end") > milliseconds("start")))
+
+
+def annotations(indexes: Sequence[VideoIndex]) -> pl.DataFrame:
+    """The strokes as annotations: ANNOTATION_COLUMNS and `fps, num_frames, path, given_split`."""
+    rows = [
+        {
+            "annotation_id": f"{index.video_id}@{stroke.start_frame}-{stroke.end_frame}",
+            "video_id": index.video_id,
+            "annotator_id": ANNOTATOR,
+            "start_frame": stroke.start_frame,
+            "end_frame": stroke.end_frame,
+            "start_seconds": stroke.start_seconds,
+            "end_seconds": stroke.end_seconds,
+            "label": stroke.label,
+            "player_id": stroke.player,
+            "whole_file": False,
+            "fps": index.fps,
+            "num_frames": index.num_frames,
+            "path": index.video,
+        }
+        for index in indexes
+        for stroke in index.strokes
+    ]
+    video = {
+        "fps": pl.Float64(),
+        "num_frames": pl.Int64(),
+        "path": pl.String(),
+        "given_split": pl.String(),
+    }
+    return pl.DataFrame(rows, schema={**ANNOTATION_COLUMNS, **video})
