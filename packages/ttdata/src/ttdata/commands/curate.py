@@ -118,13 +118,13 @@ def curate_source(
     reviews = read_reviews(out / REVIEWS, classes) if (out / REVIEWS).exists() else no_reviews()
     annotations, rate_notes = at_video_rates(read, videos)
     result = curate(annotations, videos, config, classes, reviews)
-    clips, split, split_notes = divide_again(before, result.clips, videos)
+    divided = divide_again(before, result.clips, videos)
     info = DatasetInfo(
         source=str(source.resolve()),
         taxonomy=classes,
         config=config,
         counts=result.funnel,
-        split=split,
+        split=divided.split,
         versions=tool_versions(),
     )
     dataset = write_dataset(
@@ -133,7 +133,7 @@ def curate_source(
         videos=videos,
         annotations=result.annotations,
         actions=result.actions,
-        clips=clips,
+        clips=divided.clips,
     )
     notes = (
         *read.notes,
@@ -141,9 +141,9 @@ def curate_source(
         *_video_notes(warnings, result),
         *unknown_labels(result.annotations, classes),
         *_review_notes(result),
-        *split_notes,
+        *divided.notes,
     )
-    return Curated(dataset, result.funnel, notes, write_report(dataset))
+    return Curated(dataset, result.funnel, notes, write_report(dataset, divided.left_test))
 
 
 def choose_taxonomy(choice: str | None, source: Path, read: Source) -> Taxonomy:
