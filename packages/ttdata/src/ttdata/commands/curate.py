@@ -202,8 +202,15 @@ def _video_notes(warnings: list[str], result: CurationResult) -> tuple[str, ...]
 
 
 def _review_notes(result: CurationResult) -> tuple[str, ...]:
+    """A line per review that found nothing, or that fits two actions equally well."""
+    nothing = "finds nothing (IoU below 0.5)"
+    several = "fits two actions alike, the first is taken: fill in player_id, or x_min to y_max"
     return tuple(
         f"{REVIEWS} line {row['line']}: {row['decision']} {row['video_id']!r} "
-        f"[{row['start_frame']}, {row['end_frame']}) finds nothing (IoU below 0.5)"
-        for row in result.unmatched_reviews.iter_rows(named=True)
+        f"[{row['start_frame']}, {row['end_frame']}) {what}"
+        for rows, what in (
+            (result.unmatched_reviews, nothing),
+            (result.ambiguous_reviews, several),
+        )
+        for row in rows.iter_rows(named=True)
     )

@@ -151,7 +151,8 @@ def review_lines(queue: pl.DataFrame) -> Iterator[str]:
     """The items of the review queue, a line each."""
     for row in queue.iter_rows(named=True):
         labels = f" ({row['labels']})" if row["labels"] else ""
+        player = f", player {row['player_id']}" if row["player_id"] else ""
         yield (
             f"{row['kind']:>8} {row['video_id']} [{row['start_frame']}, {row['end_frame']}) at "
-            f"{row['start_seconds']:.1f} s: {row['why']}{labels}"
+            f"{row['start_seconds']:.1f} s{player}: {row['why']}{labels}"
         )
