@@ -354,3 +354,26 @@ def test_clips_that_leave_test_are_said_and_listed(folder: Path, source: Path) -
     assert "(divided anew, paper by video before)" in notes[0]
     split_dataset(folder, "grouped")
     assert "left-test" not in report.read_text()
+
+
+def test_clips_of_unknown_group_are_counted(tmp_path: Path) -> None:
+    """Between the strokes of two players a negative shows both: it has no player."""
+    source = write_crowd(tmp_path / "source", 10)
+    videos = (source / "videos.csv").read_text().splitlines()
+    videos = [line.rsplit(",", 1)[0] for line in videos]
+    (source / "videos.csv").write_text("\n".join(videos) + "\n")
+    rows = (source / "annotations.csv").read_text().splitlines()
+    named = [rows[0], *(row + f"p{row[1]}" for row in rows[1:])]
+    (source / "annotations.csv").write_text("\n".join(named) + "\n")
+    curate_source(source, tmp_path / "dataset")
+    dataset, _ = split_dataset(tmp_path / "dataset", group="player")
+    held_out = dataset.clips.filter(pl.col("split").is_in(["validation", "test"]))
+    unknown = held_out["player_id"].null_count()
+    assert unknown > 0
+    assert dataset.info.split is not None
+    assert dataset.info.split.unknown_group_clips == unknown
+    lines = "\n".join(stats_lines(dataset_stats(dataset), dataset.info.split))
+    told = f"share their player with training, {unknown} of unknown player left out"
+    assert told in lines
+    assert dataset_stats(dataset)["split"]["unknown_group_clips"] == unknown
+    assert told in (tmp_path / "dataset" / "report" / "index.html").read_text()

@@ -15,7 +15,7 @@ from ttdata.schema import Clip
 from ttdata.splits.assignments import check_known, read_assignments
 from ttdata.splits.earlier import earlier_splits, left_test
 from ttdata.splits.group_assignment import assign_groups
-from ttdata.splits.leakage import leakage
+from ttdata.splits.leakage import leakage, num_unknown_groups
 from ttdata.splits.negatives import missing_negatives, negatives_wanted
 from ttdata.splits.strategies import split_clips, split_sizes
 from ttdata.storage.tables import conform
@@ -415,3 +415,17 @@ def test_what_leaves_test_is_listed() -> None:
         ("c000003", "v0@301-399", "negative", None),
     ]
     assert left_test(before, before).is_empty()
+
+
+def test_clips_of_unknown_group_are_not_clean() -> None:
+    clips = make_clips(*[("v0", "Serve")] * 3, *[("v0", "Negative")] * 3).with_columns(
+        player_id=pl.Series(["a", "a", "b", None, None, None]),
+        split=pl.Series(["train", "test", "validation", "test", "validation", "train"]),
+    )
+    # One of two held-out clips whose player is known; two more of which nobody knows.
+    assert leakage(clips, "player") == 0.5
+    assert num_unknown_groups(clips, "player") == 2
+    assert num_unknown_groups(clips, "video") == 0
+    nobody = clips.with_columns(player_id=pl.lit(None, pl.String))
+    assert leakage(nobody, "player") == 0
+    assert num_unknown_groups(nobody, "player") == 4

@@ -178,6 +178,9 @@ class SplitInfo(FrozenModel):
     leakage: float = Field(
         ge=0, le=1, description="share of test and validation clips whose group is also in train"
     )
+    unknown_group_clips: int = Field(
+        default=0, ge=0, description="test and validation clips of unknown group; not in leakage"
+    )
 
 
 class DatasetInfo(FrozenModel):

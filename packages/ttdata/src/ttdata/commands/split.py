@@ -17,7 +17,7 @@ from ttdata.schema import Group, SplitInfo, Strategy
 from ttdata.splits.assignments import check_known, read_assignments
 from ttdata.splits.balance import class_balance
 from ttdata.splits.earlier import earlier_splits
-from ttdata.splits.leakage import leakage
+from ttdata.splits.leakage import leakage, num_unknown_groups
 from ttdata.splits.negatives import missing_negatives
 from ttdata.splits.strategies import PAPER_SHARES, Shares, split_clips
 from ttdata.storage.dataset import WRITTEN, Dataset, load_dataset, write_split
@@ -192,8 +192,12 @@ def _split(
 
 
 def _with_leakage(split: SplitInfo, clips: pl.DataFrame, videos: pl.DataFrame) -> SplitInfo:
-    found = leakage(_with_sessions(clips, videos), split.group)
-    return split.model_copy(update={"leakage": found})
+    known = _with_sessions(clips, videos)
+    found = {
+        "leakage": leakage(known, split.group),
+        "unknown_group_clips": num_unknown_groups(known, split.group),
+    }
+    return split.model_copy(update=found)
 
 
 def _with_sessions(clips: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:

@@ -59,9 +59,11 @@ def split_line(split: SplitInfo | None) -> str:
     """One line on the division of the dataset and its leakage."""
     if split is None:
         return "not divided yet: run `ttdata split`"
+    unknown = split.unknown_group_clips
     return (
         f"split: {split.strategy}, seed {split.seed}; leakage {split.leakage:.1%} of test and "
         f"validation clips share their {split.group} with training"
+        + (f", {unknown} of unknown {split.group} left out" if unknown else "")
     )
 
 
