@@ -25,7 +25,15 @@ from ttflow.flow.estimators import Estimator
 from ttflow.foreground import Foreground
 from ttflow.roi import Region, Track, frame_centers
 from ttflow.schema import FLAG_NO_FLOW, FLAG_UNMASKED, FlowConfig
-from ttflow.shards.intervals import ClipSpec, Interval, VideoPlan, inside, plan_video, unions
+from ttflow.shards.intervals import (
+    ClipSpec,
+    Interval,
+    VideoPlan,
+    inside,
+    plan_video,
+    regions_of_segments,
+    unions,
+)
 
 MAX_SQUASH = 2.0
 """A portrait video that a landscape working frame would squash by more is refused,
@@ -233,15 +241,17 @@ class _Tracker:
     ) -> None:
         self._config = config
         self._stored = unions(plan.stored)
-        self._regions: list[Region | None] = sorted(
-            {clip.region for clip in clips}, key=lambda region: region or ()
-        )
+        self._coming = deque(regions_of_segments(clips, plan))
         self._assembler = Assembler(clips, plan.stored, config, sink)
         self._queue = FrameQueue()
+        self._regions: list[Region | None] = []
         self._begin()
 
     def _begin(self) -> None:
+        """Follow the regions of the next segment: the others would cost time and show nowhere."""
         config = self._config
+        if self._coming:
+            self._regions = self._coming.popleft()
         size = (config.frame_height, config.frame_width)
         self._tracks = [
             Track(size, config.smooth_taps, config.smooth_sigma_frames) for _ in self._regions
