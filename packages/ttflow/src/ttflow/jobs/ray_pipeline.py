@@ -20,7 +20,7 @@ from ttflow.errors import ExtractError
 from ttflow.estimator_names import uses_gpu
 from ttflow.jobs.job import EVENT, Job, Outcome, Progress, Workers
 from ttflow.jobs.ray_address import WAIT_VARIABLE, check_address, no_cluster, wait_seconds
-from ttflow.jobs.worker import watched_job
+from ttflow.jobs.worker import watched_job, weights_of
 from ttflow.schema import ClipRecord
 from ttflow.shards.layout import arrow_schema
 from ttflow.shards.reader import PIXEL_COLUMNS, Location, open_shards, read_rows
@@ -113,12 +113,12 @@ def _events(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcom
     if on_gpu:
         # Without max_calls Ray starts a process per video, which loads torch and CUDA anew.
         options |= {"num_gpus": workers.gpu_share, "max_calls": 0}
+    # Sent along: a worker on another machine has no such file, or another one of its name.
+    sent = {"device": "cuda" if on_gpu else "cpu", "weights": weights_of(jobs[0].config)}
     items = [{"job": job.model_dump_json()} for job in jobs]
     videos = ray.data.from_items(items, override_num_blocks=len(items))
     with nameless_arguments():
-        events = videos.flat_map(
-            _run_row, fn_kwargs={"device": "cuda" if on_gpu else "cpu"}, **options
-        )
+        events = videos.flat_map(_run_row, fn_kwargs=sent, **options)
     events.context.max_errored_blocks = -1
     events.context.target_max_block_size = 1  # every event travels at once
     for row in events.iter_rows():
@@ -133,8 +133,8 @@ def nameless_arguments() -> Iterator[None]:
         yield
 
 
-def _run_row(row: dict[str, Any], device: str) -> Iterator[dict[str, Any]]:
-    for event in watched_job(Job.model_validate_json(row["job"]), device):
+def _run_row(row: dict[str, Any], device: str, weights: Any = None) -> Iterator[dict[str, Any]]:
+    for event in watched_job(Job.model_validate_json(row["job"]), device, weights):
         yield {"event": event.model_dump_json()}
 
 
