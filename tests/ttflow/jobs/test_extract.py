@@ -476,3 +476,24 @@ def test_weights_reach_workers_that_have_no_file(
     (outcome,) = run_jobs(jobs, Workers(device="cpu"))
     wanted = "one.pth: cannot be read as weights" if find_spec("torchvision") else "torchvision"
     assert wanted in (outcome.error or "")
+
+
+@pytest.mark.ray
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+def test_a_cluster_that_others_fill_is_no_endless_wait(
+    lib, local_ray, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    from ttflow.jobs.ray_pipeline import run_jobs
+
+    jobs = plan_work(load_dataset(dataset), tmp_path / "shards", lib.small).jobs
+    group = ray.util.placement_group([{"CPU": 2}])
+    assert group.wait(60)
+    monkeypatch.setenv("TTFLOW_RAY_WAIT_SECONDS", "0.5")
+    try:
+        with pytest.raises(InputError, match=r"the cluster is full: 0 of 2 CPUs free, expected 1"):
+            list(run_jobs(jobs, Workers(device="cpu")))
+    finally:
+        ray.util.remove_placement_group(group)
