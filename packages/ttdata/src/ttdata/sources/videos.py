@@ -13,7 +13,7 @@ from ttdata.schema import Video
 from ttdata.sources.annotations import FILES, completed_table, read_text_table, require_columns
 from ttdata.sources.folder import files_below
 from ttdata.storage.tables import conform
-from ttdata.video.location import is_url
+from ttdata.urls import is_url
 from ttdata.video.probe import probe
 
 logger = logging.getLogger(__name__)
