@@ -323,9 +323,9 @@ def test_assignments_must_cover_every_stroke() -> None:
 
 def test_assignment_file(tmp_path) -> None:
     path = tmp_path / "assign.csv"
-    path.write_text("video_id, split\nv0,train\nv1, Test \n")
+    path.write_text("video_id, split\nv0,train\nv1, Test \nv2,val\n")
     rows = read_assignments(path)
-    assert rows.rows() == [("v0", "train", 2), ("v1", "test", 3)]
+    assert rows.rows() == [("v0", "train", 2), ("v1", "test", 3), ("v2", "validation", 4)]
     with pytest.raises(AnnotationError, match="line 3: video_id 'v1'"):
         check_known(path, rows, pl.Series(["v0"]))
 
@@ -333,7 +333,8 @@ def test_assignment_file(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("video_id,split\nv0,training\n", "line 2: split 'training', expected train, validation"),
+        ("video_id,split\nv0,practice\n", "line 2: split 'practice', expected train, validation"),
+        ("video_id,split\nv0,\n", "line 2: split '', expected train, validation or test"),
         ("video_id,split\nv0,train\nv0,test\n", "line 3: video_id 'v0', expected each id once"),
         ("video,split\nv0,train\n", "found video,split"),
         ("video_id,clip_id,split\n", "expected the columns"),
