@@ -416,6 +416,10 @@ def test_what_leaves_test_is_listed() -> None:
         ("c000003", "v0@301-399", "negative", None),
     ]
     assert left_test(before, before).is_empty()
+    # Two strokes at one time, one in test: the other one is no part of it.
+    both = pl.concat([before, before.head(1).with_columns(clip_id=pl.lit("d"))])
+    both = both.with_columns(split=pl.when(clip_id="d").then(pl.lit("train")).otherwise("split"))
+    assert left_test(both, both).is_empty()
 
 
 def test_clips_of_unknown_group_are_not_clean() -> None:

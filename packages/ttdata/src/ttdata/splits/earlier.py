@@ -60,7 +60,8 @@ def left_test(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
         today's overlap is listed with the one in train, if there is one.
     """
     tested = before.filter(split="test")
-    same = earlier_splits(after, tested).select("earlier_id", now="clip_id")
+    known = earlier_splits(after, before).filter(split="test")
+    same = known.select("earlier_id", now="clip_id")
     today = same.join(after.select(now="clip_id", today="split"), on="now", how="left")
     rank = pl.col("today").replace_strict(
         {name: place for place, name in enumerate(SPLITS)}, default=-1, return_dtype=pl.Int64
