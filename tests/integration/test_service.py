@@ -3,6 +3,7 @@
 TT_VIDEOS sets how many videos; five of them are broken.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -126,32 +127,62 @@ def test_broken_videos_are_named_with_reasons(whole: Path) -> None:
         assert name in found[name]
 
 
+@contextlib.contextmanager
+def standing_still(root: psutil.Process) -> Iterator[None]:
+    """A process and all that it started wait meanwhile."""
+    stopped: list[psutil.Process] = []
+    try:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            stopped = [root, *root.children(recursive=True)]
+        for process in stopped:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        yield
+    finally:
+        for process in stopped:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
 class Disturbed:
     """The command, and what is killed of it once enough videos are finished."""
 
     def __init__(self, command: list[str], shards: Path, environment: dict[str, str]) -> None:
         self._manifests = shards / "manifests"
-        self._process = subprocess.Popen(
-            command,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._said = shards.with_name("said.txt")
+        with self._said.open("w") as said:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self.root = psutil.Process(self._process.pid)
 
     def finished(self) -> int:
         return len(list(self._manifests.glob("*.json"))) if self._manifests.exists() else 0
 
     def kill_after(self, videos: int, victims: Callable[[psutil.Process], list[psutil.Process]]):
-        """Kill the first of the victims there are, once so many videos are finished."""
+        """Kill the first of the victims there are, once so many videos are finished.
+
+        All stand still while we look: a task takes some 0.05 s, and on a busy machine a look at the
+        processes takes longer, so that the command could end before a task was met.
+        """
         while True:
-            assert self._process.poll() is None, "the command ended before it was disturbed"
-            found = victims(self.root) if self.finished() >= videos else []
-            if found:
-                os.kill(found[0].pid, signal.SIGKILL)
-                return found[0]
-            time.sleep(0.02)
+            if (code := self._process.poll()) is not None:
+                pytest.fail(
+                    f"the command ended with exit code {code} before it was disturbed, "
+                    f"{self.finished()} videos were finished, {videos} awaited; it said:\n"
+                    f"{self._said.read_text(errors='replace')[-6000:]}"
+                )
+            if self.finished() >= videos:
+                with standing_still(self.root):
+                    found = victims(self.root)
+                    if found:
+                        os.kill(found[0].pid, signal.SIGKILL)
+                        return found[0]
+            time.sleep(0.01)
 
     def wait(self) -> None:
         self._process.wait(timeout=60)

@@ -86,7 +86,7 @@ def test_docs_list_every_setting() -> None:
         "splits.negatives",
         "splits.strategies",
         "taxonomy",
-        "video.location",
+        "urls",
     ],
 )
 def test_examples_in_docstrings(name: str) -> None:

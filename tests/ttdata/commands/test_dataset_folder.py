@@ -339,3 +339,74 @@ def test_a_dataset_of_before_has_no_covered_spans(folder: Path) -> None:
     assert dataset.annotated_spans.select("start_frame", "end_frame").unique().rows() == [
         (0, 20000)
     ]
+
+
+# Divided again
+
+
+def moved_by_a_frame(source: Path) -> None:
+    """Every annotation of the source begins a frame later."""
+    table = pl.read_csv(source / "annotations.csv", infer_schema_length=None)
+    table.with_columns(pl.col("start_frame") + 1).write_csv(source / "annotations.csv")
+
+
+@pytest.mark.parametrize("strategy", ["paper", "grouped", "file"])
+def test_test_clips_stay_when_bounds_move(folder: Path, source: Path, strategy: str) -> None:
+    assign = None
+    if strategy == "file":
+        divided, _ = split_dataset(folder, "paper")
+        assign = folder.parent / "assign.csv"
+        divided.clips.drop_nulls("split").select("clip_id", "split").write_csv(assign)
+    before, _ = split_dataset(folder, strategy, assign=assign)
+    moved_by_a_frame(source)
+    notes = curate_source(source, folder).notes
+    assert notes == (f"division kept ({strategy}, seed 0); 0 strokes are new",)
+    after = load_dataset(folder).clips
+    assert set(after["clip_id"]).isdisjoint(before.clips["clip_id"])
+    assert after["split"].to_list() == before.clips["split"].to_list()
+
+
+def test_clips_that_leave_test_are_said_and_listed(folder: Path, source: Path) -> None:
+    before, _ = split_dataset(folder, "paper")
+    tested = before.clips.filter(split="test")
+    gone = tested.filter(kind="stroke").row(0, named=True)
+    drop = f"{gone['video_id']},{gone['start_frame']},{gone['end_frame']},drop\n"
+    (folder / "reviews.csv").write_text("video_id,start_frame,end_frame,decision\n" + drop)
+    notes = curate_source(source, folder).notes
+    report = folder / "report" / "index.html"
+    assert notes[0] == (
+        "2 clips left test: 1 gone (no clip overlaps it by half any more), 1 unused (fewer "
+        f"negatives are used); listed in {report}"
+    )
+    assert f'<td class="id">{gone["clip_id"]}</td>' in report.read_text()
+    again, notes = split_dataset(folder, "paper", seed=5, fresh=True)
+    stayed = again.clips.filter(split="test").join(tested, on="clip_id").height
+    assert notes[0].startswith(f"{tested.height - 2 - stayed} clips left test: ")
+    assert "to train (--fresh divides anew)" in notes[0]
+    _, notes = split_dataset(folder, "grouped")
+    assert "(divided anew, paper by video before)" in notes[0]
+    split_dataset(folder, "grouped")
+    assert "left-test" not in report.read_text()
+
+
+def test_clips_of_unknown_group_are_counted(tmp_path: Path) -> None:
+    """Between the strokes of two players a negative shows both: it has no player."""
+    source = write_crowd(tmp_path / "source", 10)
+    videos = (source / "videos.csv").read_text().splitlines()
+    videos = [line.rsplit(",", 1)[0] for line in videos]
+    (source / "videos.csv").write_text("\n".join(videos) + "\n")
+    rows = (source / "annotations.csv").read_text().splitlines()
+    named = [rows[0], *(row + f"p{row[1]}" for row in rows[1:])]
+    (source / "annotations.csv").write_text("\n".join(named) + "\n")
+    curate_source(source, tmp_path / "dataset")
+    dataset, _ = split_dataset(tmp_path / "dataset", group="player")
+    held_out = dataset.clips.filter(pl.col("split").is_in(["validation", "test"]))
+    unknown = held_out["player_id"].null_count()
+    assert unknown > 0
+    assert dataset.info.split is not None
+    assert dataset.info.split.unknown_group_clips == unknown
+    lines = "\n".join(stats_lines(dataset_stats(dataset), dataset.info.split))
+    told = f"share their player with training, {unknown} of unknown player left out"
+    assert told in lines
+    assert dataset_stats(dataset)["split"]["unknown_group_clips"] == unknown
+    assert told in (tmp_path / "dataset" / "report" / "index.html").read_text()

@@ -263,7 +263,7 @@ def test_annotated_negative_is_a_negative(make_annotations, make_videos) -> None
 
 def reviews(tmp_path, *lines: str) -> pl.DataFrame:
     path = tmp_path / "reviews.csv"
-    header = ",".join(Review.model_fields)
+    header = ",".join(polars_schema(Review))
     path.write_text("\n".join([header, *lines]) + "\n")
     return read_reviews(path, TTSTROKE21)
 
@@ -327,9 +327,76 @@ def test_dropped_action_still_bounds_gaps(make_annotations, make_videos, tmp_pat
     assert result.funnel["negatives_usable"] == 10
 
 
+# Of two players at one time, and a drop taken back
+
+LEFT, RIGHT = (0.0, 0.2, 0.4, 1.0), (0.6, 0.2, 1.0, 1.0)
+SIDES = ("x_min", "y_min", "x_max", "y_max")
+
+
+def two_at_once(make_annotations, **columns: object) -> pl.DataFrame:
+    rows = make_annotations(("a", "x", 100, 200), ("a", "x", 100, 200))
+    return rows.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells"),
+    [
+        ({"player_id": ["anna", "bea"]}, "bea,,,,"),
+        (dict(zip(SIDES, zip(LEFT, RIGHT, strict=True), strict=True)), ",0.62,0.25,0.98,1"),
+    ],
+)
+def test_review_of_one_of_two_players(
+    make_annotations, make_videos, tmp_path, columns, cells
+) -> None:
+    found = reviews(tmp_path, f"a,101,201,relabel,{FLIP},,,me,{cells}", "a,100,200,drop,,,,me")
+    result = curate(two_at_once(make_annotations, **columns), make_videos("a"), reviews=found)
+    # The relabel finds the second; the drop names nobody, which is said.
+    assert result.actions["label"].to_list() == [None, FLIP]
+    assert result.ambiguous_reviews["line"].to_list() == [3]
+    assert result.unmatched_reviews.is_empty()
+
+
+def test_review_of_an_unknown_player_finds_nothing(make_annotations, make_videos, tmp_path) -> None:
+    found = reviews(tmp_path, "a,100,200,drop,,,,me,carla,,,,")
+    two = two_at_once(make_annotations, player_id=["anna", "bea"])
+    result = curate(two, make_videos("a"), reviews=found)
+    assert result.unmatched_reviews["line"].to_list() == [2]
+    assert result.clips.height == 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "clip"),
+    [
+        (["a,100,200,drop,,,,"], None),
+        (["a,100,200,drop,,,,", "a,102,202,accept,,,,"], ("a@100-200", "Offensive Forehand Hit")),
+        (["a,100,200,drop,,,,", f"a,100,200,relabel,{FLIP},,,"], ("a@100-200", FLIP)),
+        (
+            [f"a,100,200,relabel,{FLIP},,,", "a,100,200,drop,,,,", "a,100,200,accept,,,,"],
+            ("a@100-200", FLIP),
+        ),
+        (
+            ["a,100,200,drop,,,,", "a,100,200,move,,110,210,"],
+            ("a@110-210", "Offensive Forehand Hit"),
+        ),
+        (["a,100,200,accept,,,,", "a,100,200,drop,,,,"], None),
+        (["a,100,200,move,,110,210,", "a,110,210,drop,,,,"], None),
+    ],
+)
+def test_a_later_decision_takes_a_drop_back(
+    make_annotations, make_videos, tmp_path, lines, clip
+) -> None:
+    found = reviews(tmp_path, *lines)
+    result = curate(make_annotations(("a", "x", 100, 200)), make_videos("a"), reviews=found)
+    assert result.clips.select("clip_id", "label").rows() == ([clip] if clip else [])
+    assert result.unmatched_reviews.is_empty()
+    assert result.ambiguous_reviews.is_empty()
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("a,100,200,drop,,,,,,0.2,,,", "line 2: a region needs x_min, y_min, x_max, y_max, each"),
+        ("a,100,200,drop,,,,,,20,30,50,90", "line 2: a region needs x_min, y_min, x_max, y_max"),
         ("a,100,200,delete,,,,", "line 2: decision 'delete', expected one of accept, reject"),
         ("a,100,200,,,,,", "line 2: decision ''"),
         ("a,100,x,drop,,,,", "line 2: start_frame and end_frame must be frame numbers"),

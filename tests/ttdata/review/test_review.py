@@ -9,7 +9,7 @@ import pytest
 from ttdata.commands.curate import curate_source
 from ttdata.errors import AnnotationError
 from ttdata.review.ingest import Taken, take_decisions
-from ttdata.review.queue import read_review_queue, write_review_queue
+from ttdata.review.queue import check_undecided, read_review_queue, write_review_queue
 from ttdata.storage.dataset import load_dataset
 
 LOOP, FLIP = "Serve Forehand Loop", "Offensive Backhand Flip"
@@ -69,7 +69,8 @@ def fill_in(folder: Path, decisions: dict[int, str]) -> Path:
     write_review_queue(read_review_queue(load_dataset(folder)), path)
     lines = path.read_text().splitlines()
     head = "video_id,start_frame,end_frame,decision,label,new_start_frame,new_end_frame,"
-    assert lines[0] == head + "reviewer_id,kind,start_seconds,why,labels"
+    player = "player_id,x_min,y_min,x_max,y_max,"
+    assert lines[0] == head + "reviewer_id," + player + "kind,start_seconds,why,labels"
     for line, text in decisions.items():
         assert ",,,,,," in lines[line - 1]
         lines[line - 1] = lines[line - 1].replace(",,,,,,", f",{text},", 1)
@@ -116,6 +117,40 @@ def test_decisions_are_added_and_never_overwritten(folder: Path) -> None:
     assert found["reviewer_id"].to_list() == [None, "'=cmd()"]
     again(folder)
     assert load_dataset(folder).info.counts["reviews_unmatched"] == 0
+
+
+def test_the_list_names_player_and_region(tmp_path: Path) -> None:
+    """Two strokes at one time, both annotated by one of two people, are two items."""
+    source = tmp_path / "source"
+    source.mkdir()
+    head = "video_id,annotator_id,start_frame,end_frame,label,player_id,x_min,y_min,x_max,y_max"
+    rows = (
+        f"v,x,100,200,{LOOP},left,0.1,0.2,0.333333,1",
+        f"v,x,100,200,{LOOP},,0.6,0.2,1,1",
+        f"v,y,500,600,{LOOP},,,,,",
+    )
+    (source / "annotations.csv").write_text("\n".join([head, *rows]) + "\n")
+    (source / "videos.csv").write_text("video_id,fps,num_frames,width,height\nv,120,4000,640,360\n")
+    dataset = curate_source(source, tmp_path / "dataset").dataset
+    todo = tmp_path / "todo.csv"
+    write_review_queue(read_review_queue(dataset), todo)
+    items = pl.read_csv(todo).filter(start_frame=100)
+    assert items.sort("x_min").select("player_id", "x_min", "x_max").rows() == [
+        ("left", 0.1, 0.333333),
+        (None, 0.6, 1.0),
+    ]
+    # Only the second is decided on, and the list may be written anew over an unfilled one.
+    check_undecided(todo)
+    lines = todo.read_text().splitlines()
+    second = next(i for i, line in enumerate(lines) if ",0.6,0.2,1.0,1.0," in line)
+    lines[second] = lines[second].replace("100,200,,", "100,200,drop,", 1)
+    todo.write_text("\n".join(lines) + "\n")
+    take_decisions(dataset, todo)
+    again = curate_source(source, tmp_path / "dataset").dataset
+    assert again.clips["player_id"].to_list() == ["left", None]
+    assert again.clips["start_frame"].to_list() == [100, 500]
+    left = read_review_queue(again)
+    assert left.filter(start_frame=100)["player_id"].to_list() == ["left"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from ttdata.curation.curate import curate
 from ttdata.errors import AnnotationError, InputError
 from ttdata.schema import CurationConfig
 from ttdata.sources.annotations import ANNOTATION_COLUMNS, FILES
+from ttdata.sources.folder import split_named
 from ttdata.sources.formats import FORMATS, read_source
 from ttdata.sources.formats.crowd import read_crowd_table
 from ttdata.sources.videos import list_videos, probe_videos
@@ -337,12 +338,29 @@ def test_videos_folder_and_list_are_joined(tmp_path) -> None:
     assert names == ["a b.mp4", "c.mp4", "d.mp4", None]
 
 
+SPELT = {
+    "train": ("train", "Train", " TRAINING "),
+    "validation": ("val", "valid", "Validation"),
+    "test": ("test", "Testing"),
+}
+
+
+def test_splits_have_one_spelling_in_lists_and_folders(tmp_path) -> None:
+    rows = [(name, text) for name, texts in SPELT.items() for text in texts] + [(None, "")]
+    assert [split_named(text) for _, text in rows] == [name for name, _ in rows]
+    facts = [f"v{number},{text},30,10,4,4\n" for number, (_, text) in enumerate(rows)]
+    (tmp_path / "videos.csv").write_text(
+        "video_id,split,fps,num_frames,width,height\n" + "".join(facts)
+    )
+    assert list_videos(tmp_path)["given_split"].to_list() == [name for name, _ in rows]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("video,fps\na,1\n", "no column video_id"),
         ("video_id\na\na\n", "video_id 'a' is empty or there twice"),
-        ("video_id,split\na,training\n", "split 'training', expected train"),
+        ("video_id,split\na,Training\nb,Practice\n", "split 'Practice', expected train"),
         ("", "is empty"),
     ],
 )

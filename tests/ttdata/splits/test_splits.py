@@ -13,8 +13,9 @@ from polars.testing import assert_frame_equal
 from ttdata.errors import AnnotationError, InputError
 from ttdata.schema import Clip
 from ttdata.splits.assignments import check_known, read_assignments
+from ttdata.splits.earlier import earlier_splits, left_test
 from ttdata.splits.group_assignment import assign_groups
-from ttdata.splits.leakage import leakage
+from ttdata.splits.leakage import leakage, num_unknown_groups
 from ttdata.splits.negatives import missing_negatives, negatives_wanted
 from ttdata.splits.strategies import split_clips, split_sizes
 from ttdata.storage.tables import conform
@@ -322,9 +323,9 @@ def test_assignments_must_cover_every_stroke() -> None:
 
 def test_assignment_file(tmp_path) -> None:
     path = tmp_path / "assign.csv"
-    path.write_text("video_id, split\nv0,train\nv1, Test \n")
+    path.write_text("video_id, split\nv0,train\nv1, Test \nv2,val\n")
     rows = read_assignments(path)
-    assert rows.rows() == [("v0", "train", 2), ("v1", "test", 3)]
+    assert rows.rows() == [("v0", "train", 2), ("v1", "test", 3), ("v2", "validation", 4)]
     with pytest.raises(AnnotationError, match="line 3: video_id 'v1'"):
         check_known(path, rows, pl.Series(["v0"]))
 
@@ -332,7 +333,8 @@ def test_assignment_file(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("video_id,split\nv0,training\n", "line 2: split 'training', expected train, validation"),
+        ("video_id,split\nv0,practice\n", "line 2: split 'practice', expected train, validation"),
+        ("video_id,split\nv0,\n", "line 2: split '', expected train, validation or test"),
         ("video_id,split\nv0,train\nv0,test\n", "line 3: video_id 'v0', expected each id once"),
         ("video,split\nv0,train\n", "found video,split"),
         ("video_id,clip_id,split\n", "expected the columns"),
@@ -353,3 +355,82 @@ def test_leakage_counts_clips_of_shared_groups() -> None:
     assert leakage(clips.with_columns(split=pl.Series(names))) == 0.25
     assert leakage(clips.with_columns(split=pl.lit("train"))) == 0
     assert leakage(clips) == 0
+
+
+# Clips of an earlier division, known again
+
+
+def at(clips: pl.DataFrame, shift: int) -> pl.DataFrame:
+    """The clips with bounds moved by some frames, under the ids that follow from these."""
+    moved = clips.with_columns(
+        start_frame=pl.col("start_frame") + shift, end_frame=pl.col("end_frame") - shift
+    )
+    return moved.with_columns(clip_id=pl.format("{}@{}-{}", *moved.columns[1:4]))
+
+
+@pytest.mark.parametrize("strategy", ["paper", "grouped"])
+def test_bounds_that_move_by_a_frame_move_no_clip_to_another_split(strategy: str) -> None:
+    old = at(paper_clips(), 0)
+    before = split_clips(old, strategy, seed=1)
+    after = split_clips(at(paper_clips(), 1), strategy, seed=2, existing=before)
+    assert after["split"].to_list() == before["split"].to_list()
+    assert set(after["clip_id"]).isdisjoint(before["clip_id"])
+
+
+def test_a_new_label_or_kind_keeps_the_split() -> None:
+    clips = make_clips(*[("v0", "Serve")] * 20)
+    before = split_clips(clips, "paper")
+    changed = at(clips, 1).with_columns(label=pl.lit("Hit"))
+    after = split_clips(changed, "paper", seed=7, existing=before)
+    assert after["split"].to_list() == before["split"].to_list()
+
+
+def test_two_players_at_one_time_keep_their_own_split() -> None:
+    clips = make_clips(*[("v0", "Serve")] * 4).with_columns(
+        pl.lit(0).alias("start_frame"), pl.lit(100).alias("end_frame")
+    )
+    by_player = clips.with_columns(player_id=pl.Series(list("abcd")))
+    before = by_player.with_columns(split=pl.Series(["train", "test", "train", "validation"]))
+    # The ids are dealt out in another order.
+    today = by_player.reverse().with_columns(clip_id=clips["clip_id"])
+    after = split_clips(today, "paper", existing=before)
+    assert after["split"].to_list() == ["validation", "train", "test", "train"]
+
+
+def test_half_an_overlap_is_the_same_clip_and_less_is_not() -> None:
+    clips = make_clips(("v0", "Serve"), ("v0", "Serve"))
+    before = clips.with_columns(split=pl.Series(["test", "train"]))
+    places = {"start_frame": [50, 1151], "end_frame": [100, 1251], "clip_id": ["x", "y"]}
+    today = clips.with_columns(**{name: pl.Series(values) for name, values in places.items()})
+    assert earlier_splits(today, before).rows() == [("x", "c000000", "test")]
+
+
+def test_what_leaves_test_is_listed() -> None:
+    clips = make_clips(*[("v0", "Serve")] * 3, ("v0", "Negative"), ("v0", "Serve"))
+    before = clips.with_columns(split=pl.Series(["test", "test", "test", "test", "train"]))
+    after = at(clips, 1).filter(pl.col("start_frame") != 101)
+    after = after.with_columns(split=pl.Series(["train", "test", None, "train"]))
+    assert left_test(before, after).rows() == [
+        ("c000000", "v0@1-99", "stroke", "train"),
+        ("c000001", None, "stroke", None),
+        ("c000003", "v0@301-399", "negative", None),
+    ]
+    assert left_test(before, before).is_empty()
+    # Two strokes at one time, one in test: the other one is no part of it.
+    both = pl.concat([before, before.head(1).with_columns(clip_id=pl.lit("d"))])
+    both = both.with_columns(split=pl.when(clip_id="d").then(pl.lit("train")).otherwise("split"))
+    assert left_test(both, both).is_empty()
+
+
+def test_clips_of_unknown_group_are_not_clean() -> None:
+    clips = make_clips(*[("v0", "Serve")] * 3, *[("v0", "Negative")] * 3).with_columns(
+        player_id=pl.Series(["a", "a", "b", None, None, None]),
+        split=pl.Series(["train", "test", "validation", "test", "validation", "train"]),
+    )
+    # One of two held-out clips whose player is known; two more of which nobody knows.
+    assert leakage(clips, "player") == 0.5
+    assert num_unknown_groups(clips, "player") == 2
+    assert num_unknown_groups(clips, "video") == 0
+    nobody = clips.with_columns(player_id=pl.lit(None, pl.String))
+    assert leakage(nobody, "player") == 0
+    assert num_unknown_groups(nobody, "player") == 4

@@ -5,15 +5,41 @@ from pathlib import Path
 
 import pytest
 
-from ttdata.errors import VideoError
+from ttdata.errors import InputError, VideoError
+from ttdata.storage.outputs import check_output
+from ttdata.urls import is_url, local
 from ttdata.video.decode import frames
-from ttdata.video.location import is_url, local, open_binary
+from ttdata.video.location import open_binary
 
 
-@pytest.mark.parametrize("path", ["data:1.mp4", "/a://b.mp4", "C", "ü://x", "1://x", "file.mp4"])
+@pytest.mark.parametrize(
+    "path", ["data:1.mp4", "a::1.mp4", "/a://b.mp4", "C", "ü://x", "1://x", "file.mp4"]
+)
 def test_paths_are_no_urls(path: str) -> None:
     assert not is_url(path)
     assert local(path) == path
+
+
+@pytest.mark.parametrize("name", ["match::1.mp4", "zip::a.mp4", "s3:/a.mp4"])
+def test_what_exists_is_no_url(
+    write_video, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """One rule decides what is read and what may be written."""
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / name, 5)
+    spelt = name.replace(":/", "://")
+    assert not is_url(spelt)
+    assert sum(1 for _ in frames(spelt)) == 5
+    with pytest.raises(InputError, match="is what is read"):
+        check_output(tmp_path / name, [spelt])
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://a/b.mp4", "simplecache::s3://a/b.mp4", "git+ssh://a/b.mp4", "zip://a::/b/c.zip"]
+)
+def test_urls_are_no_paths(url: str, tmp_path: Path) -> None:
+    assert is_url(url)
+    check_output(tmp_path / "out", [url])
 
 
 def test_a_file_url_is_its_path(write_video, tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from ttflow.extraction.frames import FlowFrame, WorkingFrame
 from ttflow.extraction.pipeline import extract_video, flow_frames
 from ttflow.flow.estimators import create
 from ttflow.foreground import Foreground
-from ttflow.roi import centers, region_mask, smooth
+from ttflow.roi import centers, frame_centers, region_mask, smooth
 from ttflow.schema import FLAG_NO_FLOW, FLAG_NO_MOTION, FLAG_UNMASKED, FlowConfig
-from ttflow.shards.intervals import ClipSpec, stored_interval, unions
+from ttflow.shards.intervals import ClipSpec, plan_video, stored_interval, unions
 from ttflow.shards.patches import (
     center_crop,
     crop_left_top,
@@ -212,6 +212,37 @@ def test_each_region_has_its_own_track(lib, tmp_path: Path) -> None:
     x = {clip_id: np.array(row["roi_xy"][0::2]) for clip_id, row in rows.items()}
     assert (x["left"] < 70).all()
     assert (x["right"] > 90).all()
+
+
+def test_a_region_is_followed_only_where_it_has_a_clip(
+    lib, square_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, right = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
+    clips = [
+        ClipSpec("a", 5, 10, left),
+        ClipSpec("b", 90, 95),
+        ClipSpec("c", 93, 99, right),
+        ClipSpec("d", 180, 190, left),
+    ]
+    plan = plan_video(clips, lib.small, 200)
+    assert len(plan.segments) == 3
+    followed: dict[Any, int] = {}
+
+    def counted(flow: torch.Tensor, *arguments: Any) -> Any:
+        followed[arguments[-1]] = followed.get(arguments[-1], 0) + 1
+        return frame_centers(flow, *arguments)
+
+    monkeypatch.setattr("ttflow.extraction.tracking.frame_centers", counted)
+    rows = rows_of(square_video, clips, lib.small, 200)
+    lengths = [end - start for start, end in plan.segments]
+    assert followed == {left: lengths[0] + lengths[2], None: lengths[1], right: lengths[1]}
+    # Following every region everywhere gives the very same bytes.
+    everywhere = [sorted({clip.region for clip in clips}, key=lambda r: r or ())] * 3
+    monkeypatch.setattr(
+        "ttflow.extraction.pipeline.regions_of_segments", lambda clips, plan: everywhere
+    )
+    assert rows_of(square_video, clips, lib.small, 200) == rows
+    assert sum(followed.values()) == 4 * sum(lengths) + lengths[1]
 
 
 def test_a_wrong_promise_changes_nothing(lib, square_video: Path) -> None:

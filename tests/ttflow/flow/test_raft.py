@@ -83,7 +83,20 @@ def test_weights_are_read_from_both_formats(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "a.pth")
     save_file(state, tmp_path / "a.safetensors")
     for name in ("a.pth", "a.safetensors"):
-        assert torch.equal(raft.read_weights(tmp_path / name)["a"], state["a"])
+        assert torch.equal(raft.tensors(raft.read_weights(tmp_path / name))["a"], state["a"])
+
+
+def test_weights_are_known_by_their_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(b"abc")
+    (tmp_path / "b.pth").write_bytes(b"abc")
+    found = raft.read_weights(tmp_path / "a.pth")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert found.sha256 == expected
+    assert found == raft.read_weights(tmp_path / "b.pth", expected)
+    with pytest.raises(
+        InputError, match=r"a\.pth: weights .* ba7816bf8f01cfea\.\.\., expected 00ff"
+    ):
+        raft.read_weights(tmp_path / "a.pth", "00ff" * 16)
 
 
 class Trap:
@@ -100,15 +113,15 @@ def test_weights_that_would_run_code_are_refused(tmp_path: Path) -> None:
     trace = tmp_path / "it_ran"
     torch.save({"a": Trap(trace)}, tmp_path / "trap.pth")
     with pytest.raises(InputError, match=r"trap\.pth: cannot be read as weights"):
-        raft.read_weights(tmp_path / "trap.pth")
+        raft.tensors(raft.read_weights(tmp_path / "trap.pth"))
     assert not trace.exists()
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(InputError, match=r"list\.pth: holds list, expected a dict of tensors"):
-        raft.read_weights(tmp_path / "list.pth")
+        raft.tensors(raft.read_weights(tmp_path / "list.pth"))
     pytest.importorskip("safetensors")
     (tmp_path / "text.safetensors").write_text("no weights")
     with pytest.raises(InputError, match=r"text\.safetensors: cannot be read"):
-        raft.read_weights(tmp_path / "text.safetensors")
+        raft.tensors(raft.read_weights(tmp_path / "text.safetensors"))
 
 
 def test_names() -> None:

@@ -1,24 +1,32 @@
 """The command: odd input, reruns, relabelling, one failure among many; through Ray where marked."""
 
+import hashlib
 import json
 import os
+import pickle
 import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
 import polars as pl
 import pytest
+import torch
 
 import ttflow.jobs.run
 from ttdata.errors import DatasetError, InputError
+from ttdata.storage.dataset import load_dataset
 from ttflow.errors import ExtractError, ShardError
+from ttflow.flow import raft
 from ttflow.jobs.job import Job, Workers
+from ttflow.jobs.planning import plan_work
 from ttflow.jobs.run import extract, resolve_config
-from ttflow.jobs.worker import run_job
+from ttflow.jobs.worker import _estimator, run_job, weights_of
 from ttflow.schema import Failure
+from ttflow.shards.layout import prepare_folder
 from ttflow.shards.reader import open_shards
 from ttflow.shards.verify import verify
 from ttflow.view.pictures import view
@@ -362,3 +370,130 @@ def test_read_clips_keeps_order_and_rows(
     assert [row["clip_id"] for row in slim] == opened.clips["clip_id"].to_list()
     assert set(slim[0]) == set(opened.clips.columns) | {"flow_max_px"}
     assert read_clips(tmp_path / "shards", []).count() == 0
+
+
+# --- RAFT's weights ------------------------------------------------------------------------------
+
+
+class Still(torch.nn.Module):
+    """Answers as RAFT does: nothing moves."""
+
+    def forward(self, first: torch.Tensor, second: torch.Tensor) -> list[torch.Tensor]:
+        return [torch.zeros_like(first[:, :2])]
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[raft.Weights]]:
+    """torchvision is not needed; the weights that processes loaded are listed."""
+    found: list[raft.Weights] = []
+
+    def load(weights: raft.Weights) -> Still:
+        found.append(weights)
+        return Still()
+
+    monkeypatch.setattr(raft, "load", load)
+    monkeypatch.delenv(raft.WEIGHTS_VARIABLE, raising=False)
+    _estimator.cache_clear()
+    yield found
+    _estimator.cache_clear()
+
+
+def weights_file(path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> str:
+    path.write_bytes(content)
+    monkeypatch.setenv(raft.WEIGHTS_VARIABLE, str(path))
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_shards_are_keyed_by_the_weights(
+    lib,
+    dataset: Path,
+    tmp_path: Path,
+    without_ray: list[str],
+    loaded: list[raft.Weights],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config, shards = lib.small.model_copy(update={"estimator": "raft"}), tmp_path / "shards"
+    with pytest.raises(InputError, match=raft.WEIGHTS_VARIABLE):
+        extract(dataset, shards, config)
+    assert not shards.exists()
+    one = weights_file(tmp_path / "one.pth", b"one", monkeypatch)
+    assert extract(dataset, shards, config).computed == 4
+    assert open_shards(shards).info.config.weights_sha256 == one
+    assert {weights.sha256 for weights in loaded} == {one}
+    # The same bytes elsewhere are the same weights; other bytes are another folder's.
+    weights_file(tmp_path / "copy.pth", b"one", monkeypatch)
+    assert extract(dataset, shards, config).unchanged == 4
+    weights_file(tmp_path / "one.pth", b"two", monkeypatch)
+    with pytest.raises(ShardError, match=rf"made with weights_sha256='{one}', asked '3fc4cc"):
+        extract(dataset, shards, config)
+    # To relabel, nobody needs them.
+    monkeypatch.delenv(raft.WEIGHTS_VARIABLE)
+    assert extract(dataset, shards, config).unchanged == 4
+
+
+def test_workers_get_the_weights_or_check_their_own(
+    lib,
+    dataset: Path,
+    tmp_path: Path,
+    loaded: list[raft.Weights],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sha256 = weights_file(tmp_path / "one.pth", b"one", monkeypatch)
+    update = {"estimator": "raft", "weights_sha256": sha256}
+    config = lib.small.model_copy(update=update)
+    prepare_folder(tmp_path / "shards", config)
+    job = plan_work(load_dataset(dataset), tmp_path / "shards", config).jobs[0]
+    sent = pickle.loads(pickle.dumps(weights_of(config)))
+    monkeypatch.delenv(raft.WEIGHTS_VARIABLE)  # as on another machine
+    assert run_job(job, weights=sent).error is None
+    assert loaded == [sent]
+    assert loaded[0].content == b"one"
+    assert raft.WEIGHTS_VARIABLE in (run_job(job).error or "")
+    weights_file(tmp_path / "other.pth", b"other", monkeypatch)
+    error = run_job(job).error or ""
+    assert error.startswith(f"{tmp_path / 'other.pth'}: weights of RAFT with SHA-256 d9298a10")
+    assert f"expected {sha256[:16]}" in error
+    assert "\n" not in error
+
+
+def test_weights_without_a_network_are_refused() -> None:
+    with pytest.raises(InputError, match="'dis-medium' has no weights"):
+        resolve_config(None, "dis", ["weights_sha256=ab"])
+
+
+@pytest.mark.ray
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+def test_weights_reach_workers_that_have_no_file(
+    lib, local_ray, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ttflow.jobs.ray_pipeline import run_jobs
+
+    sha256 = weights_file(tmp_path / "one.pth", b"one", monkeypatch)
+    config = lib.small.model_copy(update={"estimator": "raft", "weights_sha256": sha256})
+    jobs = plan_work(load_dataset(dataset), tmp_path / "shards", config).jobs[:1]
+    # The cluster began without the variable: its workers do not know the file.
+    (outcome,) = run_jobs(jobs, Workers(device="cpu"))
+    wanted = "one.pth: cannot be read as weights" if find_spec("torchvision") else "torchvision"
+    assert wanted in (outcome.error or "")
+
+
+@pytest.mark.ray
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+def test_a_cluster_that_others_fill_is_no_endless_wait(
+    lib, local_ray, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    from ttflow.jobs.ray_pipeline import run_jobs
+
+    jobs = plan_work(load_dataset(dataset), tmp_path / "shards", lib.small).jobs
+    group = ray.util.placement_group([{"CPU": 2}])
+    assert group.wait(60)
+    monkeypatch.setenv("TTFLOW_RAY_WAIT_SECONDS", "0.5")
+    try:
+        with pytest.raises(InputError, match=r"the cluster is full: 0 of 2 CPUs free, expected 1"):
+            list(run_jobs(jobs, Workers(device="cpu")))
+    finally:
+        ray.util.remove_placement_group(group)

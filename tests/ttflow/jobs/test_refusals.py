@@ -158,6 +158,21 @@ def test_a_cluster_that_does_not_answer_ends_in_one_line(monkeypatch: pytest.Mon
         ray_pipeline.start_ray()
 
 
+def test_a_full_cluster_is_waited_for_within_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ttflow.jobs import ray_pipeline
+
+    looks: list[dict[str, float]] = [{}, {"CPU": 1.5}, {"CPU": 2.0}]
+    monkeypatch.setattr(ray_pipeline.ray, "cluster_resources", lambda: {"CPU": 4.0, "GPU": 1.0})
+    monkeypatch.setattr(ray_pipeline.ray, "available_resources", lambda: looks.pop(0))
+    monkeypatch.setenv(WAIT_VARIABLE, "0.1")
+    ray_pipeline.wait_for_free({"CPU": 2}, "use fewer")
+    assert looks == []
+    monkeypatch.setattr(ray_pipeline.ray, "available_resources", lambda: {"CPU": 3.0})
+    wanted = r"full: 0 of 1 GPUs free, expected 1 within 0\.1 s; .*, use fewer, or set TTFLOW_RAY_W"
+    with pytest.raises(InputError, match=wanted):
+        ray_pipeline.wait_for_free({"CPU": 2, "GPU": 1}, "use fewer")
+
+
 @pytest.mark.parametrize("failures", [1, 2])
 def test_an_embedded_ray_is_started_again(monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
     from ttflow.jobs import ray_pipeline

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ttdata.errors import InputError, VideoError
-from ttdata.video.location import local
+from ttdata.urls import local
 from ttflow.decode import frames
 from ttflow.jobs.job import Job, Outcome
 from ttflow.jobs.worker import watched_job

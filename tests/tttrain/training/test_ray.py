@@ -11,7 +11,7 @@ import pytest
 import ray
 from safetensors.torch import load_file
 
-from ttdata.errors import InputError
+from ttdata.errors import InputError, TTError
 from tttrain.commands.evaluate import evaluate
 from tttrain.commands.fit import fit
 from tttrain.commands.predict import predict
@@ -94,6 +94,22 @@ def test_two_workers_compute_what_one_does(
         fit(config.with_changes(execution={"num_workers": 3}), shards, tmp_path / "three")
     elastic = config.with_changes(execution={"num_workers": 3, "min_workers": 1})
     assert_near(resident, fit(elastic, shards, tmp_path / "elastic"))
+
+
+def test_a_cluster_that_others_fill_is_no_endless_wait(
+    shards: Path, tmp_path: Path, full_cluster: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = ray.util.placement_group([{"CPU": 1}])
+    assert group.wait(60)
+    monkeypatch.setenv("TTFLOW_RAY_WAIT_SECONDS", "1")
+    config = CONFIG.with_changes(execution={"num_workers": 2})
+    with pytest.raises(InputError, match=r"the cluster is full: 1 of 2 CPUs free, expected 2"):
+        fit(config, shards, tmp_path / "full")
+    # Cores that are taken after the look: Ray Train's own wait ends, too.
+    monkeypatch.setattr("tttrain.training.ray_train.wait_for_free", lambda *_: None)
+    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "1")
+    with pytest.raises(TTError, match=r"2 workers found no free cores .* TTFLOW_RAY_WAIT_SECONDS"):
+        fit(config, shards, tmp_path / "full")
 
 
 def test_strokes_of_a_video_are_named(resident: Run, tmp_path: Path) -> None:

@@ -107,19 +107,24 @@ class Clip(Region):
     player_id: str | None = Field(default=None, description="who performs it; null if unknown")
 
 
-class Review(FrozenModel):
-    """A row of `reviews.csv`: a person's decision, matched by video and interval (IoU >= 0.5)."""
+class Review(Region):
+    """A row of `reviews.csv`: a person's decision, matched by video and interval (IoU >= 0.5).
+
+    Where two players are in view, `player_id` or the region tells whose stroke is meant.
+    """
 
     video_id: str = Field(description="a video of `videos.parquet`")
     start_frame: int = Field(description="first frame of what is reviewed")
     end_frame: int = Field(description="exclusive")
     decision: Literal["accept", "reject", "relabel", "move", "drop"] = Field(
-        description="accept, reject: a negative; relabel, move, drop: an action"
+        description="accept, reject: a negative; relabel, move, drop: an action; accept of an "
+        "action takes an earlier drop back"
     )
     label: str | None = Field(default=None, description="relabel: the new label, any spelling")
     new_start_frame: int | None = Field(default=None, description="move: the new first frame")
     new_end_frame: int | None = Field(default=None, description="move: the new end, exclusive")
     reviewer_id: str | None = Field(default=None, description="who decided; for the record")
+    player_id: str | None = Field(default=None, description="whose stroke, where several overlap")
 
 
 class CoveredSpan(FrozenModel):
@@ -180,6 +185,9 @@ class SplitInfo(FrozenModel):
     )
     leakage: float = Field(
         ge=0, le=1, description="share of test and validation clips whose group is also in train"
+    )
+    unknown_group_clips: int = Field(
+        default=0, ge=0, description="test and validation clips of unknown group; not in leakage"
     )
 
 

@@ -24,3 +24,8 @@ def canonical_name(name: str) -> str:
 def uses_gpu(name: str) -> bool:
     """Whether an estimator can run on a GPU; those of OpenCV run on the CPU only."""
     return canonical_name(name) in ON_GPU
+
+
+def has_weights(name: str) -> bool:
+    """Whether an estimator is a network, whose weights the user brings."""
+    return canonical_name(name) == "raft"

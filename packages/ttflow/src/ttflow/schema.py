@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ttdata.schema import Clip
 from ttdata.settings import FrozenModel
-from ttflow.estimator_names import canonical_name
+from ttflow.estimator_names import canonical_name, has_weights
 
 SCHEMA_VERSION = 1
 
@@ -41,6 +41,9 @@ class FlowConfig(FrozenModel):
         validate_default=True,
         description="a name `flow.create` knows, stored in full: `auto` is beyond-pixels",
     )
+    weights_sha256: str | None = Field(
+        default=None, description="of the file of weights; `extract` fills it in for raft"
+    )
     foreground: Literal["knn", "mog2", "none"] = "knn"
     foreground_history: int = Field(default=500, ge=1)
     foreground_threshold: float = Field(default=400.0, gt=0, description="KNN: dist2Threshold")
@@ -61,6 +64,8 @@ class FlowConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "FlowConfig":
+        if self.weights_sha256 is not None and not has_weights(self.estimator):
+            raise ValueError(f"weights_sha256 is given, but {self.estimator!r} has no weights")
         if self.smooth_taps % 2 == 0:
             raise ValueError(f"smooth_taps must be odd, found {self.smooth_taps}")
         if self.crop_height > self.frame_height or self.crop_width > self.frame_width:

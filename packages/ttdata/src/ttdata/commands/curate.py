@@ -121,13 +121,13 @@ def curate_source(
     annotations, rate_notes = at_video_rates(read, videos)
     covered, covered_notes = covered_of(read_covered(folder_of(source)), videos)
     result = curate(annotations, videos, config, classes, reviews, covered)
-    clips, split, split_notes = divide_again(before, result.clips, videos)
+    divided = divide_again(before, result.clips, videos)
     info = DatasetInfo(
         source=str(source.resolve()),
         taxonomy=classes,
         config=config,
         counts=result.funnel,
-        split=split,
+        split=divided.split,
         versions=tool_versions(),
     )
     dataset = write_dataset(
@@ -136,7 +136,7 @@ def curate_source(
         videos=videos,
         annotations=result.annotations,
         actions=result.actions,
-        clips=clips,
+        clips=divided.clips,
         covered=covered,
     )
     notes = (
@@ -146,9 +146,9 @@ def curate_source(
         *_video_notes(warnings, result),
         *unknown_labels(result.annotations, classes),
         *_review_notes(result),
-        *split_notes,
+        *divided.notes,
     )
-    return Curated(dataset, result.funnel, notes, write_report(dataset))
+    return Curated(dataset, result.funnel, notes, write_report(dataset, divided.left_test))
 
 
 def choose_taxonomy(choice: str | None, source: Path, read: Source) -> Taxonomy:
@@ -207,8 +207,15 @@ def _video_notes(warnings: list[str], result: CurationResult) -> tuple[str, ...]
 
 
 def _review_notes(result: CurationResult) -> tuple[str, ...]:
+    """A line per review that found nothing, or that fits two actions equally well."""
+    nothing = "finds nothing (IoU below 0.5)"
+    several = "fits two actions alike, the first is taken: fill in player_id, or x_min to y_max"
     return tuple(
         f"{REVIEWS} line {row['line']}: {row['decision']} {row['video_id']!r} "
-        f"[{row['start_frame']}, {row['end_frame']}) finds nothing (IoU below 0.5)"
-        for row in result.unmatched_reviews.iter_rows(named=True)
+        f"[{row['start_frame']}, {row['end_frame']}) {what}"
+        for rows, what in (
+            (result.unmatched_reviews, nothing),
+            (result.ambiguous_reviews, several),
+        )
+        for row in rows.iter_rows(named=True)
     )

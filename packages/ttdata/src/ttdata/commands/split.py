@@ -1,10 +1,12 @@
 """The `ttdata split` command: the clips of a dataset folder, divided and divided again."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from ttdata.commands.left_test import left_test_notes, left_test_rows
 from ttdata.commands.notes import Note
 from ttdata.commands.options import parse_group, parse_shares, parse_strategy
 from ttdata.errors import DatasetError, InputError
@@ -14,7 +16,8 @@ from ttdata.report.text import balance_line, split_line, table_lines
 from ttdata.schema import Group, SplitInfo, Strategy
 from ttdata.splits.assignments import check_known, read_assignments
 from ttdata.splits.balance import class_balance
-from ttdata.splits.leakage import leakage
+from ttdata.splits.earlier import earlier_splits
+from ttdata.splits.leakage import leakage, num_unknown_groups
 from ttdata.splits.negatives import missing_negatives
 from ttdata.splits.strategies import PAPER_SHARES, Shares, split_clips
 from ttdata.storage.dataset import WRITTEN, Dataset, load_dataset, write_split
@@ -66,6 +69,7 @@ def split_dataset(
     """Divide the clips of a dataset folder; returns it, and notes for the person who asked.
 
     Clips that the same strategy and group have divided before stay where they are, unless `fresh`.
+    Those that leave test are counted in a note and listed in the report.
 
     Raises:
         InputError: if the assignments, the groups or the shares do not fit.
@@ -87,12 +91,14 @@ def split_dataset(
         fresh=fresh,
     )
     info = dataset.info.model_copy(update={"split": _with_leakage(wanted, clips, dataset.videos)})
+    left = left_test_rows(dataset.clips, clips, _cause(dataset.info.split, wanted, fresh=fresh))
     notes = (
+        *left_test_notes(left, path),
         *_split_notes(dataset, wanted, kept=earlier and not fresh),
         *_negative_notes(dataset, clips),
     )
     divided = write_split(dataset, info, clips)
-    write_report(divided)
+    write_report(divided, left)
     return divided, notes
 
 
@@ -103,6 +109,17 @@ def _comparable(before: SplitInfo | None, wanted: SplitInfo) -> bool:
         and before is not None
         and (before.strategy, before.group) == (wanted.strategy, wanted.group)
     )
+
+
+def _cause(before: SplitInfo | None, wanted: SplitInfo, *, fresh: bool) -> str | None:
+    """Why clips may leave test; None where they are to stay where they are."""
+    if fresh:
+        return "--fresh divides anew"
+    if wanted.strategy in ("given", "file"):
+        return "the source's split" if wanted.strategy == "given" else "the assignment"
+    if before is not None and not _comparable(before, wanted):
+        return f"divided anew, {before.strategy} by {before.group} before"
+    return None
 
 
 def _split_notes(dataset: Dataset, wanted: SplitInfo, *, kept: bool) -> tuple[str, ...]:
@@ -175,8 +192,12 @@ def _split(
 
 
 def _with_leakage(split: SplitInfo, clips: pl.DataFrame, videos: pl.DataFrame) -> SplitInfo:
-    found = leakage(_with_sessions(clips, videos), split.group)
-    return split.model_copy(update={"leakage": found})
+    known = _with_sessions(clips, videos)
+    found = {
+        "leakage": leakage(known, split.group),
+        "unknown_group_clips": num_unknown_groups(known, split.group),
+    }
+    return split.model_copy(update=found)
 
 
 def _with_sessions(clips: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
@@ -184,52 +205,71 @@ def _with_sessions(clips: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
     return clips.join(sessions, on="video_id", how="left", maintain_order="left")
 
 
-def divide_again(
-    before: Dataset | None, clips: pl.DataFrame, videos: pl.DataFrame
-) -> tuple[pl.DataFrame, SplitInfo | None, tuple[str, ...]]:
+@dataclass(frozen=True)
+class DividedAgain:
+    """The clips of a new curation, divided as the dataset before it was."""
+
+    clips: pl.DataFrame
+    split: SplitInfo | None
+    """How they are divided now; None where they are not."""
+    notes: tuple[str, ...] = ()
+    """Lines for the person who asked."""
+    left_test: pl.DataFrame | None = None
+    """The clips that left test, as `left_test_rows` gives them."""
+
+
+def divide_again(before: Dataset | None, clips: pl.DataFrame, videos: pl.DataFrame) -> DividedAgain:
     """Newly curated clips in the splits of the dataset that was here, if it was divided.
 
-    Known clips stay where they are. New ones follow the stored strategy; after a split by file they
-    go where their video is, or nowhere if that is on several sides or new.
+    Known clips stay where they are, also where their bounds moved (see `splits.earlier`). New ones
+    follow the stored strategy; after a split by file they go where their video is, or nowhere if
+    that is on several sides or new.
 
     Args:
         before: the dataset that was in the folder.
         clips: rows as Clip of the new curation.
         videos: rows as Video of the new curation.
-
-    Returns:
-        The clips, how they are divided now, and notes for the person who asked.
     """
     if before is None or before.info.split is None:
-        return clips, None, ()
-    split, known = before.info.split, before.clips.select("clip_id", "video_id", "split")
+        return DividedAgain(clips, None)
+    split = before.info.split
     try:
         if split.strategy == "file":
-            divided = _as_remembered(clips, known)
+            divided = _as_remembered(clips, before.clips)
         else:
             given = _given(videos) if split.strategy == "given" else None
-            divided = _split(clips, videos, split, assignments=given, existing=known)
+            divided = _split(clips, videos, split, assignments=given, existing=before.clips)
     except InputError as error:
-        return clips, None, (f"the division was lost, run `ttdata split` again: {error}",)
-    strokes = divided.filter(kind="stroke")
-    new = strokes.join(known, on="clip_id", how="anti").height
-    notes = [f"division kept ({split.strategy}, seed {split.seed}); {new} strokes are new"]
+        left = left_test_rows(before.clips, clips, "the division was lost")
+        lost = f"the division was lost, run `ttdata split` again: {error}"
+        return DividedAgain(clips, None, (*left_test_notes(left, before.path), lost), left)
+    left = left_test_rows(before.clips, divided, _cause(None, split, fresh=False))
+    notes = (
+        *left_test_notes(left, before.path),
+        *_kept_notes(split, divided.filter(kind="stroke"), before.clips),
+    )
+    return DividedAgain(divided, _with_leakage(split, divided, videos), notes, left)
+
+
+def _kept_notes(split: SplitInfo, strokes: pl.DataFrame, known: pl.DataFrame) -> Iterator[str]:
+    earlier = pl.concat([earlier_splits(strokes, known)["clip_id"], known["clip_id"]])
+    new = strokes.filter(~pl.col("clip_id").is_in(earlier.implode())).height
+    yield f"division kept ({split.strategy}, seed {split.seed}); {new} strokes are new"
     if without_split := strokes["split"].null_count():
-        notes.append(
-            f"{without_split} strokes have no split: run `ttdata split` with an assignment"
-        )
-    return divided, _with_leakage(split, divided, videos), tuple(notes)
+        yield f"{without_split} strokes have no split: run `ttdata split` with an assignment"
 
 
 def _as_remembered(clips: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Known clips as before, new strokes as the strokes of their video, if these are together."""
-    used = known.drop_nulls("split")
-    of_video = used.group_by("video_id").agg(
-        video_split=pl.when(pl.col("split").n_unique() == 1).then(pl.col("split").first())
+    of_video = (
+        known.drop_nulls("split")
+        .group_by("video_id")
+        .agg(video_split=pl.when(pl.col("split").n_unique() == 1).then(pl.col("split").first()))
     )
+    remembered = earlier_splits(clips, known).select("clip_id", "split")
     joined = (
         clips.drop("split")
-        .join(used.select("clip_id", "split"), on="clip_id", how="left", maintain_order="left")
+        .join(remembered, on="clip_id", how="left", maintain_order="left")
         .join(of_video, on="video_id", how="left", maintain_order="left")
     )
     follows = pl.when(kind="stroke").then("video_split")

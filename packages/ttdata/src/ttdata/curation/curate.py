@@ -33,6 +33,8 @@ class CurationResult:
     """Counts of each stage: what went in, what was left out for which reason, what came out."""
     unmatched_reviews: pl.DataFrame
     """Rows as Review, with their `line`, that found nothing to speak of."""
+    ambiguous_reviews: pl.DataFrame
+    """Rows as Review, with their `line`, that fit two actions equally well: the first was taken."""
 
 
 def curate(
@@ -94,6 +96,7 @@ def curate(
             "reviews_unmatched": unmatched.height,
         },
         unmatched_reviews=unmatched,
+        ambiguous_reviews=reviews.filter(pl.col("line").is_in(reviewed.ambiguous.implode())),
     )
 
 

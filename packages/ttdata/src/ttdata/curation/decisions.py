@@ -1,8 +1,9 @@
 """People's decisions, kept apart from the data and applied on top (specification 1.3, 1.4).
 
 `relabel`, `move` and `drop` concern actions, `accept` and `reject` negative proposals. A review
-finds what it speaks of by video and interval (best IoU, at least 0.5), so curating again with more
-annotations never loses it. Of several reviews of one kind on one interval the last line holds.
+finds what it speaks of by video, interval (best IoU, at least 0.5) and, where it names them, player
+or region, so curating again with more annotations never loses it. Of several reviews of one kind on
+one action the last line holds; any later `relabel`, `move` or `accept` takes a `drop` back.
 """
 
 from dataclasses import dataclass
@@ -12,15 +13,15 @@ from typing import get_args
 import polars as pl
 
 from ttdata.curation.consensus import flag_overlaps, interval_ids, with_status
+from ttdata.curation.matching import PLACE, best_matches
 from ttdata.errors import AnnotationError
 from ttdata.schema import Review
-from ttdata.sources.annotations import complete, read_text_table, require_columns
+from ttdata.sources.annotations import REGION, complete, read_text_table, require_columns
 from ttdata.storage.spreadsheet import unescape_formula
-from ttdata.storage.tables import polars_schema
+from ttdata.storage.tables import conform, polars_schema
 from ttdata.taxonomy import Taxonomy
 
-MIN_IOU = 0.5
-TEXTS = ("video_id", "label", "reviewer_id")
+TEXTS = ("video_id", "label", "reviewer_id", "player_id")
 _REQUIRED = ("video_id", "start_frame", "end_frame", "decision")
 _DECISIONS = get_args(Review.model_fields["decision"].annotation)
 
@@ -83,17 +84,30 @@ def _problem() -> pl.Expr:
         .then(pl.lit("relabel needs a label"))
         .when(moves & ~moved.fill_null(False))
         .then(pl.lit("move needs new_start_frame and new_end_frame, the end after the start"))
+        .when(~_whole_region())
+        .then(pl.lit(f"a region needs {', '.join(REGION)}, each from 0 to 1, or none of them"))
     )
+
+
+def _whole_region() -> pl.Expr:
+    """Whether a row has no region, or one whose sides are fractions of the frame in order."""
+    sides = pl.col(REGION)
+    inside = pl.all_horizontal(sides.is_between(0, 1))
+    ordered = (pl.col("x_min") < pl.col("x_max")) & (pl.col("y_min") < pl.col("y_max"))
+    return pl.all_horizontal(sides.is_null()) | (inside & ordered).fill_null(False)
 
 
 @dataclass(frozen=True)
 class Reviewed:
-    """Actions after review, the ids that moves changed, and the lines that found an action."""
+    """Actions after review, the ids that moves changed, and the lines of reviews."""
 
     actions: pl.DataFrame
     renamed: pl.DataFrame
     """`old_id, new_id` of every action."""
     lines: pl.Series
+    """Of reviews that found an action."""
+    ambiguous: pl.Series
+    """Of those that fit two actions equally well."""
 
 
 def apply_to_actions(
@@ -102,21 +116,23 @@ def apply_to_actions(
     """The actions after `move`, `relabel` and `drop`.
 
     A relabelled action is accepted whatever its annotators said. A dropped one is set aside, and
-    still counts as something that happened. Reviews made before and after a move both find it.
+    still counts as something that happened, unless a later line relabels, moves or accepts it.
+    Reviews made before and after a move both find it.
 
     Raises:
         AnnotationError: naming the line, if a move ends after its video.
     """
     targets = actions.with_row_index("target").with_columns(pl.col("target").cast(pl.Int64))
-    moved, move_lines = _moved(targets, reviews.filter(decision="move"), videos)
-    others = reviews.filter(pl.col("decision").is_in(["relabel", "drop"]))
+    moved, moves = _moved(targets, reviews.filter(decision="move"), videos)
+    others = reviews.filter(pl.col("decision").is_in(["relabel", "drop", "accept"]))
     found = match(others, pl.concat([targets.select(_TARGET), moved.select(_TARGET)]))
+    applied = pl.concat([moves, found.select(moves.columns)])
     last = (
-        found.sort("line")
+        applied.sort("line")
         .group_by("target")
         .agg(
             new_label=pl.col("label").filter(decision="relabel").last(),
-            dropped=(pl.col("decision") == "drop").any(),
+            dropped=pl.col("decision").last() == "drop",
         )
     )
     labelled = moved.join(last, on="target", how="left").with_columns(
@@ -127,14 +143,18 @@ def apply_to_actions(
     return Reviewed(
         actions=result.with_columns(action_id="new_id").select(actions.columns),
         renamed=result.select("new_id", old_id="action_id"),
-        lines=pl.concat([move_lines, found["line"]]).unique().sort(),
+        lines=applied["line"].unique().sort(),
+        ambiguous=applied.filter("ambiguous")["line"].unique().sort(),
     )
+
+
+_APPLIED = ("line", "target", "decision", "label", "ambiguous")
 
 
 def _moved(
     targets: pl.DataFrame, moves: pl.DataFrame, videos: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.Series]:
-    """The actions at their new places, and the lines used; a moved action can be moved again."""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The actions at their new places, and the moves used; a moved action can be moved again."""
     too_far = moves.join(videos, on="video_id").filter(
         pl.col("new_end_frame") > pl.col("num_frames")
     )
@@ -144,7 +164,7 @@ def _moved(
             f"reviews line {row['line']}: move to frame {row['new_end_frame']}, but video "
             f"{row['video_id']!r} has {row['num_frames']} frames"
         )
-    lines = pl.Series("line", [], dtype=pl.Int64)
+    used = match(moves.clear(), targets.select(_TARGET)).select(_APPLIED)
     while moves.height:
         found = match(moves, targets.select(_TARGET))
         if found.is_empty():
@@ -162,30 +182,27 @@ def _moved(
             )
             .drop("new_start_frame", "new_end_frame")
         )
-        lines = pl.concat([lines, found["line"]])
+        used = pl.concat([used, found.select(_APPLIED)])
         moves = moves.join(found, on="line", how="anti")
-    return targets, lines
+    return targets, used
 
 
 def match(reviews: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
-    """The reviews that find a target, each with the one of best IoU (ties: the earlier target).
+    """The reviews that find a target, each with the one it fits best (see `curation.matching`).
 
     Args:
         reviews: as `read_reviews` returns them.
-        targets: `target, video_id, start_frame, end_frame`; a target may be there twice.
+        targets: `target` (a number) and the columns `matching.PLACE`; a target may be there twice.
+
+    Returns:
+        The columns of the reviews, `target`, and `ambiguous`, where a review without player or
+        region fits two targets equally well: it gets the earlier one.
     """
-    pairs = reviews.join(targets, on="video_id", suffix="_target")
-    common = pl.min_horizontal("end_frame", "end_frame_target") - pl.max_horizontal(
-        "start_frame", "start_frame_target"
-    )
-    union = pl.max_horizontal("end_frame", "end_frame_target") - pl.min_horizontal(
-        "start_frame", "start_frame_target"
-    )
-    return (
-        pairs.with_columns(iou=common / union)
-        .filter(pl.col("iou") >= MIN_IOU)
-        .sort("line", -pl.col("iou"), "target")
-        .unique("line", keep="first", maintain_order=True)
+    # An action that did not move is there once: its two places are no choice.
+    targets = targets.unique(maintain_order=True)
+    found = best_matches(reviews, targets)
+    return reviews[found["row"]].with_columns(
+        target=targets["target"].gather(found["target"]), ambiguous=found["num_equal"] > 1
     )
 
 
@@ -199,7 +216,8 @@ def decide_proposals(
     """
     numbered = proposals.with_row_index("target").with_columns(pl.col("target").cast(pl.Int64))
     decisions = reviews.filter(pl.col("decision").is_in(["accept", "reject"]))
-    found = match(decisions, numbered.select(_TARGET))
+    anyone = conform(numbered, Review).select(PLACE)
+    found = match(decisions, numbered.select("target").hstack(anyone))
     last = found.sort("line").group_by("target").agg(decision=pl.col("decision").last())
     joined = numbered.join(last, on="target", how="left", maintain_order="left")
     verdict = (
@@ -221,4 +239,4 @@ def no_reviews() -> pl.DataFrame:
     return pl.DataFrame(schema={"line": pl.Int64(), **polars_schema(Review)})
 
 
-_TARGET = ("target", "video_id", "start_frame", "end_frame")
+_TARGET = ("target", *PLACE)

@@ -69,16 +69,27 @@ def may_be_same_player(
 ) -> Bools:
     """Row by row: false where both name their player or region, and these differ."""
     either_unknown = (one.player < 0) | (other.player < 0)
+    common, union = _region_areas(one, other)
+    # NaN, where a region is unknown, compares false.
+    apart = common < min_region_iou * union
+    same: Bools = (either_unknown | (one.player == other.player)) & ~apart
+    return same
+
+
+def region_overlap(one: AnnotationArrays, other: AnnotationArrays) -> Floats:
+    """Row by row: intersection / union of the regions; 0 where one is unknown or both are empty."""
+    common, union = _region_areas(one, other)
+    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+
+
+def _region_areas(one: AnnotationArrays, other: AnnotationArrays) -> tuple[Floats, Floats]:
+    """Row by row: intersection and union of the regions; NaN where one is unknown."""
     low, high = (
         np.maximum(one.region[:, :2], other.region[:, :2]),
         np.minimum(one.region[:, 2:], other.region[:, 2:]),
     )
     common = np.maximum(high - low, 0).prod(axis=1)
-    union = _area(one.region) + _area(other.region) - common
-    # NaN, where a region is unknown, compares false.
-    apart = common < min_region_iou * union
-    same: Bools = (either_unknown | (one.player == other.player)) & ~apart
-    return same
+    return common, _area(one.region) + _area(other.region) - common
 
 
 def _area(region: Floats) -> Floats:

@@ -20,8 +20,12 @@ _MAX_ROWS = 15
 """Mix-ups and review items shown; `ttdata stats --json` and `ttdata review` list all."""
 
 
-def write_report(dataset: Dataset) -> Path:
+def write_report(dataset: Dataset, left_test: pl.DataFrame | None = None) -> Path:
     """Write `report/index.html` of a dataset folder and return its path.
+
+    Args:
+        dataset: as it was written.
+        left_test: `clip_id, now, split, why` of the clips that left test when it was divided again.
 
     Raises:
         DatasetError: if a table of the folder cannot be read.
@@ -30,7 +34,8 @@ def write_report(dataset: Dataset) -> Path:
     path = dataset.path / "report" / "index.html"
     template = Path(__file__).with_name("templates") / "report.html.j2"
     filters: dict[str, Callable[..., str]] = {"sentence": _sentence, "percent": _percent}
-    write_page(path, template, _content(dataset), filters)
+    left = [] if left_test is None else left_test.to_dicts()
+    write_page(path, template, {**_content(dataset), "left_test": left}, filters)
     return path
 
 

@@ -59,9 +59,11 @@ def split_line(split: SplitInfo | None) -> str:
     """One line on the division of the dataset and its leakage."""
     if split is None:
         return "not divided yet: run `ttdata split`"
+    unknown = split.unknown_group_clips
     return (
         f"split: {split.strategy}, seed {split.seed}; leakage {split.leakage:.1%} of test and "
         f"validation clips share their {split.group} with training"
+        + (f", {unknown} of unknown {split.group} left out" if unknown else "")
     )
 
 
@@ -151,7 +153,8 @@ def review_lines(queue: pl.DataFrame) -> Iterator[str]:
     """The items of the review queue, a line each."""
     for row in queue.iter_rows(named=True):
         labels = f" ({row['labels']})" if row["labels"] else ""
+        player = f", player {row['player_id']}" if row["player_id"] else ""
         yield (
             f"{row['kind']:>8} {row['video_id']} [{row['start_frame']}, {row['end_frame']}) at "
-            f"{row['start_seconds']:.1f} s: {row['why']}{labels}"
+            f"{row['start_seconds']:.1f} s{player}: {row['why']}{labels}"
         )

@@ -5,10 +5,11 @@ from pathlib import Path
 import polars as pl
 
 from ttdata.curation.decisions import TEXTS, decide_proposals, match, no_reviews, read_reviews
+from ttdata.curation.matching import PLACE
 from ttdata.curation.negatives import propose
 from ttdata.errors import AnnotationError, InputError
 from ttdata.schema import Review
-from ttdata.sources.annotations import read_text_table
+from ttdata.sources.annotations import REGION, read_text_table
 from ttdata.storage.atomic import atomic_path
 from ttdata.storage.dataset import REVIEWS, Dataset
 from ttdata.storage.spreadsheet import escape_formula
@@ -27,8 +28,9 @@ REVIEW_REASONS = (
 )
 """Why an item is to be reviewed, worst first; `doubt` in a queue is an index into this."""
 
+_PLAYER = ("player_id", *REGION)
 _INTERVAL = ("video_id", "start_frame", "end_frame")
-_BLANK = tuple(name for name in polars_schema(Review) if name not in _INTERVAL)
+_BLANK = tuple(name for name in polars_schema(Review) if name not in (*_INTERVAL, *_PLAYER))
 """Columns of the list that people fill in."""
 _LIST = ("kind", "start_seconds", "why", "labels")
 
@@ -43,6 +45,8 @@ _SCHEMA = pl.Schema(
         "measure": pl.Float64(),
         "why": pl.String(),
         "labels": pl.String(),
+        "player_id": pl.String(),
+        **dict.fromkeys(REGION, pl.Float64()),
     }
 )
 
@@ -65,11 +69,12 @@ def build_review_queue(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
         `kind` (action or negative), `video_id, start_frame, end_frame, start_seconds`; `doubt`, the
         worst one's place in REVIEW_REASONS; `measure`, larger is worse: the share of annotators who
         contradict the most frequent label, the spread as a share of the duration, else 0; `why`,
-        all reasons in words; `labels`, with their counts. Sorted by doubt, measure and place.
+        all reasons in words; `labels`, with their counts; `player_id` and region of an action,
+        where known. Sorted by doubt, measure and place.
     """
     parts = [*_of_actions(dataset, reviews), _of_proposals(dataset, reviews)]
     joined = pl.concat([part.select(_PART) for part in parts]).sort("doubt")
-    key = ["kind", "video_id", "start_frame", "end_frame", "labels"]
+    key = ["kind", *_INTERVAL, "labels", *_PLAYER]
     found = joined.group_by(key, maintain_order=True).agg(
         pl.first("doubt"), pl.first("measure"), pl.col("why").str.join("; ")
     )
@@ -77,11 +82,11 @@ def build_review_queue(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
     timed = found.join(rates, on="video_id", how="left").with_columns(
         start_seconds=pl.col("start_frame") / pl.col("fps")
     )
-    order = ("doubt", -pl.col("measure"), "video_id", "start_frame", "end_frame", "kind", "labels")
+    order = ("doubt", -pl.col("measure"), *_INTERVAL, "kind", "labels", *_PLAYER)
     return timed.sort(order).select(pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items())
 
 
-_PART = ("kind", "video_id", "start_frame", "end_frame", "labels", "doubt", "measure", "why")
+_PART = ("kind", *_INTERVAL, *_PLAYER, "labels", "doubt", "measure", "why")
 
 
 def _of_actions(dataset: Dataset, reviews: pl.DataFrame) -> list[pl.DataFrame]:
@@ -134,7 +139,7 @@ def _undecided(actions: pl.DataFrame, reviews: pl.DataFrame) -> pl.DataFrame:
     numbered = actions.with_row_index("target").with_columns(pl.col("target").cast(pl.Int64))
     # A moved action is one line with two places: the lines must differ to be matched twice.
     both = pl.concat([reviewed, moved.with_columns(line=-pl.col("line"))])
-    found = match(both, numbered.select("target", "video_id", "start_frame", "end_frame"))
+    found = match(both, numbered.select("target", *PLACE))
     return numbered.join(found, on="target", how="anti").drop("target")
 
 
@@ -165,6 +170,7 @@ def _of_proposals(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
     undecided = decided.filter(pl.col("verdict").is_in(["touches_rejected", "not_reviewed"]))
     touches = pl.col("verdict") == "touches_rejected"
     return undecided.with_columns(
+        *(pl.lit(None, _SCHEMA[name]).alias(name) for name in _PLAYER),
         kind=pl.lit("negative"),
         labels=pl.lit(None, pl.String),
         doubt=pl.when(touches).then(2).otherwise(5),
@@ -195,9 +201,13 @@ def check_undecided(out: Path) -> None:
 
 
 def write_review_queue(queue: pl.DataFrame, out: Path) -> None:
-    """Write the queue as a CSV to fill in: the columns of Review, `decision` empty, and why."""
+    """Write the queue as a CSV to fill in: the columns of Review, `decision` empty, and why.
+
+    The player and the region of an action are filled in, so that the decision finds this very one.
+    """
     schema = polars_schema(Review)
     blank = [pl.lit(None, schema[name]).alias(name) for name in _BLANK]
-    table = queue.select(*_INTERVAL, *blank, *_LIST)
+    rounded = queue.with_columns(pl.col("start_seconds").round(2))
+    table = rounded.select(*_INTERVAL, *blank, *_PLAYER, *_LIST)
     with atomic_path(out) as temporary:
-        escape_formula(table, TEXTS).write_csv(temporary, float_precision=2)
+        escape_formula(table, TEXTS).write_csv(temporary)

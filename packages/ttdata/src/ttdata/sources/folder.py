@@ -26,7 +26,7 @@ def is_hidden(name: str) -> bool:
 
 
 def split_named(name: str) -> str | None:
-    """The split that a folder or subset is named after, in any case, or None.
+    """The split that a folder, subset or cell of a table names, in any case, or None.
 
     >>> split_named("Training"), split_named("serve")
     ('train', None)

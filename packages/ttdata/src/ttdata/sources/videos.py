@@ -11,9 +11,9 @@ import polars as pl
 from ttdata.errors import AnnotationError, VideoError
 from ttdata.schema import Video
 from ttdata.sources.annotations import FILES, completed_table, read_text_table, require_columns
-from ttdata.sources.folder import files_below
+from ttdata.sources.folder import files_below, split_named
 from ttdata.storage.tables import conform
-from ttdata.video.location import is_url
+from ttdata.urls import is_url
 from ttdata.video.probe import probe
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
 """The extensions of videos; readers name what else a class folder holds."""
 
 _FACTS = ("fps", "num_frames", "width", "height")
-_SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 _THREADS = 8
 
 
@@ -99,11 +98,12 @@ def read_listing(path: Path, root: Path) -> pl.DataFrame:
 
 
 def _splits(path: Path, column: pl.Series) -> pl.Series:
-    names = column.cast(pl.String).str.strip_chars().str.to_lowercase()
-    unknown = [name for name in names if name and name not in _SPLITS]
-    if unknown:
+    texts = column.cast(pl.String).str.strip_chars()
+    named = texts.map_elements(split_named, return_dtype=pl.String)
+    unknown = texts.filter(named.is_null() & (texts != ""))
+    if len(unknown):
         raise AnnotationError(f"{path}: split {unknown[0]!r}, expected train, validation or test")
-    return names.replace_strict(_SPLITS, default=None, return_dtype=pl.String)
+    return named
 
 
 def _existing(root: Path, text: str | None) -> str | None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 
 from ttdata.errors import AnnotationError
-from ttdata.schema import SPLITS
 from ttdata.sources.annotations import read_text_table
+from ttdata.sources.folder import split_named
 
 _KEYS = ("clip_id", "video_id")
 
@@ -28,12 +28,13 @@ def read_assignments(path: Path) -> pl.DataFrame:
     key = keys[0]
     rows = frame.select(
         pl.col(key).cast(pl.String).fill_null("").str.normalize("NFC"),
-        pl.col("split").cast(pl.String).fill_null("").str.strip_chars().str.to_lowercase(),
+        pl.col("split").cast(pl.String).fill_null("").str.strip_chars(),
         line=pl.int_range(2, pl.len() + 2),
     )
-    _reject(path, rows.filter(~pl.col("split").is_in(SPLITS)), "split", "train, validation or test")
+    named = rows["split"].map_elements(split_named, return_dtype=pl.String)
+    _reject(path, rows.filter(named.is_null()), "split", "train, validation or test")
     _reject(path, rows.filter(~pl.col(key).is_first_distinct()), key, "each id once")
-    return rows
+    return rows.with_columns(split=named)
 
 
 def check_known(path: Path, rows: pl.DataFrame, known: pl.Series) -> None:

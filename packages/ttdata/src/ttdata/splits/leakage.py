@@ -15,14 +15,25 @@ GROUP_COLUMN: dict[Group, str] = {
 def leakage(clips: pl.DataFrame, group: Group = "video") -> float:
     """The share of test and validation clips whose group is also in train; 0 if there are none.
 
+    Clips whose group is unknown do not count; `num_unknown_groups` is their number.
+
     Args:
         clips: rows as Clip (with `session_id` for that group); unused ones do not count.
         group: what should be on one side.
     """
     column = GROUP_COLUMN[group]
-    used = clips.filter(pl.col("split").is_not_null())
-    in_train = used.filter(split="train")[column].drop_nulls().unique()
-    held_out = used.filter(pl.col("split") != "train")
-    if held_out.is_empty():
+    in_train = clips.filter(split="train")[column].drop_nulls().unique()
+    groups = _held_out_groups(clips, group).drop_nulls()
+    if groups.is_empty():
         return 0.0
-    return float(held_out[column].is_in(in_train.implode()).fill_null(False).mean())  # type: ignore[arg-type]
+    return float(groups.is_in(in_train.implode()).mean())  # type: ignore[arg-type]
+
+
+def num_unknown_groups(clips: pl.DataFrame, group: Group = "video") -> int:
+    """How many test and validation clips have no known group: nobody knows whether they leak."""
+    return _held_out_groups(clips, group).null_count()
+
+
+def _held_out_groups(clips: pl.DataFrame, group: Group) -> pl.Series:
+    held_out = clips.filter(pl.col("split").is_not_null() & (pl.col("split") != "train"))
+    return held_out[GROUP_COLUMN[group]]

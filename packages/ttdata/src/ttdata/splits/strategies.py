@@ -7,6 +7,7 @@ import polars as pl
 
 from ttdata.errors import InputError
 from ttdata.schema import SPLITS, Group, Strategy
+from ttdata.splits.earlier import earlier_splits
 from ttdata.splits.group_assignment import assign_groups
 from ttdata.splits.leakage import GROUP_COLUMN
 from ttdata.splits.negatives import draw_negatives
@@ -52,7 +53,9 @@ def split_clips(
         seed: of all that is drawn.
         shares: of train, validation and test; `paper` always takes 0.7, 0.2, 0.1.
         assignments: for `given` and `file`: `video_id, split` or `clip_id, split`.
-        existing: an earlier division, `clip_id, split`: its clips stay where they are.
+        existing: an earlier division, rows as Clip, or `clip_id, split` alone: its clips stay where
+            they are. A clip is known again by its interval and player (IoU of at least 0.5, see
+            `curation.matching`), so that bounds may move; without intervals by its id.
         fresh: forget the earlier division.
 
     Raises:
@@ -119,8 +122,7 @@ def _key_column(clips: pl.DataFrame, group: Group) -> list[pl.Expr]:
 def _earlier(clips: pl.DataFrame, existing: pl.DataFrame | None) -> pl.DataFrame:
     if existing is None:
         return pl.DataFrame(schema={"clip_id": pl.String, "before": pl.String})
-    known = existing.filter(pl.col("split").is_not_null())
-    return known.select("clip_id", before="split").join(clips, on="clip_id", how="semi")
+    return earlier_splits(clips, existing).select("clip_id", before="split")
 
 
 def _by_stroke(strokes: pl.DataFrame) -> pl.DataFrame:

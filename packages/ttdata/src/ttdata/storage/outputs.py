@@ -10,6 +10,7 @@ import polars as pl
 from ttdata.errors import InputError
 from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.tables import VERSION_KEY
+from ttdata.urls import is_url, local
 
 Kind = Literal["a source", "a synthetic source", "a dataset", "shards", "a run", "a comparison"]
 
@@ -162,10 +163,8 @@ def _is_ours(table: Path) -> bool:
 
 def _local(location: str | Path) -> Path | None:
     """The path that a location means; None for a URL of anything but a file."""
-    scheme, found, rest = str(location).partition("://")
-    if not found or not scheme.isalnum():
-        return Path(location)
-    return Path(rest) if scheme in ("file", "local") else None
+    plain = local(location)
+    return None if is_url(plain) else Path(plain)
 
 
 def _places(path: Path) -> set[Path]:

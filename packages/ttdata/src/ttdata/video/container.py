@@ -10,7 +10,8 @@ from av.codec.hwaccel import HWAccel
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
-from ttdata.video.location import is_url, local, open_binary
+from ttdata.urls import is_url, local
+from ttdata.video.location import open_binary
 
 
 def open_container(location: Path | str, accelerator: HWAccel | None = None) -> Any:

@@ -23,7 +23,15 @@ from ttflow.extraction.tracking import tracked_frames
 from ttflow.flow.estimators import Estimator
 from ttflow.foreground import Foreground
 from ttflow.schema import FLAG_NO_FLOW, FLAG_UNMASKED, FlowConfig
-from ttflow.shards.intervals import ClipSpec, Interval, VideoPlan, inside, plan_video, unions
+from ttflow.shards.intervals import (
+    ClipSpec,
+    Interval,
+    VideoPlan,
+    inside,
+    plan_video,
+    regions_of_segments,
+    unions,
+)
 
 MAX_SQUASH = 2.0
 """A portrait video that a landscape working frame would squash by more is refused,
@@ -103,7 +111,7 @@ def _pass(
     counter = _Counter(on_frame)
     working = working_frames(counter.count(fitting_frames(path, config)), config, plan.segments)
     flows = counter.count_flow(flow_frames(working, plan.segments, estimator))
-    regions = sorted({clip.region for clip in clips}, key=lambda region: region or ())
+    regions = regions_of_segments(clips, plan)
     assembler = Assembler(clips, plan.stored, config, sink)
     for frame, points in tracked_frames(flows, plan.segments, unions(plan.stored), regions, config):
         assembler.push(frame, points)

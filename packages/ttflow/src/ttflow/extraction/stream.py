@@ -114,7 +114,7 @@ def _patches(
 ) -> Iterator[dict[Region | None, PatchFrame]]:
     working = working_frames(fitting_frames(path, config), config, _WHOLE_VIDEO)
     flows = flow_frames(working, _WHOLE_VIDEO, estimator)
-    tracked = tracked_frames(flows, _WHOLE_VIDEO, _WHOLE_VIDEO, regions, config, MAX_REST_FRAMES)
+    tracked = tracked_frames(flows, _WHOLE_VIDEO, _WHOLE_VIDEO, [regions], config, MAX_REST_FRAMES)
     for frame, points in tracked:
         if on_frame is not None:
             on_frame(frame.index + 1)

@@ -19,7 +19,7 @@ def tracked_frames(
     frames: Iterable[FlowFrame],
     segments: Sequence[Interval],
     wanted: Sequence[Interval],
-    regions: Sequence[Region | None],
+    regions: Sequence[Sequence[Region | None]],
     config: FlowConfig,
     max_rest_frames: int | None = None,
 ) -> Iterator[tuple[FlowFrame, Points]]:
@@ -29,7 +29,7 @@ def tracked_frames(
         frames: of the segments, in order.
         segments: sorted and apart; a track begins and ends with its segment.
         wanted: sorted and apart, inside the segments: frames that are kept for their centre.
-        regions: each has a track of its own; None is the whole frame.
+        regions: to follow in each segment, each on a track of its own; None is the whole frame.
         config: of the region of interest.
         max_rest_frames: see `Track`; None waits for motion however long it takes.
     """
@@ -51,19 +51,23 @@ class _Tracker:
     def __init__(
         self,
         wanted: Sequence[Interval],
-        regions: Sequence[Region | None],
+        regions: Sequence[Sequence[Region | None]],
         config: FlowConfig,
         max_rest_frames: int | None,
     ) -> None:
         self._config = config
         self._wanted = wanted
-        self._regions = regions
+        self._coming = deque(regions)
+        self._regions: Sequence[Region | None] = ()
         self._max_rest_frames = max_rest_frames
         self._queue = FrameQueue()
         self._begin()
 
     def _begin(self) -> None:
+        """Follow the regions of the next segment: the others would cost time and show nowhere."""
         config = self._config
+        if self._coming:
+            self._regions = self._coming.popleft()
         size = (config.frame_height, config.frame_width)
         self._tracks = [
             Track(size, config.smooth_taps, config.smooth_sigma_frames, self._max_rest_frames)

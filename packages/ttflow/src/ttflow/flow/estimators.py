@@ -5,7 +5,7 @@ displacement from the first to the second, in pixels; channel 0 is x (right), 1 
 """
 
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -15,6 +15,9 @@ from torch import Tensor
 
 from ttdata.errors import InputError
 from ttflow.estimator_names import canonical_name
+
+if TYPE_CHECKING:
+    from ttflow.flow.raft import Weights
 
 Frames = UInt8[Tensor, "batch 3 height width"]
 Flow = Float[Tensor, "batch 2 height width"]
@@ -38,13 +41,16 @@ _DIS_PRESETS = {
 }
 
 
-def create(name: str, device: str = "cpu", *, weights: str | Path | None = None) -> Estimator:
+def create(
+    name: str, device: str = "cpu", *, weights: "str | Path | Weights | None" = None
+) -> Estimator:
     """The estimator of this name.
 
     Args:
         name: one of `estimator_names.NAMES`.
         device: where it computes, if it can choose; OpenCV's always use the CPU.
         weights: file of weights, for `raft` only; else the variable TTFLOW_RAFT_WEIGHTS names it.
+            Also such a file in memory.
 
     Raises:
         InputError: if the name is unknown (lists the known ones), if weights are given to an

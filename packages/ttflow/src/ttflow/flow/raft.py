@@ -3,7 +3,10 @@
 Source: Teed and Deng 2020; the network is torchvision's, `raft_large` or `raft_small`.
 """
 
+import hashlib
+import io
 import os
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -65,7 +68,50 @@ def _margins(size: int) -> tuple[int, int]:
     return missing // 2, missing - missing // 2
 
 
-def load(weights: str | Path | None = None) -> nn.Module:
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights in memory, known by the hash of its bytes: shards are keyed by it."""
+
+    path: Path = field(compare=False)
+    """Where it was read, for messages; another machine need not have it."""
+    content: bytes = field(compare=False, repr=False)
+    sha256: str
+
+
+def read_weights(weights: str | Path | None = None, sha256: str | None = None) -> Weights:
+    """The file of weights, or the one that TTFLOW_RAFT_WEIGHTS names.
+
+    Args:
+        weights: the file.
+        sha256: what its hash must be; None: any.
+
+    Raises:
+        InputError: if no file is named, or it is missing or another one.
+    """
+    named = weights or os.environ.get(WEIGHTS_VARIABLE)
+    if not named:
+        raise InputError(
+            "estimator 'raft' needs weights: create('raft', weights=FILE), or "
+            f"{WEIGHTS_VARIABLE}=FILE, with a .pth or .safetensors of torchvision's RAFT"
+        )
+    path = Path(named)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, expected weights of RAFT")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 not in (None, found):
+        raise InputError(
+            f"{path}: weights of RAFT with SHA-256 {found[:16]}..., expected "
+            f"{str(sha256)[:16]}...; name the file that the shards were made with in "
+            f"{WEIGHTS_VARIABLE}, or extract into another folder"
+        )
+    return Weights(path, content, found)
+
+
+def load(weights: str | Path | Weights | None = None) -> nn.Module:
     """The network of torchvision with these weights, or those that TTFLOW_RAFT_WEIGHTS names.
 
     Nothing is unpickled but tensors. The weights say whether the network is small or large.
@@ -75,38 +121,36 @@ def load(weights: str | Path | None = None) -> nn.Module:
     """
     if find_spec("torchvision") is None:
         raise InputError("estimator 'raft' needs torchvision: pip install 'ttflow[raft]'")
-    path = weights or os.environ.get(WEIGHTS_VARIABLE)
-    if not path:
-        raise InputError(
-            "estimator 'raft' needs weights: create('raft', weights=FILE), or "
-            f"{WEIGHTS_VARIABLE}=FILE, with a .pth or .safetensors of torchvision's RAFT"
-        )
-    state = read_weights(Path(path))
+    file = weights if isinstance(weights, Weights) else read_weights(weights)
+    return network(tensors(file), file.path)
+
+
+def network(state: dict[str, Tensor], path: Path) -> nn.Module:
+    """A RAFT of torchvision with these tensors, which were read from a file of this path."""
     from torchvision.models.optical_flow import raft_large, raft_small
 
     large = any(name.startswith("mask_predictor.") for name in state)
-    network: nn.Module = (raft_large if large else raft_small)(weights=None)
+    made: nn.Module = (raft_large if large else raft_small)(weights=None)
     try:
-        network.load_state_dict(state)
+        made.load_state_dict(state)
     except RuntimeError as error:
         raise InputError(f"{path}: no weights of torchvision's RAFT: {_line(error)}") from error
-    return network
+    return made
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def tensors(weights: Weights) -> dict[str, Tensor]:
     """Tensors by name from a .safetensors file, or from any other that torch.save wrote.
 
     Raises:
-        InputError: if the file is missing or holds anything but tensors.
+        InputError: if the file holds anything but tensors.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, expected weights of RAFT")
+    path = weights.path
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+            from safetensors.torch import load as read_safetensors
 
-            return dict(load_file(path))
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            return dict(read_safetensors(weights.content))
+        state = torch.load(io.BytesIO(weights.content), map_location="cpu", weights_only=True)
     except Exception as error:  # zip, pickle and safetensors each raise their own
         raise InputError(f"{path}: cannot be read as weights: {_line(error)}") from error
     if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):

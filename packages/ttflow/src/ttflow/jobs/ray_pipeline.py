@@ -4,8 +4,9 @@ Tasks, not actors: a decoder that crashes hard then costs a retry of one video.
 """
 
 import os
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ttflow.errors import ExtractError
 from ttflow.estimator_names import uses_gpu
 from ttflow.jobs.job import EVENT, Job, Outcome, Progress, Workers
 from ttflow.jobs.ray_address import WAIT_VARIABLE, check_address, no_cluster, wait_seconds
-from ttflow.jobs.worker import watched_job
+from ttflow.jobs.worker import watched_job, weights_of
 from ttflow.schema import ClipRecord
 from ttflow.shards.layout import arrow_schema
 from ttflow.shards.reader import PIXEL_COLUMNS, Location, open_shards, read_rows
@@ -84,6 +85,36 @@ def start_ray(**own: Any) -> None:
                 ) from error
 
 
+def wait_for_free(needed: Mapping[str, float], instead: str) -> None:
+    """Wait until so much of the cluster is free: Ray would wait for ever, and say nothing.
+
+    Args:
+        needed: by Ray's name of a resource (CPU, GPU).
+        instead: what the user can do with fewer, for the message.
+
+    Raises:
+        InputError: if it is not free within the limit; names what is taken and what to do.
+    """
+    limit = wait_seconds()
+    deadline = time.monotonic() + limit
+    while lacking := _lacking(needed):
+        if time.monotonic() >= deadline:
+            raise InputError(
+                f"the cluster is full: {lacking} within {limit:g} s; end what takes them, "
+                f"{instead}, or set {WAIT_VARIABLE} to wait for longer"
+            )
+        time.sleep(min(0.5, limit / 4))
+
+
+def _lacking(needed: Mapping[str, float]) -> str:
+    """The first resource of which too little is free, in words; empty where all are."""
+    free, total = ray.available_resources(), ray.cluster_resources()
+    for name, count in needed.items():
+        if (found := free.get(name, 0)) < count:
+            return f"{found:g} of {total.get(name, 0):g} {name}s free, expected {count:g}"
+    return ""
+
+
 def run_jobs(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcome]:
     """Run the jobs, each in a task of its own; events come as they happen, outcomes among them.
 
@@ -91,11 +122,14 @@ def run_jobs(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outco
     decode meanwhile. A job whose process dies is tried again twice, then it has no outcome.
 
     Raises:
-        InputError: if a GPU is asked for and there is none.
+        InputError: if a GPU is asked for and there is none, or others take the whole cluster.
         ExtractError: if Ray itself does not start or breaks down.
     """
+    shared = ray.is_initialized() or bool(os.environ.get("RAY_ADDRESS"))
     try:
         with cluster(workers.count):
+            if shared:
+                wait_for_free({"CPU": 1}, "name another cluster in RAY_ADDRESS")
             yield from _events(jobs, workers)
     except TTError:
         raise
@@ -113,12 +147,12 @@ def _events(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcom
     if on_gpu:
         # Without max_calls Ray starts a process per video, which loads torch and CUDA anew.
         options |= {"num_gpus": workers.gpu_share, "max_calls": 0}
+    # Sent along: a worker on another machine has no such file, or another one of its name.
+    sent = {"device": "cuda" if on_gpu else "cpu", "weights": weights_of(jobs[0].config)}
     items = [{"job": job.model_dump_json()} for job in jobs]
     videos = ray.data.from_items(items, override_num_blocks=len(items))
     with nameless_arguments():
-        events = videos.flat_map(
-            _run_row, fn_kwargs={"device": "cuda" if on_gpu else "cpu"}, **options
-        )
+        events = videos.flat_map(_run_row, fn_kwargs=sent, **options)
     events.context.max_errored_blocks = -1
     events.context.target_max_block_size = 1  # every event travels at once
     for row in events.iter_rows():
@@ -133,8 +167,8 @@ def nameless_arguments() -> Iterator[None]:
         yield
 
 
-def _run_row(row: dict[str, Any], device: str) -> Iterator[dict[str, Any]]:
-    for event in watched_job(Job.model_validate_json(row["job"]), device):
+def _run_row(row: dict[str, Any], device: str, weights: Any = None) -> Iterator[dict[str, Any]]:
+    for event in watched_job(Job.model_validate_json(row["job"]), device, weights):
         yield {"event": event.model_dump_json()}
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from ttdata.errors import DatasetError
-from ttdata.settings import load_config, override
+from ttdata.errors import DatasetError, InputError
+from ttdata.settings import load_config
 from ttdata.storage.dataset import Dataset, load_dataset
 from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
@@ -26,8 +26,22 @@ from ttflow.jobs.failures import (
 from ttflow.jobs.job import Job, Outcome, Progress, Workers, check_workers
 from ttflow.jobs.planning import is_finished, plan_work
 from ttflow.jobs.progress import track_jobs
-from ttflow.schema import ClipRecord, Failure, FlowConfig, Manifest
-from ttflow.shards.layout import manifest_path, parts_folder, prepare_folder, read_manifest
+from ttflow.jobs.worker import weights_of
+from ttflow.schema import (
+    SCHEMA_VERSION,
+    ClipRecord,
+    Failure,
+    FlowConfig,
+    Manifest,
+    ShardsInfo,
+)
+from ttflow.shards.layout import (
+    manifest_path,
+    parts_folder,
+    prepare_folder,
+    read_manifest,
+    read_model,
+)
 from ttflow.shards.locks import clean_temporary
 from ttflow.shards.reader import read_records
 from ttflow.shards.writer import remove_stale, write_records
@@ -66,8 +80,8 @@ def resolve_config(
     Raises:
         InputError: if a file, key, value or estimator is unknown or does not fit.
     """
-    config = load_config(FlowConfig, path, overrides)
-    return config if estimator is None else override(config, [f"estimator={estimator}"])
+    last = [] if estimator is None else [f"estimator={estimator}"]
+    return load_config(FlowConfig, path, [*overrides, *last])
 
 
 def extract(
@@ -83,7 +97,8 @@ def extract(
 
     Raises:
         InputError: for a missing, inconsistent or empty dataset, a folder of another configuration,
-            one that is, holds or lies in what is read, or a GPU that the estimator cannot use.
+            one that is, holds or lies in what is read, a GPU that the estimator cannot use, or
+            weights that are missing or others than the configuration's.
         ExtractError: if videos failed, after all others were finished, or the disk is full.
     """
     dataset = load_dataset(dataset_path)
@@ -99,6 +114,7 @@ def extract(
     shards = out.absolute()
     videos = [path for path in dataset.videos["path"].drop_nulls() if not Path(path).is_dir()]
     check_output_folder(shards, "shards", [dataset.path, *videos])
+    config = _with_weights(config, shards)
     try:
         return _extract_into(shards, dataset, config, workers)
     except OSError as error:
@@ -106,6 +122,24 @@ def extract(
             raise disk_full_error(shards) from error
         where = error.filename or shards
         raise ExtractError(f"{where}: {error.strerror or error}") from error
+
+
+def _with_weights(config: FlowConfig, shards: Path) -> FlowConfig:
+    """The configuration with the hash of the weights, which change every pixel of the flow.
+
+    Without the file that of the shards holds: to relabel them, nobody needs their weights.
+    """
+    try:
+        weights = weights_of(config)
+    except InputError:
+        stored = shards / "shards.json"
+        if not stored.is_file():
+            raise
+        sha256 = read_model(stored, ShardsInfo, SCHEMA_VERSION).config.weights_sha256
+        return config.model_copy(update={"weights_sha256": config.weights_sha256 or sha256})
+    if weights is None:
+        return config
+    return config.model_copy(update={"weights_sha256": weights.sha256})
 
 
 def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: Workers) -> Summary:

@@ -7,18 +7,26 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ttflow.estimator_names import has_weights
 from ttflow.jobs.failures import failed_outcome
 from ttflow.jobs.job import Job, Outcome, Progress
+from ttflow.schema import FlowConfig
 
 if TYPE_CHECKING:
     from ttflow.flow.estimators import Estimator
+    from ttflow.flow.raft import Weights
 
 _PROGRESS_FRAMES = 500
 """Between two progress events. A fixed number: a job that is run again sends the same events."""
 
 
-def watched_job(job: Job, device: str = "cpu") -> Iterator[Progress | Outcome]:
-    """Run a job in a thread of its own and yield its progress; the last event is the outcome."""
+def watched_job(
+    job: Job, device: str = "cpu", weights: "Weights | None" = None
+) -> Iterator[Progress | Outcome]:
+    """Run a job in a thread of its own and yield its progress; the last event is the outcome.
+
+    Args: see `run_job`.
+    """
     events: queue.SimpleQueue[Progress | Outcome] = queue.SimpleQueue()
 
     def report(num_frames: int) -> None:
@@ -26,7 +34,7 @@ def watched_job(job: Job, device: str = "cpu") -> Iterator[Progress | Outcome]:
             events.put(Progress(video_id=job.video_id, num_frames=num_frames))
 
     def work() -> None:
-        events.put(run_job(job, device, report))
+        events.put(run_job(job, device, report, weights))
 
     threading.Thread(target=work, daemon=True).start()
     while isinstance(event := events.get(), Progress):
@@ -35,7 +43,10 @@ def watched_job(job: Job, device: str = "cpu") -> Iterator[Progress | Outcome]:
 
 
 def run_job(
-    job: Job, device: str = "cpu", on_frame: Callable[[int], None] | None = None
+    job: Job,
+    device: str = "cpu",
+    on_frame: Callable[[int], None] | None = None,
+    weights: "Weights | None" = None,
 ) -> Outcome:
     """Extract one video into its shards folder; whatever goes wrong becomes the outcome's error.
 
@@ -43,10 +54,12 @@ def run_job(
         job: what to do.
         device: cpu or cuda, where the flow is computed.
         on_frame: called with the number of frames decoded so far.
+        weights: what `weights_of` read on the machine of the command; None: this machine's own
+            file, if it is the same.
     """
     start = time.monotonic()
     try:
-        num_frames, flow_frames = _extract(job, device, on_frame)
+        num_frames, flow_frames = _extract(job, device, on_frame, weights)
     except Exception as error:  # one video must never end the job of all others
         return failed_outcome(job, error)
     return Outcome(
@@ -57,11 +70,15 @@ def run_job(
     )
 
 
-def _extract(job: Job, device: str, on_frame: Callable[[int], None] | None) -> tuple[int, int]:
+def _extract(
+    job: Job, device: str, on_frame: Callable[[int], None] | None, weights: "Weights | None"
+) -> tuple[int, int]:
     from ttflow.extraction.pipeline import extract_video
     from ttflow.shards.writer import VideoWriter
 
-    estimator = _estimator(job.config.estimator, device)
+    if weights is None or weights.sha256 != job.config.weights_sha256:
+        weights = weights_of(job.config)
+    estimator = _estimator(job.config.estimator, device, weights)
     with VideoWriter(job.shards, job.video_id, job.key) as writer:
         counts = extract_video(
             job.path, job.clips, job.config, estimator, writer, job.expected_frames, on_frame
@@ -71,7 +88,7 @@ def _extract(job: Job, device: str, on_frame: Callable[[int], None] | None) -> t
 
 
 @lru_cache(maxsize=1)
-def _estimator(name: str, device: str) -> "Estimator":
+def _estimator(name: str, device: str, weights: "Weights | None") -> "Estimator":
     """The estimator of this process; its libraries keep to the one core a job is given."""
     import cv2
     import torch
@@ -80,4 +97,17 @@ def _estimator(name: str, device: str) -> "Estimator":
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    return create(name, device)
+    return create(name, device, weights=weights)
+
+
+def weights_of(config: FlowConfig) -> "Weights | None":
+    """The file of weights that a configuration asks for, on this machine; None if it needs none.
+
+    Raises:
+        InputError: if it is missing or another one than the configuration says.
+    """
+    if not has_weights(config.estimator):
+        return None
+    from ttflow.flow.raft import read_weights
+
+    return read_weights(sha256=config.weights_sha256)

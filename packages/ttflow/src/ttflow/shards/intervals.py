@@ -153,6 +153,22 @@ def plan_video(clips: Sequence[ClipSpec], config: FlowConfig, total_frames: int)
     return VideoPlan(stored, tuple(segments))
 
 
+def regions_of_segments(
+    clips: Sequence[ClipSpec], plan: VideoPlan
+) -> list[list[tuple[float, float, float, float] | None]]:
+    """The regions to follow in each segment of a plan: those of the clips stored from it, sorted.
+
+    >>> clips = [ClipSpec("a", 0, 9), ClipSpec("b", 90, 99, (0.0, 0.0, 0.5, 1.0))]
+    >>> regions_of_segments(clips, VideoPlan(((0, 9), (90, 99)), ((0, 29), (70, 100))))
+    [[None], [(0.0, 0.0, 0.5, 1.0)]]
+    """
+    starts = [start for start, _ in plan.segments]
+    found: list[set[tuple[float, float, float, float] | None]] = [set() for _ in starts]
+    for clip, (first, _) in zip(clips, plan.stored, strict=True):
+        found[bisect.bisect_right(starts, first) - 1].add(clip.region)
+    return [sorted(regions, key=lambda region: region or ()) for regions in found]
+
+
 def padded_indices(
     start_frame: int, num_frames: int, stored: Interval, video_frames: int
 ) -> tuple[list[int], int]:

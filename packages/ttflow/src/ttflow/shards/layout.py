@@ -65,6 +65,8 @@ def digest(value: Any) -> str:
 def config_hash(config: FlowConfig) -> str:
     """Hash of every number that changes a stored pixel."""
     values = config.model_dump(mode="json", exclude={"hwaccel"})  # another way to the same pixels
+    if values["weights_sha256"] is None:  # as before there was such a field
+        del values["weights_sha256"]
     return digest([SCHEMA_VERSION, values])[:16]
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ttdata.errors import InputError
-from ttdata.video.location import is_url, local
+from ttdata.urls import is_url, local
 
 
 def folder(text: str | Path) -> Path:

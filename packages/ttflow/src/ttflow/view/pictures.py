@@ -32,6 +32,7 @@ from ttflow.extraction.pipeline import (
 )
 from ttflow.flow.colors import flow_colors, full_length
 from ttflow.flow.estimators import create
+from ttflow.jobs.worker import weights_of
 from ttflow.roi import fill, frame_centers, smooth
 from ttflow.schema import FLAG_NO_MOTION, FLAG_UNMASKED, FlowConfig
 from ttflow.shards.patches import crop_left_top, dequantize_flow
@@ -157,7 +158,7 @@ def _segment(path: Path, frame: int, config: FlowConfig) -> _Segment:
                 drawn.append(working)
             yield working
 
-    estimator = create(config.estimator)
+    estimator = create(config.estimator, weights=weights_of(config))
     found = list(flow_frames(watched(), [(start, end)], estimator))
     if not drawn or frame - start >= len(found):
         raise InputError(f"{path}: --frame {frame}: only {start + len(found)} frames decode")

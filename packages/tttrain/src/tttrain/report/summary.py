@@ -42,7 +42,11 @@ def leakage(split: dict[str, Any] | None) -> str:
     """What a split leaks, in words; every accuracy is printed with it."""
     if split is None:
         return "split: unknown, and so is its leakage"
+    group = split["group"]
+    # Runs of earlier releases did not count them.
+    unknown = split.get("unknown_group_clips", 0)
     return (
-        f"split: {split['strategy']} by {split['group']}, leakage {split['leakage']:.1%} "
-        f"(validation and test clips whose {split['group']} is also in train)"
+        f"split: {split['strategy']} by {group}, leakage {split['leakage']:.1%} "
+        f"(validation and test clips whose {group} is also in train"
+        + (f"; {unknown} of unknown {group} left out)" if unknown else ")")
     )

@@ -20,13 +20,20 @@ import ray
 import ray.train
 import ray.train.torch
 from ray.data import DataContext, Dataset, TaskPoolStrategy
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from ttdata.errors import InputError, TTError
 from ttdata.machine import available_cores
 from ttdata.storage.atomic import write_json
-from ttflow.jobs.ray_pipeline import CLIPS_PER_TASK, nameless_arguments, read_clips, start_ray
+from ttflow.jobs.ray_address import WAIT_VARIABLE, wait_seconds
+from ttflow.jobs.ray_pipeline import (
+    CLIPS_PER_TASK,
+    nameless_arguments,
+    read_clips,
+    start_ray,
+    wait_for_free,
+)
 from tttrain.config import TrainConfig
 from tttrain.data import decode as decoding
 from tttrain.data.cache import ResidentSource, place
@@ -85,6 +92,11 @@ def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
     use_gpu = _use_gpu(config)
     if not use_gpu:
         check_bfloat16_on_cpu(config)
+    if not here:
+        least = _least_workers(config)
+        needed = {"CPU": least, **({"GPU": least} if use_gpu else {})}
+        wait_for_free(needed, "--set execution.num_workers to fewer")
+        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", f"{wait_seconds():g}")
     trainer = TorchTrainer(
         _work,
         train_loop_config={
@@ -101,10 +113,20 @@ def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
         run_config=RunConfig(
             name=f"{config.result_hash()}-{uuid.uuid4().hex[:8]}",
             storage_path=str(scratch),
-            failure_config=FailureConfig(max_failures=RETRIES),
+            # Of the starts of workers, which wait for cores: Ray's own default is for ever.
+            failure_config=FailureConfig(max_failures=RETRIES, controller_failure_limit=RETRIES),
         ),
     )
-    trainer.fit()
+    try:
+        trainer.fit()
+    except ControllerError as error:
+        if type(error.controller_failure).__name__ != "WorkerGroupStartupTimeoutError":
+            raise
+        raise TTError(
+            f"{run.folder}: {_least_workers(config)} workers found no free cores or GPUs, also "
+            f"when tried again; end what takes them, or set {WAIT_VARIABLE} to wait for longer; "
+            "the same command goes on"
+        ) from error
 
 
 def _num_workers(config: TrainConfig) -> int | tuple[int, int]:
