@@ -216,6 +216,14 @@ def test_the_former_name_of_base_recipe_is_taken_but_not_shown(
     assert "--like" not in shown
 
 
+def test_python_takes_one_name_of_the_base_recipe(
+    shards: Path, tmp_path: Path, trained: list[str]
+) -> None:
+    with pytest.raises(InputError, match=r"base_recipe='demo', like='rgb': like is the former"):
+        compare(shards, tmp_path / "table", ["rgb"], base_recipe="demo", like="rgb")
+    assert not (tmp_path / "table").exists()
+
+
 def test_mcnemar_by_hand() -> None:
     # 5 clips differ, one of them for the first: 2 (1 + 5) / 32.
     first = [True, True, False, False, False, False, False]

@@ -64,11 +64,17 @@ def compare(
         The content of `table.json`.
 
     Raises:
-        InputError: before anything is trained, for an unknown row or setting, shards that do not
-            suit a row or have no test clips, or a folder that holds a run with other settings.
+        InputError: before anything is trained, for an unknown row or setting, base_recipe and like
+            together, shards that do not suit a row or have no test clips, or a folder that holds a
+            run with other settings.
     """
     from tttrain.report.comparison_page import write_pages
 
+    if base_recipe is not None and like is not None:
+        raise InputError(
+            f"base_recipe={base_recipe!r}, like={like!r}: like is the former name of base_recipe; "
+            "expected one of them"
+        )
     settings = split_settings(overrides)
     asked, order = _rows_to_do(rows, settings)
     configs = {
