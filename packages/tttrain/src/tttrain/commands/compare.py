@@ -28,7 +28,7 @@ from tttrain.training.networks import build
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 ROWS = (
     *("siamese", "siamese_no_augmentation", "rgb", "flow", "early", "late"),
     *("i3d_rgb", "i3d_flow", "i3d_two_stream"),

@@ -14,16 +14,16 @@ from ttdata.storage.atomic import write_json
 from ttdata.storage.outputs import check_output_folder
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData, open_data
-from tttrain.evaluation import baselines
+from tttrain.evaluation.baselines import measured
 from tttrain.evaluation.calibration import Calibration, calibrate, reliability, store, stored
-from tttrain.evaluation.metrics import Accuracy, accuracy, coarser, confusion, per_class
+from tttrain.evaluation.metrics import accuracy, coarser, confusion, per_class
 from tttrain.evaluation.scoring import METHODS, ClipScores, load_model, score_clip
 from tttrain.report.page import reported, write_report
 from tttrain.run import WRITTEN, Run, available_threads, stored_json
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any]:
@@ -103,6 +103,7 @@ def summarise(scores: list[ClipScores], data: TrainingData, split: str) -> dict[
     matrix = confusion(truth, answers["test"], len(data.classes))
     levels = coarser(truth, answers["test"], data.taxonomy)
     counts = np.bincount(truth, minlength=len(data.classes))
+    found, left_out = measured(data, split)
     return {
         "schema_version": SCHEMA_VERSION,
         "split": split,
@@ -112,7 +113,8 @@ def summarise(scores: list[ClipScores], data: TrainingData, split: str) -> dict[
             "label": data.classes[int(counts.argmax())],
             "share": int(counts.max()) / max(len(truth), 1),
         },
-        "baselines": {name: item.as_dict() for name, item in _baselines(data, split).items()},
+        "baselines": {name: item.as_dict() for name, item in found.items()},
+        "baselines_left_out": left_out,
         "levels": {name: item.as_dict() for name, item in levels.items()},
         "per_class": [item.as_dict() for item in per_class(matrix)],
         "confusion": matrix.tolist(),
@@ -133,30 +135,6 @@ def _calibrated(scores: list[ClipScores], calibration: Calibration) -> dict[str,
             "as the network says": reliability(plain, truth),
             "calibrated": reliability(calibration.apply(plain), truth),
         },
-    }
-
-
-def _baselines(data: TrainingData, split: str) -> dict[str, Accuracy]:
-    """The accuracies of the baselines: background, duration, start time, largest class."""
-    train, test = data.clips["train"], data.clips[split]
-    known = [clip.class_index for clip in train]
-    truth = [clip.class_index for clip in test]
-
-    def nearest(feature: Any) -> Accuracy:
-        return baselines.nearest_neighbour(
-            np.stack([feature(clip) for clip in train]),
-            known,
-            np.stack([feature(clip) for clip in test]),
-            truth,
-        )
-
-    return {
-        "largest class": baselines.largest_class(known, truth),
-        "background": nearest(lambda clip: data.background(clip.clip_id)),
-        "duration": nearest(
-            lambda clip: np.array([(clip.end_frame - clip.start_frame) / clip.fps])
-        ),
-        "start time": nearest(lambda clip: np.array([clip.start_frame / clip.fps])),
     }
 
 

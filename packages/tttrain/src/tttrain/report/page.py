@@ -12,7 +12,7 @@ from tttrain.data.dataset import TrainingData
 from tttrain.evaluation.calibration import LIMITS, Calibration
 from tttrain.evaluation.paper_results import PAPER
 from tttrain.report.charts import Series, interval_bar, line_chart, reliability_chart
-from tttrain.report.summary import percent
+from tttrain.report.summary import baselines_left_out, percent
 from tttrain.report.thumbnails import ANIMATION_FRAMES, animation, stills
 from tttrain.run import Run, RunInfo
 
@@ -72,6 +72,7 @@ def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, 
         "split": result["split_info"],
         "headline": result["methods"]["test"],
         "rows": _rows(result, info),
+        "left_out": baselines_left_out(result),
         "curves": _curves(run.metrics()),
         "matrix": _matrix(result),
         "per_class": _per_class(result),
