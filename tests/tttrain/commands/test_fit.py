@@ -314,7 +314,12 @@ def test_evaluation_and_report(run: Run, shards: Path, capsys: Any) -> None:
         assert word in text.lower()
     assert text.count('class="animation"') >= 2
     assert "Are its scores calibrated?" in text
-    assert result["calibration"]["n"] == 6
+    assert {name: item["n"] for name, item in result["calibration"].items()} == {
+        "test": 6,
+        "test_vote": 6,
+        "test_avg": 6,
+    }
+    assert "Mean of all windows (TestAvg)" in text
     lines = summary(result, run.folder)
     assert "TestVote" in lines
     assert "leakage 0.0%" in lines

@@ -197,10 +197,10 @@ def _joined(folder: Path, parts: dict[str, dict[str, Any]], data: TrainingData) 
                 f"{folder}: {' and '.join(parts)} cannot be joined: {error}"
             ) from error
         model.eval()
-        calibration = calibrate(model, data)
-        result = test_model(model, data, "test", calibration) | {"key": key}
+        calibrations = calibrate(model, data)
+        result = test_model(model, data, "test", calibrations) | {"key": key}
         model.save_pretrained(folder / "model", model.card)
-        store(folder / "model", calibration)
+        store(folder / "model", calibrations)
         write_json(path, result)
     totals = {
         name: sum(row[name] for row in parts.values())

@@ -15,7 +15,14 @@ from ttdata.storage.outputs import check_output_folder
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.evaluation.baselines import measured
-from tttrain.evaluation.calibration import Calibration, calibrate, reliability, store, stored
+from tttrain.evaluation.calibration import (
+    Calibrations,
+    calibrate,
+    reliability,
+    store,
+    stored,
+    uncalibrated,
+)
 from tttrain.evaluation.metrics import accuracy, coarser, confusion, per_class
 from tttrain.evaluation.scoring import METHODS, ClipScores, load_model, score_clip
 from tttrain.report.page import reported, write_report
@@ -48,31 +55,31 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
     shards = open_data(data.absolute())
     model = load_model(run.model_folder)
     _check(shards, info.classes, split, run)
-    calibration = _calibration(run, model, shards)
-    key = _key(run, shards, split, calibration)
+    calibrations = _calibrations(run, model, shards)
+    key = _key(run, shards, split, calibrations)
     path = run.folder / "evaluation" / f"{split}.json"
     result = stored_json(path, {"key": key})
     if result is not None and reported(run) == key:
         logger.info("%s: unchanged; nothing to compute", path)
         return result
     if result is None:
-        result = test_model(model, shards, split, calibration) | {"key": key}
+        result = test_model(model, shards, split, calibrations) | {"key": key}
     write_report(run, result, shards)
     write_json(path, result)
     return result
 
 
-def _calibration(run: Run, model: StrokeModel, data: TrainingData) -> Calibration:
-    """The temperature stored with the model, or a new one from the run's own validation clips."""
-    found = stored(run.model_folder)
-    if found is None and data.hash == run.info().dataset_hash:
+def _calibrations(run: Run, model: StrokeModel, data: TrainingData) -> Calibrations:
+    """The temperatures stored with the model, or new ones from the run's own validation clips."""
+    found = stored(run.model_folder) or {}
+    if not found.keys() >= set(METHODS) and data.hash == run.info().dataset_hash:
         found = calibrate(model, data)
         store(run.model_folder, found)
-    return found or Calibration()
+    return {**uncalibrated(), **found}
 
 
 def test_model(
-    model: StrokeModel, data: TrainingData, split: str, calibration: Calibration
+    model: StrokeModel, data: TrainingData, split: str, calibrations: Calibrations
 ) -> dict[str, Any]:
     """What `evaluate` returns, of any network, without a run folder, a report or a `key`.
 
@@ -80,12 +87,12 @@ def test_model(
         model: in evaluation mode, with the classes of the data.
         data: shards.
         split: "train", "validation" or "test".
-        calibration: of the model.
+        calibrations: of the model.
     """
     torch.set_num_threads(available_threads())
     clips = track(data.clips[split], f"testing on {split}")
     scores = [score_clip(model, data, clip) for clip in clips]
-    result = summarise(scores, data, split) | _calibrated(scores, calibration)
+    result = summarise(scores, data, split) | _calibrated(scores, calibrations)
     result["split_info"] = None if data.split is None else data.split.model_dump(mode="json")
     return result
 
@@ -122,19 +129,23 @@ def summarise(scores: list[ClipScores], data: TrainingData, split: str) -> dict[
     }
 
 
-def _calibrated(scores: list[ClipScores], calibration: Calibration) -> dict[str, Any]:
-    """The temperature, and the reliability of central windows' scores without and with it.
+def _calibrated(scores: list[ClipScores], calibrations: Calibrations) -> dict[str, Any]:
+    """The temperatures, and the reliability of scores without and with them, by method.
 
     `clips` hold the scores as the network gives them; `Calibration.apply` calibrates them.
     """
-    plain = np.stack([item.central for item in scores])
     truth = [item.clip.class_index for item in scores]
-    return {
-        "calibration": calibration.as_dict(),
-        "reliability": {
+
+    def compared(method: str) -> dict[str, Any]:
+        plain = np.stack([item.scores(method) for item in scores])
+        return {
             "as the network says": reliability(plain, truth),
-            "calibrated": reliability(calibration.apply(plain), truth),
-        },
+            "calibrated": reliability(calibrations[method].apply(plain), truth),
+        }
+
+    return {
+        "calibration": {method: item.as_dict() for method, item in calibrations.items()},
+        "reliability": {method: compared(method) for method in METHODS},
     }
 
 
@@ -164,9 +175,9 @@ def _check(data: TrainingData, classes: tuple[str, ...], split: str, run: Run) -
         raise InputError(f"{data.path}: no clip has the split {split!r}")
 
 
-def _key(run: Run, data: TrainingData, split: str, calibration: Calibration) -> str:
+def _key(run: Run, data: TrainingData, split: str, calibrations: Calibrations) -> str:
     """Changes when the model, the clips or this code's results change."""
-    digest = hashlib.sha256(f"{SCHEMA_VERSION} {split} {data.hash} {calibration}".encode())
+    digest = hashlib.sha256(f"{SCHEMA_VERSION} {split} {data.hash} {calibrations}".encode())
     for name in ("config.json", "model.safetensors"):
         with (run.model_folder / name).open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())

@@ -4,6 +4,7 @@
 scaling, equal to it where the run was not evaluated yet (see `tttrain.evaluation.calibration`).
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from tttrain.evaluation.calibration import Calibration, stored
 from tttrain.evaluation.scoring import load_model, score_clip
 from tttrain.evaluation.video_input import extracted
 from tttrain.run import Run, RunInfo
+
+logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 _METHOD = "test_avg"
@@ -55,7 +58,7 @@ def predict(run_folder: Path, source: Path, out: Path, strokes: Path | None = No
     info = run.info()
     model = load_model(run.model_folder)
     with _shards(info, source, strokes) as shards:
-        rows = _name_strokes(model, stored(run.model_folder), open_data(shards), info)
+        rows = _name_strokes(model, _calibration(run), open_data(shards), info)
     if not rows:
         raise InputError(f"{source}: holds no stroke with pixels")
     write(out, rows, info.classes)
@@ -87,12 +90,23 @@ def _shards(info: RunInfo, source: Path, strokes: Path | None) -> Iterator[Path]
         yield shards
 
 
+def _calibration(run: Run) -> Calibration:
+    """Of the means of windows; temperature 1, said where it is a surprise, if there is none."""
+    found = stored(run.model_folder) or {}
+    if found and _METHOD not in found:
+        logger.warning(
+            "%s: its temperature is that of central windows, from an earlier release; predictions "
+            "are means of windows, so probability equals score until `tttrain evaluate` has run",
+            run.model_folder,
+        )
+    return found.get(_METHOD, Calibration())
+
+
 def _name_strokes(
-    model: StrokeModel, found: Calibration | None, data: TrainingData, info: RunInfo
+    model: StrokeModel, calibration: Calibration, data: TrainingData, info: RunInfo
 ) -> list[dict[str, Any]]:
     if info.resolved.network.clip_shape is not None:
         data.check_shape(info.resolved.network.clip_shape)
-    calibration = found or Calibration()
     rows = []
     for video_id, clip in track(data.everything(), "naming"):
         scores = score_clip(model, data, clip).scores(_METHOD)

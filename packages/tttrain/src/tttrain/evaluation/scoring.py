@@ -12,7 +12,7 @@ from ttdata.errors import InputError
 from ttmodels import ModelFileError, SlidingWindows, StrokeModel, load
 from ttmodels.base import BranchModel
 from tttrain.data.dataset import TrainingData
-from tttrain.data.decode import decode_clip, decode_request
+from tttrain.data.decode import decode_clip
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.sampling import ClipInfo, StoredClip, Window, central_request
 from tttrain.data.spatial_augment import IDENTITY, transform
@@ -38,7 +38,10 @@ class ClipScores:
         return int(self.scores(method).argmax())
 
     def scores(self, method: str) -> np.ndarray:
-        """Class scores (classes,) that belong to the answer of a method."""
+        """Class scores (classes,) that belong to the answer of a method.
+
+        A vote counts windows and has no scores of its own: those of the mean stand beside it.
+        """
         return self.central if method == "test" else self.windows.mean(axis=0)
 
 
@@ -52,14 +55,6 @@ def score_clip(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> ClipSc
     if central in starts:
         return ClipScores(clip, windows[starts.index(central)], windows)
     return ClipScores(clip, window_scores(model, stored, [central])[0], windows)
-
-
-def central_scores(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> np.ndarray:
-    """Scores (classes,) of the central window of a clip."""
-    num_frames = model.config.clip_shape[0]
-    request = central_request(clip, num_frames)
-    row = data.read(clip.clip_id)
-    return _probabilities(model, decode_request(row, request.start_frame, num_frames))
 
 
 def window_scores(model: StrokeModel, stored: StoredClip, starts: Sequence[int]) -> np.ndarray:
