@@ -21,6 +21,14 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: a.b=value."),
 ]
 
+OtherExtraction = Annotated[
+    bool,
+    typer.Option(
+        "--allow-other-extraction",
+        help="Take shards extracted with other settings than those the model learned from.",
+    ),
+]
+
 
 @app.command()
 def fit(
@@ -46,13 +54,14 @@ def evaluate(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     data: Data,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    allow_other_extraction: OtherExtraction = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Test a run's model: Test, TestVote, TestAvg, baselines, confusion matrix, report."""
     from tttrain.commands.evaluate import evaluate as test
     from tttrain.report.summary import summary
 
-    result = test(run_folder, data, split)
+    result = test(run_folder, data, split, allow_other_extraction=allow_other_extraction)
     typer.echo(json.dumps(result) if as_json else summary(result, run_folder))
 
 
@@ -97,11 +106,15 @@ def predict(
         Path | None,
         typer.Option(help="Where a video's strokes are: annotations in any format ttdata reads."),
     ] = None,
+    allow_other_extraction: OtherExtraction = False,
 ) -> None:
     """Name the strokes of shards or of a video, whatever their labels or splits."""
     from tttrain.commands.predict import predict as name_strokes
 
-    typer.echo(name_strokes(run_folder, source, out, strokes))
+    told = name_strokes(
+        run_folder, source, out, strokes, allow_other_extraction=allow_other_extraction
+    )
+    typer.echo(told)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from tttrain.evaluation.calibration import (
     stored,
     uncalibrated,
 )
+from tttrain.evaluation.extraction_check import check_extraction
 from tttrain.evaluation.metrics import accuracy, coarser, confusion, per_class
 from tttrain.evaluation.scoring import METHODS, ClipScores, load_model, score_clip
 from tttrain.report.page import reported, write_report
@@ -33,7 +34,9 @@ logger = logging.getLogger(__name__)
 SCHEMA_VERSION = 3
 
 
-def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any]:
+def evaluate(
+    run_folder: Path, data: Path, split: str = "test", *, allow_other_extraction: bool = False
+) -> dict[str, Any]:
     """Test a run's model on one split, and write `evaluation/<split>.json` and the report.
 
     A result that is there already, of the same model and the same clips, is kept.
@@ -42,12 +45,15 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
         run_folder: that `tttrain fit` wrote.
         data: shards; the run's own, or others with the same classes.
         split: "train", "validation" or "test".
+        allow_other_extraction: test also on shards that were extracted with other settings than
+            those the network learned from; the result names the difference.
 
     Returns:
         The content of `evaluation/<split>.json`.
 
     Raises:
-        InputError: if the run has no model, the shards do not suit it, or the run lies in them.
+        InputError: if the run has no model, the shards do not suit it or were extracted otherwise,
+            or the run lies in them.
     """
     run = Run(run_folder.absolute())
     info = run.info()
@@ -55,6 +61,7 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
     shards = open_data(data.absolute())
     model = load_model(run.model_folder)
     _check(shards, info.classes, split, run)
+    others = check_extraction(shards, run, allow_other=allow_other_extraction)
     calibrations = _calibrations(run, model, shards)
     key = _key(run, shards, split, calibrations)
     path = run.folder / "evaluation" / f"{split}.json"
@@ -64,6 +71,7 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
         return result
     if result is None:
         result = test_model(model, shards, split, calibrations) | {"key": key}
+        result["other_extraction"] = others
     write_report(run, result, shards)
     write_json(path, result)
     return result

@@ -21,6 +21,7 @@ from ttdata.storage.spreadsheet import escape_formula
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.evaluation.calibration import Calibration, stored
+from tttrain.evaluation.extraction_check import check_extraction
 from tttrain.evaluation.scoring import load_model, score_clip
 from tttrain.evaluation.video_input import extracted
 from tttrain.run import Run, RunInfo
@@ -32,7 +33,14 @@ _METHOD = "test_avg"
 """Mean of all windows' scores: the steadiest of the three, and the scores belong to the answer."""
 
 
-def predict(run_folder: Path, source: Path, out: Path, strokes: Path | None = None) -> str:
+def predict(
+    run_folder: Path,
+    source: Path,
+    out: Path,
+    strokes: Path | None = None,
+    *,
+    allow_other_extraction: bool = False,
+) -> str:
     """Name every stroke of shards or of a video and write the answers.
 
     Labels and splits of the source do not matter.
@@ -44,13 +52,15 @@ def predict(run_folder: Path, source: Path, out: Path, strokes: Path | None = No
         out: `*.json` (all classes' scores), `*.csv` (a row per stroke), or a folder that gets one
             MediaEval XML file per video.
         strokes: where the strokes of a video are: annotations in any format that ttdata reads.
+        allow_other_extraction: take also shards that were extracted with other settings than those
+            the network learned from. (A video is extracted with the run's own.)
 
     Returns:
         How many strokes were named, and where that stands.
 
     Raises:
-        InputError: if the run has no model, the source does not suit it, or `out` has another
-            suffix, or is, holds or lies in what is read.
+        InputError: if the run has no model, the source does not suit it or was extracted otherwise,
+            or `out` has another suffix, or is, holds or lies in what is read.
     """
     write = _writer(out)
     _check_place(out, run_folder, source, strokes)
@@ -58,7 +68,10 @@ def predict(run_folder: Path, source: Path, out: Path, strokes: Path | None = No
     info = run.info()
     model = load_model(run.model_folder)
     with _shards(info, source, strokes) as shards:
-        rows = _name_strokes(model, _calibration(run), open_data(shards), info)
+        data = open_data(shards)
+        if source.is_dir():
+            check_extraction(data, run, allow_other=allow_other_extraction)
+        rows = _name_strokes(model, _calibration(run), data, info)
     if not rows:
         raise InputError(f"{source}: holds no stroke with pixels")
     write(out, rows, info.classes)

@@ -26,6 +26,8 @@ def summary(result: dict[str, Any], run_folder: Path) -> str:
     largest = result["largest_class"]
     lines.append(f"largest class of these clips: {largest['label']}, {largest['share']:.1%}")
     lines.append(leakage(result["split_info"]))
+    if others := result["other_extraction"]:
+        lines.append(f"extracted otherwise than what the model learned from: {', '.join(others)}")
     lines.append(f"report: {Run(run_folder).report_path}")
     return "\n".join(lines)
 
