@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ttdata.console import track
 from ttdata.errors import InputError
 from ttdata.storage.atomic import write_json
 from ttdata.storage.outputs import check_output_folder
@@ -23,11 +21,12 @@ from tttrain.evaluation.calibration import (
     stored,
     uncalibrated,
 )
+from tttrain.evaluation.device import choose_device
 from tttrain.evaluation.extraction_check import check_extraction
 from tttrain.evaluation.metrics import accuracy, coarser, confusion, per_class
-from tttrain.evaluation.scoring import METHODS, ClipScores, load_model, score_clip
+from tttrain.evaluation.scoring import METHODS, ClipScores, load_model, score_clips
 from tttrain.report.page import reported, write_report
-from tttrain.run import WRITTEN, Run, available_threads, stored_json
+from tttrain.run import WRITTEN, Run, stored_json
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +34,12 @@ SCHEMA_VERSION = 3
 
 
 def evaluate(
-    run_folder: Path, data: Path, split: str = "test", *, allow_other_extraction: bool = False
+    run_folder: Path,
+    data: Path,
+    split: str = "test",
+    *,
+    device: str = "auto",
+    allow_other_extraction: bool = False,
 ) -> dict[str, Any]:
     """Test a run's model on one split, and write `evaluation/<split>.json` and the report.
 
@@ -45,6 +49,7 @@ def evaluate(
         run_folder: that `tttrain fit` wrote.
         data: shards; the run's own, or others with the same classes.
         split: "train", "validation" or "test".
+        device: "auto" (as the run was configured; see `choose_device`), "cpu", "cuda" or "cuda:N".
         allow_other_extraction: test also on shards that were extracted with other settings than
             those the network learned from; the result names the difference.
 
@@ -53,13 +58,14 @@ def evaluate(
 
     Raises:
         InputError: if the run has no model, the shards do not suit it or were extracted otherwise,
-            or the run lies in them.
+            the run lies in them, or the device is not here.
     """
     run = Run(run_folder.absolute())
     info = run.info()
     check_output_folder(run_folder, "a run", [data], writes=WRITTEN, may_hold_inputs=True)
     shards = open_data(data.absolute())
-    model = load_model(run.model_folder)
+    on = choose_device(device, info.resolved.execution.device)
+    model = load_model(run.model_folder, on)
     _check(shards, info.classes, split, run)
     others = check_extraction(shards, run, allow_other=allow_other_extraction)
     calibrations = _calibrations(run, model, shards)
@@ -97,9 +103,7 @@ def test_model(
         split: "train", "validation" or "test".
         calibrations: of the model.
     """
-    torch.set_num_threads(available_threads())
-    clips = track(data.clips[split], f"testing on {split}")
-    scores = [score_clip(model, data, clip) for clip in clips]
+    scores = score_clips(model, data, data.clips[split], f"testing on {split}")
     result = summarise(scores, data, split) | _calibrated(scores, calibrations)
     result["split_info"] = None if data.split is None else data.split.model_dump(mode="json")
     return result

@@ -12,17 +12,18 @@ from typing import Any
 
 import polars as pl
 
-from ttdata.console import track
 from ttdata.errors import InputError
 from ttdata.sources.formats import mediaeval_xml
 from ttdata.storage.atomic import atomic_path, write_json
 from ttdata.storage.outputs import check_output_file, check_output_folder, source_inputs
 from ttdata.storage.spreadsheet import escape_formula
+from ttflow.jobs.job import Workers
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.evaluation.calibration import Calibration, stored
+from tttrain.evaluation.device import choose_device
 from tttrain.evaluation.extraction_check import check_extraction
-from tttrain.evaluation.scoring import load_model, score_clip
+from tttrain.evaluation.scoring import load_model, score_clips
 from tttrain.evaluation.video_input import extracted
 from tttrain.run import Run, RunInfo
 
@@ -39,6 +40,7 @@ def predict(
     out: Path,
     strokes: Path | None = None,
     *,
+    device: str = "auto",
     allow_other_extraction: bool = False,
 ) -> str:
     """Name every stroke of shards or of a video and write the answers.
@@ -52,6 +54,8 @@ def predict(
         out: `*.json` (all classes' scores), `*.csv` (a row per stroke), or a folder that gets one
             MediaEval XML file per video.
         strokes: where the strokes of a video are: annotations in any format that ttdata reads.
+        device: "auto" (as the run was configured; see `choose_device`), "cpu", "cuda" or "cuda:N";
+            "cpu" holds for the extraction of a video, too.
         allow_other_extraction: take also shards that were extracted with other settings than those
             the network learned from. (A video is extracted with the run's own.)
 
@@ -60,14 +64,16 @@ def predict(
 
     Raises:
         InputError: if the run has no model, the source does not suit it or was extracted otherwise,
-            or `out` has another suffix, or is, holds or lies in what is read.
+            the device is not here, or `out` has another suffix, or is, holds or lies in what is
+            read.
     """
     write = _writer(out)
     _check_place(out, run_folder, source, strokes)
     run = Run(run_folder.absolute())
     info = run.info()
-    model = load_model(run.model_folder)
-    with _shards(info, source, strokes) as shards:
+    on = choose_device(device, info.resolved.execution.device)
+    model = load_model(run.model_folder, on)
+    with _shards(info, source, strokes, on.type) as shards:
         data = open_data(shards)
         if source.is_dir():
             check_extraction(data, run, allow_other=allow_other_extraction)
@@ -87,7 +93,9 @@ def _check_place(out: Path, run_folder: Path, source: Path, strokes: Path | None
 
 
 @contextmanager
-def _shards(info: RunInfo, source: Path, strokes: Path | None) -> Iterator[Path]:
+def _shards(
+    info: RunInfo, source: Path, strokes: Path | None, device_type: str
+) -> Iterator[Path]:
     """The shards to read; those of a video exist for as long."""
     if source.is_dir():
         if strokes is not None:
@@ -99,7 +107,8 @@ def _shards(info: RunInfo, source: Path, strokes: Path | None) -> Iterator[Path]
     if strokes is None:
         raise InputError(f"{source}: is a video; --strokes FILE says where its strokes are")
     config = info.extraction or open_data(Path(info.data)).extraction
-    with extracted(source, strokes, config, info.classes) as shards:
+    workers = Workers(device="cpu" if device_type == "cpu" else "auto")
+    with extracted(source, strokes, config, info.classes, workers) as shards:
         yield shards
 
 
@@ -120,9 +129,11 @@ def _name_strokes(
 ) -> list[dict[str, Any]]:
     if info.resolved.network.clip_shape is not None:
         data.check_shape(info.resolved.network.clip_shape)
+    everything = data.everything()
+    scored = score_clips(model, data, [clip for _, clip in everything], "naming")
     rows = []
-    for video_id, clip in track(data.everything(), "naming"):
-        scores = score_clip(model, data, clip).scores(_METHOD)
+    for (video_id, clip), answer in zip(everything, scored, strict=True):
+        scores = answer.scores(_METHOD)
         calibrated = calibration.apply(scores)
         index = int(scores.argmax())
         rows.append(

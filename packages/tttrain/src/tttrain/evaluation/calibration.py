@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from ttdata.console import track
 from ttdata.storage.atomic import write_json
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData
-from tttrain.evaluation.scoring import METHODS, ClipScores, score_clip
+from tttrain.evaluation.scoring import METHODS, ClipScores, score_clips
 from tttrain.run import stored_json
 
 SCHEMA_VERSION = 2
@@ -115,8 +114,8 @@ def reliability(scores: np.ndarray, truth: Sequence[int], num_bins: int = 10) ->
 
 def calibrate(model: StrokeModel, data: TrainingData) -> Calibrations:
     """The temperatures of a network by method, from the validation clips."""
-    clips = track(data.clips["validation"], "calibrating")
-    return fit_temperatures([score_clip(model, data, clip) for clip in clips])
+    clips = data.clips["validation"]
+    return fit_temperatures(score_clips(model, data, clips, "calibrating"))
 
 
 def fit_temperatures(scored: Sequence[ClipScores]) -> Calibrations:

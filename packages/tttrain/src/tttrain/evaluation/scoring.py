@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ttdata.console import track
 from ttdata.errors import InputError
 from ttmodels import ModelFileError, SlidingWindows, StrokeModel, load
 from ttmodels.base import BranchModel
@@ -18,6 +19,8 @@ from tttrain.data.sampling import ClipInfo, StoredClip, Window, central_request
 from tttrain.data.spatial_augment import IDENTITY, transform
 from tttrain.data.windows import STEP_FRAMES, sliding_starts
 from tttrain.evaluation.metrics import vote
+from tttrain.run import available_threads
+from tttrain.training.torch_state import exact
 
 METHODS = ("test", "test_vote", "test_avg")
 """Central window; majority of all windows' classes; mean of all windows' scores."""
@@ -43,6 +46,22 @@ class ClipScores:
         A vote counts windows and has no scores of its own: those of the mean stand beside it.
         """
         return self.central if method == "test" else self.windows.mean(axis=0)
+
+
+def score_clips(
+    model: StrokeModel, data: TrainingData, clips: Sequence[ClipInfo], task: str
+) -> list[ClipScores]:
+    """`score_clip` of each, in float32 on the model's device, whatever the process did before.
+
+    Args:
+        model: in evaluation mode.
+        data: shards.
+        clips: of these shards.
+        task: shown with the progress.
+    """
+    device = next(model.parameters()).device
+    with exact(device, available_threads()):
+        return [score_clip(model, data, clip) for clip in track(clips, task)]
 
 
 def score_clip(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> ClipScores:
@@ -97,13 +116,16 @@ def _inputs(model: StrokeModel, window: Window) -> list[Tensor]:
     return [inputs[name].contiguous(memory_format=torch.channels_last_3d) for name in model.inputs]
 
 
-def load_model(folder: Path) -> StrokeModel:
-    """The network of a run's `model/`, in evaluation mode, on a GPU where there is one.
+def load_model(folder: Path, device: torch.device) -> StrokeModel:
+    """The network of a run's `model/`, in evaluation mode.
+
+    Args:
+        folder: that `save_pretrained` wrote.
+        device: from `choose_device`.
 
     Raises:
         InputError: if the folder holds none.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         model = load(folder, device)
     except ModelFileError as error:
