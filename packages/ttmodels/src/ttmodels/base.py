@@ -15,6 +15,7 @@ from ttmodels.blocks import Branch
 from ttmodels.card import ModelCard
 from ttmodels.config import ModelConfig, OneStreamConfig
 from ttmodels.inputs import check_clips
+from ttmodels.model_page import model_page
 
 # typing.Self would be shorter, but run-time type checkers want it on whole classes only.
 Network = TypeVar("Network", bound="StrokeModel")
@@ -146,22 +147,41 @@ class StrokeModel(nn.Module):
         return cls.from_stored(stored, device)
 
     def push_to_hub(
-        self, repo_id: str, card: ModelCard | None = None, *, private: bool = False
+        self,
+        repo_id: str,
+        card: ModelCard | None = None,
+        *,
+        private: bool = False,
+        readme: str | None = None,
     ) -> str:
         """Upload what `save_pretrained` writes, with a model card, to the Hugging Face hub.
+
+        The card is `README.md`, the page that the hub shows. By default it is written from what the
+        weights record, and says what is to be filled in; a page that the repository has already is
+        somebody's work and stays.
 
         Args:
             repo_id: `owner/model`; made when missing.
             card: what to record with the weights, `self.card` by default.
             private: whether a new repository is hidden from others.
+            readme: a page of your own, in Markdown; it replaces the one that is there.
 
         Returns:
             Address of the commit.
 
         Raises:
             ModelFileError: if `huggingface_hub` is not installed.
+            ValueError: see `save_pretrained`.
         """
-        return hub.push(repo_id, lambda folder: self.save_pretrained(folder, card), private)
+        shown = card or self.card
+        page = model_page(repo_id, self.name, self.config, shown, self.inputs)
+        return hub.push(
+            repo_id,
+            lambda folder: self.save_pretrained(folder, shown),
+            private,
+            page if readme is None else readme,
+            replace_page=readme is not None,
+        )
 
     @classmethod
     def from_stored(
