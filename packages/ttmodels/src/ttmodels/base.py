@@ -1,10 +1,10 @@
 """Base classes of the networks: what all have in common."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -21,7 +21,7 @@ from ttmodels.model_page import model_page
 Network = TypeVar("Network", bound="StrokeModel")
 
 
-class StrokeModel(nn.Module):
+class StrokeModel(nn.Module, ABC):
     """A network from clips to one logit per stroke class.
 
     `forward` returns logits (cross entropy wants those, never a softmax), `predict_proba` class
@@ -35,6 +35,9 @@ class StrokeModel(nn.Module):
 
     Every network has two steps: `forward_features` returns the maps of the last convolution of each
     stream, `forward_head` turns them into logits. `ttmodels.grad_cam` differentiates the second.
+
+    A network of your own defines the abstract methods and the attribute `name`, and sets `inputs`
+    and `streams`; without one of the former it cannot be built.
 
     Attributes:
         name: name of this network in a model folder.
@@ -50,6 +53,11 @@ class StrokeModel(nn.Module):
     config_type: ClassVar[type[ModelConfig]] = ModelConfig
 
     def __init__(self, config: ModelConfig) -> None:
+        if not hasattr(type(self), "name"):
+            raise TypeError(
+                f"{type(self).__name__} has no class attribute `name`, expected the name of the "
+                "network in a model folder"
+            )
         super().__init__()
         self.config = config
         self.card = ModelCard()
@@ -69,6 +77,14 @@ class StrokeModel(nn.Module):
         if isinstance(config, OneStreamConfig):
             return (config.input,)
         return cls.inputs
+
+    @abstractmethod
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the logits (batch, classes) of clips, one for each of `inputs`, in that order."""
+
+    @abstractmethod
+    def features(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Return what the last layer reads, (batch, features), from what `forward` takes."""
 
     @abstractmethod
     def forward_features(
