@@ -412,6 +412,7 @@ def test_resolving_a_command_line(tmp_path: Path) -> None:
 
 def test_exported_names() -> None:
     assert tttrain.__all__ == sorted(tttrain.__all__)
+    assert set(tttrain.__all__) <= set(dir(tttrain))
     for name in tttrain.__all__:
         assert getattr(tttrain, name) is not None
     assert callable(tttrain.fit)
