@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ttmodels.plain_values import plain
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -78,6 +80,7 @@ class ModelCard:
 
 
 def _labels(value: object) -> tuple[str, ...]:
+    value = plain(value)
     if not isinstance(value, list | tuple) or not all(isinstance(label, str) for label in value):
         raise ValueError(f"labels are {value!r}, expected a list of names")
     repeated = sorted({label for label in value if value.count(label) > 1})
@@ -89,6 +92,7 @@ def _labels(value: object) -> tuple[str, ...]:
 def _scale(value: object) -> tuple[float, float] | None:
     if value is None:
         return None
+    value = plain(value)
     numbers = list(value) if isinstance(value, list | tuple) else []
     # bool is an int in Python, yet no scale
     if len(numbers) != 2 or any(type(number) not in (int, float) for number in numbers):
@@ -101,11 +105,19 @@ def _scale(value: object) -> tuple[float, float] | None:
         raise ValueError(f"flow_scale_px: {error}") from error
 
 
+def _plain_value(value: object) -> Any:
+    """What JSON should hold of a value that it cannot."""
+    found = plain(value)
+    if found is value:
+        raise TypeError(f"{type(value).__name__} is not serializable")
+    return found
+
+
 def _json_copy(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"provenance is a {type(value).__name__}, expected a mapping")
     try:
-        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False, default=_plain_value))
     except (TypeError, ValueError) as error:
         raise ValueError(f"provenance does not fit into JSON: {error}") from error
     return copy

@@ -1,10 +1,11 @@
 """Settings that networks are built from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from ttmodels.inputs import INPUTS
+from ttmodels.plain_values import plain
 
 MIN_SIDE = 8
 """Three poolings halve every axis three times, so shorter axes would vanish."""
@@ -12,7 +13,7 @@ MIN_SIDE = 8
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Settings every network has.
+    """Settings every network has. Numbers may be NumPy's; they are kept as Python's.
 
     Args:
         num_classes: number of logits, the rejection class included.
@@ -31,6 +32,8 @@ class ModelConfig:
     clip_shape: tuple[int, int, int] = (100, 120, 120)
 
     def __post_init__(self) -> None:
+        for setting in fields(self):
+            object.__setattr__(self, setting.name, plain(getattr(self, setting.name)))
         if not _is_int(self.num_classes) or self.num_classes < 1:
             raise ValueError(f"num_classes is {self.num_classes!r}, expected an integer >= 1")
         shape = self.clip_shape

@@ -31,6 +31,7 @@ from ttmodels.base import BranchModel
 from ttmodels.blocks import Branch, fastest_layout
 from ttmodels.chunked_conv import convolve
 from ttmodels.inputs import check_clips
+from ttmodels.plain_values import plain
 
 LEVELS = 3
 SHORTEST_SHARED = 6
@@ -60,6 +61,7 @@ class SlidingWindows(nn.Module):
         super().__init__()
         if not isinstance(model, BranchModel):
             raise ValueError(f"model is a {type(model).__name__}, expected one of the SSTC family")
+        step, group = plain(step), plain(group)
         if step < 1 or group < 1:
             raise ValueError(f"step is {step} and group {group}, expected positive integers")
         self.model = model
