@@ -31,6 +31,7 @@ def test_all_is_sorted_and_loads() -> None:
     ]
     assert ttdata.__all__ == [name for group in groups for name in sorted(group)]
     assert set(ttdata.__all__) == set(ttdata._HOME)
+    assert set(ttdata.__all__) <= set(dir(ttdata))
     for name in ttdata.__all__:
         assert getattr(ttdata, name) is not None
     assert callable(ttdata.curate)

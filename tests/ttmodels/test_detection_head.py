@@ -5,6 +5,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -21,6 +22,7 @@ from ttmodels import (
     load,
     num_features,
 )
+from ttmodels.model_page import model_page
 
 
 def small() -> DetectionHead:
@@ -194,3 +196,16 @@ def test_onnx(tmp_path: Path) -> None:
         results = session.run(None, {"features": features.numpy()})
         for found, expected in zip(results, head(features), strict=True):
             assert (torch.from_numpy(found) - expected).abs().max() < 1e-4
+
+
+def test_its_page_says_how_to_load_and_call_it() -> None:
+    head = DetectionHead(num_classes=2, in_features=8)
+    page = model_page("a/b", head.name, head.config, head.card, head.inputs)
+    assert 'head = DetectionHead.from_pretrained("a/b")' in page
+    assert "Input `features`: (batch, cells, values)" in page
+    assert "Clip:" not in page
+
+
+def test_numbers_may_be_numpys() -> None:
+    head = DetectionHead(np.int64(2), in_features=np.int32(8), dilations=np.array([1, 2]))
+    assert head.config == DetectionHead(2, in_features=8, dilations=(1, 2)).config

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import ttmodels
-from ttmodels import ModelCard, ModelFileError, RGBNet
+from ttmodels import SSTC, ModelCard, ModelFileError, RGBNet
 
 
 @pytest.fixture
@@ -29,8 +29,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         def create_repo(self, repo_id: str, **options: Any) -> None:
             calls["create"] = (repo_id, options)
 
+        def file_exists(self, repo_id: str, filename: str) -> bool:
+            return (tmp_path / "hub" / repo_id / filename).is_file()
+
         def upload_folder(self, *, repo_id: str, folder_path: str, commit_message: str) -> str:
-            shutil.copytree(folder_path, tmp_path / "hub" / repo_id)
+            shutil.copytree(folder_path, tmp_path / "hub" / repo_id, dirs_exist_ok=True)
             return f"https://example.org/{repo_id}/commit/1"
 
     client = SimpleNamespace(snapshot_download=snapshot_download, HfApi=HfApi)
@@ -54,6 +57,44 @@ def test_push_and_load(hub: dict[str, Any]) -> None:
     assert again.card == card
     assert torch.equal(again.head.weight, model.head.weight)
     assert isinstance(ttmodels.load("lab/strokes.v1"), RGBNet)
+
+
+def test_the_card_is_uploaded_as_the_page_of_the_repository(
+    hub: dict[str, Any], tmp_path: Path
+) -> None:
+    card = ModelCard(("Push", "Block"), (14.25, 9.5), {"recipe": "siamese", "seed": 3})
+    SSTC(2, (8, 16, 8)).push_to_hub("lab/siamese", card)
+    page = (tmp_path / "hub" / "lab" / "siamese" / "README.md").read_text()
+    assert page.startswith("---\nlibrary_name: ttmodels\n")
+    for told in (
+        "# lab/siamese",
+        "`sstc`",
+        "8 frames of 16 x 8 pixels",
+        "Push, Block",
+        "`rgb`: (batch, 3, time, height, width) floats in [0, 1]",
+        "divided by 14.25 and 9.5",
+        '"recipe": "siamese"',
+        'ttmodels.load("lab/siamese")',
+        "model.predict_proba(rgb, flow)",
+        "- Results: accuracy with n",
+    ):
+        assert told in page, told
+    RGBNet(2, (8, 8, 8)).push_to_hub("lab/unknown")
+    page = (tmp_path / "hub" / "lab" / "unknown" / "README.md").read_text()
+    assert "2, names not recorded" in page
+    assert "Not recorded." in page
+    assert "flow" not in page
+
+
+def test_a_page_that_is_there_is_somebodys_work(hub: dict[str, Any], tmp_path: Path) -> None:
+    model, page = RGBNet(2, (8, 8, 8)), tmp_path / "hub" / "lab" / "strokes" / "README.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("Filled in.")
+    model.push_to_hub("lab/strokes")
+    assert page.read_text() == "Filled in."
+    assert isinstance(ttmodels.load("lab/strokes"), RGBNet)
+    model.push_to_hub("lab/strokes", readme="# Mine")
+    assert page.read_text() == "# Mine"
 
 
 def test_a_folder_of_that_name_wins(hub: dict[str, Any]) -> None:

@@ -225,6 +225,35 @@ def test_cards_that_make_no_sense(values: dict[str, Any], message: str) -> None:
         ModelCard(**values)
 
 
+def test_a_card_normalises_flow_in_pixels() -> None:
+    card = ModelCard(flow_scale_px=(4.0, 8.0))
+    flow = torch.zeros(2, 2, 1, 1, 3)
+    flow[0, 0, 0, 0] = torch.tensor([2.0, -1.0, 5.0])
+    flow[1, 1, 0, 0] = torch.tensor([2.0, -16.0, 8.0])
+    kept = flow.clone()
+    found = card.normalise_flow(flow)
+    assert found[0, 0, 0, 0].tolist() == [0.5, -0.25, 1.0]
+    assert found[1, 1, 0, 0].tolist() == [0.25, -1.0, 1.0]
+    assert found.abs().sum() == 0.5 + 0.25 + 1 + 0.25 + 1 + 1
+    assert torch.equal(flow, kept)
+    assert torch.equal(card.normalise_flow(flow[0]), found[0])
+    assert card.normalise_flow(flow.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("card", "flow", "message"),
+    [
+        (ModelCard(), torch.zeros(2, 1, 1, 1), "flow_scale_px is None, expected the scale"),
+        (ModelCard((), (1.0, 1.0)), torch.zeros(1, 3, 1, 1, 1), r"shape \(1, 3, 1, 1, 1\), expected"),
+        (ModelCard((), (1.0, 1.0)), torch.zeros(2, 1, 1), r"shape \(2, 1, 1\), expected"),
+        (ModelCard((), (1.0, 1.0)), torch.zeros(2, 1, 1, 1).short(), "dtype torch.int16, expected"),
+    ],
+)
+def test_flow_that_cannot_be_normalised(card: ModelCard, flow: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        card.normalise_flow(flow)
+
+
 def test_a_card_keeps_its_own_provenance() -> None:
     notes = {"epochs": [1]}
     card = ModelCard(provenance=notes)

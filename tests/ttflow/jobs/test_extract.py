@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 import torch
 
+import ttflow.flow
 import ttflow.jobs.run
 from ttdata.errors import DatasetError, InputError
 from ttdata.storage.dataset import load_dataset
@@ -287,6 +288,8 @@ def test_exports() -> None:
         _ = flow.no_such_name
 
     assert list(ttflow.__all__) == sorted(ttflow.__all__)
+    assert set(ttflow.__all__) <= set(dir(ttflow))
+    assert set(ttflow.flow.__all__) <= set(dir(ttflow.flow))
     assert all(getattr(ttflow, name) is not None for name in ttflow.__all__)
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = ttflow.no_such_name

@@ -216,6 +216,14 @@ def test_the_former_name_of_base_recipe_is_taken_but_not_shown(
     assert "--like" not in shown
 
 
+def test_python_takes_one_name_of_the_base_recipe(
+    shards: Path, tmp_path: Path, trained: list[str]
+) -> None:
+    with pytest.raises(InputError, match=r"base_recipe='demo', like='rgb': like is the former"):
+        compare(shards, tmp_path / "table", ["rgb"], base_recipe="demo", like="rgb")
+    assert not (tmp_path / "table").exists()
+
+
 def test_mcnemar_by_hand() -> None:
     # 5 clips differ, one of them for the first: 2 (1 + 5) / 32.
     first = [True, True, False, False, False, False, False]
@@ -228,7 +236,9 @@ def test_mcnemar_by_hand() -> None:
     assert mcnemar([True] + [False] * 7, [False] + [True] * 7).p == pytest.approx(0.0703, abs=1e-4)
 
 
-def test_predictions(shards: Path, tmp_path: Path, trained: list[str]) -> None:
+def test_predictions(
+    shards: Path, tmp_path: Path, trained: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     run = tmp_path / "run"
     config = row_config("flow", "demo", [*FAST, "schedule.epochs=8"])
     fitting.fit(config, shards, run)
@@ -247,7 +257,7 @@ def test_predictions(shards: Path, tmp_path: Path, trained: list[str]) -> None:
     first = found["strokes"][0]
     assert action.attrib == {"begin": "5", "end": "13", "move": first["label"]}
     # Once validation clips have given a temperature, predictions use it.
-    temperature = evaluate(run, shards)["calibration"]["temperature"]
+    temperature = evaluate(run, shards)["calibration"]["test_avg"]["temperature"]
     assert temperature != 1
     predict(run, shards, tmp_path / "b.json")
     for before, after in zip(
@@ -256,5 +266,17 @@ def test_predictions(shards: Path, tmp_path: Path, trained: list[str]) -> None:
         assert after["scores"] == before["scores"]
         calibrated = np.array(before["scores"]) ** (1 / temperature)
         assert after["probabilities"] == pytest.approx(calibrated / calibrated.sum(), abs=1e-3)
+    # An earlier release's temperature, of central windows, does not belong to means.
+    path = run / "model" / "calibration.json"
+    weights = json.loads(path.read_text())["weights_sha256"]
+    earlier = {"schema_version": 1, "weights_sha256": weights, "temperature": 3.0, "n": 6}
+    path.write_text(json.dumps(earlier))
+    with caplog.at_level("WARNING"):
+        predict(run, shards, tmp_path / "c.json")
+    assert (tmp_path / "c.json").read_bytes() == (tmp_path / "a.json").read_bytes()
+    assert "probability equals score until `tttrain evaluate` has run" in caplog.text
+    assert evaluate(run, shards)["calibration"]["test_avg"]["temperature"] == temperature
+    predict(run, shards, tmp_path / "c.json")
+    assert (tmp_path / "c.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     with pytest.raises(InputError, match=r"expected a \.json or \.csv file, or a folder"):
         predict(run, shards, tmp_path / "a.txt")

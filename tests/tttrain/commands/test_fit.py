@@ -1,5 +1,6 @@
 """A run in this process, without a cluster: folder, resuming, testing, report."""
 
+import html
 import io
 import json
 import resource
@@ -315,6 +316,7 @@ def test_evaluation_and_report(run: Run, shards: Path, capsys: Any) -> None:
         "test_avg": 6,
     }
     assert set(result["baselines"]) == {"largest class", "background", "duration", "start time"}
+    assert result["baselines_left_out"] == {}
     assert sorted(item["clip_id"] for item in result["clips"]) == [
         clip.clip_id for clip in open_data(shards).clips["test"]
     ]
@@ -326,11 +328,32 @@ def test_evaluation_and_report(run: Run, shards: Path, capsys: Any) -> None:
         assert word in text.lower()
     assert text.count('class="animation"') >= 2
     assert "Are its scores calibrated?" in text
-    assert result["calibration"]["n"] == 6
+    assert {name: item["n"] for name, item in result["calibration"].items()} == {
+        "test": 6,
+        "test_vote": 6,
+        "test_avg": 6,
+    }
+    assert "Mean of all windows (TestAvg)" in text
     lines = summary(result, run.folder)
     assert "TestVote" in lines
     assert "leakage 0.0%" in lines
     assert lines.count("n = 6, 95 % interval") == 7
+
+
+def test_without_training_clips_baselines_are_left_out_and_said(
+    run: Run, shards_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    result = evaluate(run.folder, shards_of(tmp_path / "test only", {"test": 1}))
+    assert result["methods"]["test"]["n"] == 3
+    assert result["baselines"] == {}
+    reason = "no clip of these shards has the split 'train'"
+    names = ["largest class", "background", "duration", "start time"]
+    assert result["baselines_left_out"] == dict.fromkeys(names, reason)
+    stored = json.loads((run.folder / "evaluation" / "test.json").read_text())
+    assert stored["baselines_left_out"] == result["baselines_left_out"]
+    told = f"aselines left out: {', '.join(names)} ({reason})"
+    assert told in summary(result, run.folder)
+    assert told in html.unescape(run.report_path.read_text())
 
 
 def test_evaluation_is_kept_until_something_changes(run: Run, shards: Path) -> None:
@@ -403,6 +426,7 @@ def test_resolving_a_command_line(tmp_path: Path) -> None:
 
 def test_exported_names() -> None:
     assert tttrain.__all__ == sorted(tttrain.__all__)
+    assert set(tttrain.__all__) <= set(dir(tttrain))
     for name in tttrain.__all__:
         assert getattr(tttrain, name) is not None
     assert callable(tttrain.fit)

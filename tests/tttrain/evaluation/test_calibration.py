@@ -1,5 +1,6 @@
 """Temperatures and reliability with known answers; windows that share their convolutions."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,16 @@ import pytest
 import torch
 
 from ttmodels import SSTC, FlowNet, LateFusion, ModelCard, RGBNet
-from tttrain.data.sampling import StoredClip
+from tttrain.data.sampling import ClipInfo, StoredClip
 from tttrain.evaluation import calibration
-from tttrain.evaluation.calibration import LIMITS, Calibration, fit_temperature, reliability
-from tttrain.evaluation.scoring import window_scores
+from tttrain.evaluation.calibration import (
+    LIMITS,
+    Calibration,
+    fit_temperature,
+    fit_temperatures,
+    reliability,
+)
+from tttrain.evaluation.scoring import METHODS, ClipScores, window_scores
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -69,10 +76,36 @@ def test_a_stored_temperature_belongs_to_its_weights(tmp_path: Path) -> None:
     torch.manual_seed(0)
     RGBNet(3, (8, 8, 8)).save_pretrained(tmp_path)
     assert calibration.stored(tmp_path) is None
-    calibration.store(tmp_path, Calibration(1.7, 9))
-    assert calibration.stored(tmp_path) == Calibration(1.7, 9)
+    found = {method: Calibration(1.7 + n, 9) for n, method in enumerate(METHODS)}
+    calibration.store(tmp_path, found)
+    assert calibration.stored(tmp_path) == found
     RGBNet(3, (8, 8, 8)).save_pretrained(tmp_path)
     assert calibration.stored(tmp_path) is None
+
+
+def test_a_temperature_of_an_earlier_release_is_that_of_central_windows(tmp_path: Path) -> None:
+    RGBNet(3, (8, 8, 8)).save_pretrained(tmp_path)
+    weights = json.loads((tmp_path / "config.json").read_text())["weights_sha256"]
+    values = {"schema_version": 1, "weights_sha256": weights, "temperature": 1.7, "n": 9}
+    (tmp_path / "calibration.json").write_text(json.dumps(values))
+    assert calibration.stored(tmp_path) == {"test": Calibration(1.7, 9)}
+    (tmp_path / "calibration.json").write_text(json.dumps(values | {"schema_version": 3}))
+    assert calibration.stored(tmp_path) is None
+
+
+def test_each_method_gets_the_temperature_of_the_scores_it_answers_with() -> None:
+    """Central windows right in 3 of 4 clips, means of windows, half as sure, too."""
+    clip = ClipInfo("a", 0, 8, 8, 30.0, 1)
+    clips = [clip, clip, clip, ClipInfo("b", 0, 8, 8, 30.0, 0)]
+    central, mean = softmax(np.array([0.0, 1.0])), softmax(np.array([0.0, 0.5]))
+    apart = np.array([0.1, -0.1])
+    windows = np.stack([mean + apart, mean - apart])
+    found = fit_temperatures([ClipScores(clip, central, windows) for clip in clips])
+    assert found["test"].temperature == pytest.approx(1 / np.log(3))
+    assert found["test_avg"].temperature == pytest.approx(0.5 / np.log(3))
+    assert found["test_vote"] == found["test_avg"]
+    assert found["test_avg"].apply(mean) == pytest.approx([0.25, 0.75])
+    assert fit_temperatures([]) == dict.fromkeys(METHODS, Calibration(1.0, 0))
 
 
 @pytest.mark.parametrize("kind", ["siamese", "late"])

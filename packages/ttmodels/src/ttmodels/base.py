@@ -1,7 +1,7 @@
 """Base classes of the networks: what all have in common."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -28,6 +28,9 @@ class StrokeModel(StoredNetwork):
     Every network has two steps: `forward_features` returns the maps of the last convolution of each
     stream, `forward_head` turns them into logits. `ttmodels.grad_cam` differentiates the second.
 
+    A network of your own defines the abstract methods and the attribute `name`, and sets `inputs`
+    and `streams`; without one of the former it cannot be built.
+
     Attributes:
         name: name of this network in a model folder.
         inputs: names of the clips that `forward` takes, in order: "rgb", "flow".
@@ -46,6 +49,14 @@ class StrokeModel(StoredNetwork):
         if isinstance(config, OneStreamConfig):
             return (config.input,)
         return cls.inputs
+
+    @abstractmethod
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Return the logits (batch, classes) of clips, one for each of `inputs`, in that order."""
+
+    @abstractmethod
+    def features(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Return what the last layer reads, (batch, features), from what `forward` takes."""
 
     @abstractmethod
     def forward_features(

@@ -85,8 +85,8 @@ class C3D(StrokeModel):
         time, height, width = (side // 16 for side in config.clip_shape)
         self.fc6 = nn.Linear(512 * time * (height // 2 + 1) * (width // 2 + 1), HIDDEN)
         self.fc7 = nn.Linear(HIDDEN, HIDDEN)
-        self.fc8 = nn.Linear(HIDDEN, num_classes)
-        self.dropout = nn.Dropout(dropout)
+        self.fc8 = nn.Linear(HIDDEN, config.num_classes)
+        self.dropout = nn.Dropout(config.dropout)
         self.recompute = False
 
     def forward_features(

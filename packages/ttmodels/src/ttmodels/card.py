@@ -4,7 +4,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ttmodels.plain_values import plain
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -14,7 +19,7 @@ class ModelCard:
     Args:
         labels: class names, `labels[i]` belongs to logit i; empty if unknown.
         flow_scale_px: (x, y) in pixels per frame. The network expects
-            `clip(flow_px / scale, -1, 1)` per axis; the scale is mu + 3 sigma over the training
+            `clip(flow_px / scale, -1, 1)` per axis, as `normalise_flow` computes; the scale is mu + 3 sigma over the training
             clips (specification 2.5). None for networks without flow, or if unknown.
         provenance: where the weights come from; anything JSON can hold. It is copied.
 
@@ -31,6 +36,29 @@ class ModelCard:
         object.__setattr__(self, "labels", _labels(self.labels))
         object.__setattr__(self, "flow_scale_px", _scale(self.flow_scale_px))
         object.__setattr__(self, "provenance", _json_copy(self.provenance))
+
+    def normalise_flow(self, flow_px: "Tensor") -> "Tensor":
+        """Return the flow that the network takes, from flow in pixels.
+
+        Args:
+            flow_px: (..., 2, time, height, width) floats, pixels per frame; x (right), then y
+                (down).
+
+        Returns:
+            The same shape and dtype, in [-1, 1]: `clip(flow_px / flow_scale_px, -1, 1)` per axis.
+
+        Raises:
+            ValueError: if the scale is not known, or the flow has another shape or is of integers.
+        """
+        if self.flow_scale_px is None:
+            raise ValueError("flow_scale_px is None, expected the scale (x, y) to divide flow by")
+        if flow_px.ndim < 4 or flow_px.shape[-4] != 2:
+            shape = tuple(flow_px.shape)
+            raise ValueError(f"flow has shape {shape}, expected (..., 2, time, height, width)")
+        if not flow_px.is_floating_point():
+            raise ValueError(f"flow has dtype {flow_px.dtype}, expected floats in pixels per frame")
+        scale = flow_px.new_tensor(self.flow_scale_px).view(2, 1, 1, 1)
+        return (flow_px / scale).clamp_(-1.0, 1.0)
 
     @classmethod
     def joined(cls, rgb: "ModelCard", flow: "ModelCard") -> "ModelCard":
@@ -52,6 +80,7 @@ class ModelCard:
 
 
 def _labels(value: object) -> tuple[str, ...]:
+    value = plain(value)
     if not isinstance(value, list | tuple) or not all(isinstance(label, str) for label in value):
         raise ValueError(f"labels are {value!r}, expected a list of names")
     repeated = sorted({label for label in value if value.count(label) > 1})
@@ -63,6 +92,7 @@ def _labels(value: object) -> tuple[str, ...]:
 def _scale(value: object) -> tuple[float, float] | None:
     if value is None:
         return None
+    value = plain(value)
     numbers = list(value) if isinstance(value, list | tuple) else []
     # bool is an int in Python, yet no scale
     if len(numbers) != 2 or any(type(number) not in (int, float) for number in numbers):
@@ -75,11 +105,19 @@ def _scale(value: object) -> tuple[float, float] | None:
         raise ValueError(f"flow_scale_px: {error}") from error
 
 
+def _plain_value(value: object) -> Any:
+    """What JSON should hold of a value that it cannot."""
+    found = plain(value)
+    if found is value:
+        raise TypeError(f"{type(value).__name__} is not serializable")
+    return found
+
+
 def _json_copy(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"provenance is a {type(value).__name__}, expected a mapping")
     try:
-        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False, default=_plain_value))
     except (TypeError, ValueError) as error:
         raise ValueError(f"provenance does not fit into JSON: {error}") from error
     return copy

@@ -1,10 +1,11 @@
 """Settings that networks are built from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, TypeGuard
 
 from ttmodels.inputs import INPUTS
+from ttmodels.plain_values import plain
 
 MIN_SIDE = 8
 """Three poolings halve every axis three times, so shorter axes would vanish."""
@@ -13,6 +14,8 @@ MIN_SIDE = 8
 @dataclass(frozen=True)
 class NetworkConfig:
     """Settings of everything that is stored as a model folder.
+
+    Numbers may be NumPy's; they are kept as Python's.
 
     Args:
         num_classes: number of logits.
@@ -24,6 +27,8 @@ class NetworkConfig:
     num_classes: int = 21
 
     def __post_init__(self) -> None:
+        for setting in fields(self):
+            object.__setattr__(self, setting.name, plain(getattr(self, setting.name)))
         check_positive("num_classes", self.num_classes)
 
 

@@ -47,7 +47,7 @@ class EarlyFusion(BranchModel):
         config = ModelConfig(num_classes, clip_shape)
         super().__init__(config)
         self.branch = Branch(5, config.clip_shape)
-        self.head = nn.Linear(FEATURES, num_classes)
+        self.head = nn.Linear(FEATURES, config.num_classes)
 
     def features(
         self,

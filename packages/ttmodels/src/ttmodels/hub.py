@@ -11,6 +11,8 @@ from ttmodels.errors import ModelFileError
 
 _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _FILES = ["config.json", "model.safetensors"]
+PAGE = "README.md"
+"""The page that the hub shows of a repository."""
 
 
 def local_folder(name: str | PathLike[str], revision: str | None = None) -> Path:
@@ -35,13 +37,17 @@ def local_folder(name: str | PathLike[str], revision: str | None = None) -> Path
         raise ModelFileError(f"{name}: not a folder, and not on the hub ({reason})") from error
 
 
-def push(repo_id: str, save: Callable[[Path], None], private: bool) -> str:
-    """Upload a model folder.
+def push(
+    repo_id: str, save: Callable[[Path], None], private: bool, page: str, *, replace_page: bool
+) -> str:
+    """Upload a model folder with its README.
 
     Args:
         repo_id: `owner/model`; made when missing.
         save: writes the folder it is given.
         private: whether a new repository is hidden from others.
+        page: content of `README.md`.
+        replace_page: whether a README that the repository has already is replaced.
 
     Returns:
         Address of the commit.
@@ -53,6 +59,8 @@ def push(repo_id: str, save: Callable[[Path], None], private: bool) -> str:
     with tempfile.TemporaryDirectory(prefix="ttmodels-") as folder:
         save(Path(folder))
         api.create_repo(repo_id, private=private, exist_ok=True)
+        if replace_page or not api.file_exists(repo_id, PAGE):
+            (Path(folder) / PAGE).write_text(page, encoding="utf-8")
         commit = api.upload_folder(
             repo_id=repo_id, folder_path=folder, commit_message="Upload a ttmodels network"
         )

@@ -204,8 +204,8 @@ class I3D(StrokeModel):
         config = I3DConfig(num_classes, clip_shape, in_channels, first_pool, dropout, input_range)
         super().__init__(config)
         self.inputs = self.streams = self.inputs_for(config)
-        self.Conv3d_1a_7x7 = Unit(in_channels, 64, kernel=7, stride=2)
-        self.MaxPool3d_2a_3x3 = Pool((1, 3, 3), (1, 2, 2)) if first_pool else nn.Identity()
+        self.Conv3d_1a_7x7 = Unit(config.in_channels, 64, kernel=7, stride=2)
+        self.MaxPool3d_2a_3x3 = Pool((1, 3, 3), (1, 2, 2)) if config.first_pool else nn.Identity()
         self.Conv3d_2b_1x1 = Unit(64, 64)
         self.Conv3d_2c_3x3 = Unit(64, 192, kernel=3)
         self.MaxPool3d_3a_3x3 = Pool((1, 3, 3), (1, 2, 2))
@@ -220,8 +220,8 @@ class I3D(StrokeModel):
         self.MaxPool3d_5a_2x2 = Pool((2, 2, 2), (2, 2, 2))
         self.Mixed_5b = Mixed(832, (256, 160, 320, 32, 128, 128))
         self.Mixed_5c = Mixed(832, (384, 192, 384, 48, 128, 128))
-        self.dropout = nn.Dropout(dropout)
-        self.logits = Unit(1024, num_classes, plain=True)
+        self.dropout = nn.Dropout(config.dropout)
+        self.logits = Unit(1024, config.num_classes, plain=True)
 
     def forward_features(
         self, *clips: Float[Tensor, "batch _ _ _ _"]

@@ -45,9 +45,10 @@ class LateFusion(BranchModel):
     def __init__(
         self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
     ) -> None:
-        super().__init__(ModelConfig(num_classes, clip_shape))
-        self.rgb_net = RGBNet(num_classes, clip_shape)
-        self.flow_net = FlowNet(num_classes, clip_shape)
+        config = ModelConfig(num_classes, clip_shape)
+        super().__init__(config)
+        self.rgb_net = RGBNet(config.num_classes, config.clip_shape)
+        self.flow_net = FlowNet(config.num_classes, config.clip_shape)
 
     @classmethod
     def from_streams(cls, rgb_net: RGBNet, flow_net: FlowNet) -> "LateFusion":

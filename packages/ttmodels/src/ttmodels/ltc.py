@@ -71,7 +71,7 @@ class LTC(StrokeModel):
         config = LTCConfig(num_classes, clip_shape, in_channels, dropout)
         super().__init__(config)
         self.inputs = self.streams = self.inputs_for(config)
-        channels = (in_channels, *FILTERS)
+        channels = (config.in_channels, *FILTERS)
         self.conv1, self.conv2, self.conv3, self.conv4, self.conv5 = (
             nn.Conv3d(into, out, kernel_size=3, padding=1)
             for into, out in zip(channels, FILTERS, strict=False)
@@ -80,8 +80,8 @@ class LTC(StrokeModel):
         cells = (time // 16) * (height // 32) * (width // 32)
         self.fc6 = nn.Linear(FILTERS[-1] * cells, HIDDEN)
         self.fc7 = nn.Linear(HIDDEN, HIDDEN)
-        self.fc8 = nn.Linear(HIDDEN, num_classes)
-        self.dropout = nn.Dropout(dropout)
+        self.fc8 = nn.Linear(HIDDEN, config.num_classes)
+        self.dropout = nn.Dropout(config.dropout)
         self.recompute = False
 
     def forward_features(

@@ -42,7 +42,7 @@ class SingleStream(BranchModel):
         config = ModelConfig(num_classes, clip_shape)
         super().__init__(config)
         self.branch = Branch(self.in_channels, config.clip_shape)
-        self.head = nn.Linear(FEATURES, num_classes)
+        self.head = nn.Linear(FEATURES, config.num_classes)
 
     def features(
         self, clip: Float[Tensor, "batch {self.in_channels} time height width"], /

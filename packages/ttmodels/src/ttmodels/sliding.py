@@ -30,6 +30,7 @@ from ttmodels.base import BranchModel
 from ttmodels.blocks import LEVELS, Branch, fastest_layout
 from ttmodels.chunked_conv import convolve
 from ttmodels.inputs import check_clips
+from ttmodels.plain_values import plain
 from ttmodels.shared_maps import SharedMaps, pool
 
 SHORTEST_SHARED = 6
@@ -55,6 +56,7 @@ class SlidingWindows(nn.Module):
 
     def __init__(self, model: BranchModel, step: int, group: int = 16) -> None:
         super().__init__()
+        step, group = plain(step), plain(group)
         check_windows(model, step, group)
         self.model = model
         self.step = step

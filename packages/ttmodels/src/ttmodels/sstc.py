@@ -83,9 +83,9 @@ class SSTC(BranchModel):
         self.flow_branch = Branch(2, config.clip_shape)
         self.head: nn.Linear | nn.Bilinear
         if fusion == "concat":
-            self.head = nn.Linear(2 * FEATURES, num_classes)
+            self.head = nn.Linear(2 * FEATURES, config.num_classes)
         else:
-            self.head = nn.Bilinear(FEATURES, FEATURES, num_classes)
+            self.head = nn.Bilinear(FEATURES, FEATURES, config.num_classes)
 
     def forward(
         self,

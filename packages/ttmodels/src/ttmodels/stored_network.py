@@ -1,6 +1,6 @@
 """What every network with a model folder has: its settings, saving, loading, examples of inputs."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
 from os import PathLike
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from ttmodels import hub, pretrained
 from ttmodels.card import ModelCard
 from ttmodels.config import NetworkConfig
+from ttmodels.model_page import model_page
 
 # typing.Self would be shorter, but run-time type checkers want it on whole classes only.
 Network = TypeVar("Network", bound="StoredNetwork")
 
 
-class StoredNetwork(nn.Module):
+class StoredNetwork(nn.Module, ABC):
     """A network that is saved as a model folder and exported to other runtimes.
 
     Attributes:
@@ -38,6 +39,11 @@ class StoredNetwork(nn.Module):
     config_type: ClassVar[type[NetworkConfig]]
 
     def __init__(self, config: NetworkConfig) -> None:
+        if not hasattr(type(self), "name"):
+            raise TypeError(
+                f"{type(self).__name__} has no class attribute `name`, expected the name of the "
+                "network in a model folder"
+            )
         super().__init__()
         self.config = config
         self.card = ModelCard()
@@ -100,22 +106,41 @@ class StoredNetwork(nn.Module):
         return cls.from_stored(stored, device)
 
     def push_to_hub(
-        self, repo_id: str, card: ModelCard | None = None, *, private: bool = False
+        self,
+        repo_id: str,
+        card: ModelCard | None = None,
+        *,
+        private: bool = False,
+        readme: str | None = None,
     ) -> str:
         """Upload what `save_pretrained` writes, with a model card, to the Hugging Face hub.
+
+        The card is `README.md`, the page that the hub shows. By default it is written from what the
+        weights record, and says what is to be filled in; a page that the repository has already is
+        somebody's work and stays.
 
         Args:
             repo_id: `owner/model`; made when missing.
             card: what to record with the weights, `self.card` by default.
             private: whether a new repository is hidden from others.
+            readme: a page of your own, in Markdown; it replaces the one that is there.
 
         Returns:
             Address of the commit.
 
         Raises:
             ModelFileError: if `huggingface_hub` is not installed.
+            ValueError: see `save_pretrained`.
         """
-        return hub.push(repo_id, lambda folder: self.save_pretrained(folder, card), private)
+        shown = card or self.card
+        page = model_page(repo_id, self.name, self.config, shown, self.inputs)
+        return hub.push(
+            repo_id,
+            lambda folder: self.save_pretrained(folder, shown),
+            private,
+            page if readme is None else readme,
+            replace_page=readme is not None,
+        )
 
     @classmethod
     def from_stored(

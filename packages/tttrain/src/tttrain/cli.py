@@ -21,6 +21,20 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: a.b=value."),
 ]
 
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda or cuda:N; auto: as the run was configured, a GPU where there is one."
+    ),
+]
+OtherExtraction = Annotated[
+    bool,
+    typer.Option(
+        "--allow-other-extraction",
+        help="Take shards extracted with other settings than those the model learned from.",
+    ),
+]
+
 
 @app.command()
 def fit(
@@ -46,13 +60,17 @@ def evaluate(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     data: Data,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    device: Device = "auto",
+    allow_other_extraction: OtherExtraction = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Test a run's model: Test, TestVote, TestAvg, baselines, confusion matrix, report."""
     from tttrain.commands.evaluate import evaluate as test
     from tttrain.report.summary import summary
 
-    result = test(run_folder, data, split)
+    result = test(
+        run_folder, data, split, device=device, allow_other_extraction=allow_other_extraction
+    )
     typer.echo(json.dumps(result) if as_json else summary(result, run_folder))
 
 
@@ -68,6 +86,7 @@ def compare(
     ] = None,
     like: Annotated[str | None, typer.Option(hidden=True)] = None,
     settings: Settings = None,
+    device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Train and test the rows of table II; rows that are there already are kept.
@@ -81,7 +100,14 @@ def compare(
     if base_recipe and like:
         raise typer.BadParameter("--like is the former name of --base-recipe; give one of them")
     names = ROWS if rows is None else [name.strip() for name in rows.split(",")]
-    table = run_rows(data, out, names, base_recipe=base_recipe or like, overrides=settings or ())
+    table = run_rows(
+        data,
+        out,
+        names,
+        base_recipe=base_recipe or like,
+        overrides=settings or (),
+        device=device,
+    )
     typer.echo(json.dumps(table) if as_json else "\n".join(lines(table)))
     typer.echo(f"table: {out / 'index.html'}, {out / 'table.md'}", err=as_json)
 
@@ -97,11 +123,21 @@ def predict(
         Path | None,
         typer.Option(help="Where a video's strokes are: annotations in any format ttdata reads."),
     ] = None,
+    device: Device = "auto",
+    allow_other_extraction: OtherExtraction = False,
 ) -> None:
     """Name the strokes of shards or of a video, whatever their labels or splits."""
     from tttrain.commands.predict import predict as name_strokes
 
-    typer.echo(name_strokes(run_folder, source, out, strokes))
+    told = name_strokes(
+        run_folder,
+        source,
+        out,
+        strokes,
+        device=device,
+        allow_other_extraction=allow_other_extraction,
+    )
+    typer.echo(told)
 
 
 @app.command()

@@ -20,3 +20,7 @@ def __getattr__(name: str) -> Any:
     from ttflow.flow.variational import BeyondPixels
 
     return BeyondPixels
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

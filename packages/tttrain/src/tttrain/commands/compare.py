@@ -21,6 +21,7 @@ from tttrain.commands.fit import check, fit
 from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.evaluation.calibration import calibrate, store
+from tttrain.evaluation.device import choose_device
 from tttrain.evaluation.metrics import mcnemar
 from tttrain.evaluation.paper_results import PAPER
 from tttrain.evaluation.scoring import load_model
@@ -29,7 +30,7 @@ from tttrain.training.networks import build
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 ROWS = (
     *("siamese", "siamese_no_augmentation", "rgb", "flow", "early", "late"),
     *("i3d_rgb", "i3d_flow", "i3d_two_stream"),
@@ -45,6 +46,7 @@ def compare(
     base_recipe: str | None = None,
     overrides: Iterable[str] = (),
     like: str | None = None,
+    device: str = "auto",
 ) -> dict[str, Any]:
     """Train and test each row, and write `table.json`, `table.md` and `index.html`.
 
@@ -60,18 +62,29 @@ def compare(
             augmentation.
         overrides: `key=value` settings of all rows, `row:key=value` of one.
         like: the former name of base_recipe.
+        device: "auto" (as the rows are configured), "cpu", "cuda" or "cuda:N", for training and
+            tests. Which GPU trains is Ray's choice; N says which one tests.
 
     Returns:
         The content of `table.json`.
 
     Raises:
-        InputError: before anything is trained, for an unknown row or setting, shards that do not
-            suit a row or have no test clips, or a folder that holds a run with other settings.
+        InputError: before anything is trained, for an unknown row or setting, base_recipe and like
+            together, a device that is not here, shards that do not suit a row or have no test clips, or a folder that holds a
+            run with other settings.
     """
     from tttrain.report.comparison_page import write_pages
 
+    if base_recipe is not None and like is not None:
+        raise InputError(
+            f"base_recipe={base_recipe!r}, like={like!r}: like is the former name of base_recipe; "
+            "expected one of them"
+        )
     settings = split_settings(overrides)
     asked, order = _rows_to_do(rows, settings)
+    if device != "auto":
+        trained_on = choose_device(device, "auto").type
+        settings[""].insert(0, f"execution.device={trained_on}")
     configs = {
         name: row_config(name, base_recipe or like, [*settings[""], *settings.get(name, ())])
         for name in order
@@ -89,9 +102,9 @@ def compare(
         folder = out.absolute() / name
         if name in recipes.JOINED:
             parts = {stream: results[stream] for stream in recipes.JOINED[name]}
-            results[name] = _joined(folder, parts, shards)
+            results[name] = _joined(folder, parts, shards, device)
         else:
-            results[name] = _row(configs[name], folder, data)
+            results[name] = _row(configs[name], folder, data, device)
     table = _table({name: results[name] for name in asked}, shards)
     write_json(out / "table.json", table)
     write_pages(out, table)
@@ -159,10 +172,10 @@ def row_config(name: str, base_recipe: str | None, overrides: Iterable[str]) -> 
     return override(config, overrides)
 
 
-def _row(config: TrainConfig, folder: Path, data: Path) -> dict[str, Any]:
+def _row(config: TrainConfig, folder: Path, data: Path, device: str) -> dict[str, Any]:
     run = fit(config, data, folder)
     metrics = run.metrics()
-    result = evaluate(folder, data)
+    result = evaluate(folder, data, device=device)
     return {
         "result": result,
         "parameters": _parameters(run.info()),
@@ -178,14 +191,18 @@ def _parameters(info: RunInfo) -> int:
     return sum(weight.numel() for weight in model.parameters())
 
 
-def _joined(folder: Path, parts: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any]:
+def _joined(
+    folder: Path, parts: dict[str, dict[str, Any]], data: TrainingData, device: str
+) -> dict[str, Any]:
     """The row of a network that joins two rows that are there, by name: picture, then flow."""
     keys = [row["result"]["key"] for row in parts.values()]
     key = hashlib.sha256(json.dumps([SCHEMA_VERSION, *keys]).encode()).hexdigest()
     path = folder / "evaluation" / "test.json"
     result = stored_json(path, {"key": key})
     if result is None:
-        streams = [load_model(Run(row["folder"]).model_folder) for row in parts.values()]
+        runs = [Run(row["folder"]) for row in parts.values()]
+        on = choose_device(device, runs[0].info().resolved.execution.device)
+        streams = [load_model(run.model_folder, on) for run in runs]
         try:
             model = _JOIN[folder.name](*streams)
         except ValueError as error:
@@ -193,10 +210,10 @@ def _joined(folder: Path, parts: dict[str, dict[str, Any]], data: TrainingData) 
                 f"{folder}: {' and '.join(parts)} cannot be joined: {error}"
             ) from error
         model.eval()
-        calibration = calibrate(model, data)
-        result = test_model(model, data, "test", calibration) | {"key": key}
+        calibrations = calibrate(model, data)
+        result = test_model(model, data, "test", calibrations) | {"key": key}
         model.save_pretrained(folder / "model", model.card)
-        store(folder / "model", calibration)
+        store(folder / "model", calibrations)
         write_json(path, result)
     totals = {
         name: sum(row[name] for row in parts.values())

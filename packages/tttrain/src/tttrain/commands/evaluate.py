@@ -6,27 +6,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ttdata.console import track
 from ttdata.errors import InputError
 from ttdata.storage.atomic import write_json
 from ttdata.storage.outputs import check_output_folder
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData, open_data
-from tttrain.evaluation import baselines
-from tttrain.evaluation.calibration import Calibration, calibrate, reliability, store, stored
-from tttrain.evaluation.metrics import Accuracy, accuracy, coarser, confusion, per_class
-from tttrain.evaluation.scoring import METHODS, ClipScores, load_model, score_clip
+from tttrain.evaluation.baselines import measured
+from tttrain.evaluation.calibration import (
+    Calibrations,
+    calibrate,
+    reliability,
+    store,
+    stored,
+    uncalibrated,
+)
+from tttrain.evaluation.device import choose_device
+from tttrain.evaluation.extraction_check import check_extraction
+from tttrain.evaluation.metrics import accuracy, coarser, confusion, per_class
+from tttrain.evaluation.scoring import METHODS, ClipScores, load_model, score_clips
 from tttrain.report.page import reported, write_report
-from tttrain.run import WRITTEN, Run, available_threads, stored_json
+from tttrain.run import WRITTEN, Run, stored_json
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
-def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any]:
+def evaluate(
+    run_folder: Path,
+    data: Path,
+    split: str = "test",
+    *,
+    device: str = "auto",
+    allow_other_extraction: bool = False,
+) -> dict[str, Any]:
     """Test a run's model on one split, and write `evaluation/<split>.json` and the report.
 
     A result that is there already, of the same model and the same clips, is kept.
@@ -35,44 +49,51 @@ def evaluate(run_folder: Path, data: Path, split: str = "test") -> dict[str, Any
         run_folder: that `tttrain fit` wrote.
         data: shards; the run's own, or others with the same classes.
         split: "train", "validation" or "test".
+        device: "auto" (as the run was configured; see `choose_device`), "cpu", "cuda" or "cuda:N".
+        allow_other_extraction: test also on shards that were extracted with other settings than
+            those the network learned from; the result names the difference.
 
     Returns:
         The content of `evaluation/<split>.json`.
 
     Raises:
-        InputError: if the run has no model, the shards do not suit it, or the run lies in them.
+        InputError: if the run has no model, the shards do not suit it or were extracted otherwise,
+            the run lies in them, or the device is not here.
     """
     run = Run(run_folder.absolute())
     info = run.info()
     check_output_folder(run_folder, "a run", [data], writes=WRITTEN, may_hold_inputs=True)
     shards = open_data(data.absolute())
-    model = load_model(run.model_folder)
+    on = choose_device(device, info.resolved.execution.device)
+    model = load_model(run.model_folder, on)
     _check(shards, info.classes, split, run)
-    calibration = _calibration(run, model, shards)
-    key = _key(run, shards, split, calibration)
+    others = check_extraction(shards, run, allow_other=allow_other_extraction)
+    calibrations = _calibrations(run, model, shards)
+    key = _key(run, shards, split, calibrations)
     path = run.folder / "evaluation" / f"{split}.json"
     result = stored_json(path, {"key": key})
     if result is not None and reported(run) == key:
         logger.info("%s: unchanged; nothing to compute", path)
         return result
     if result is None:
-        result = test_model(model, shards, split, calibration) | {"key": key}
+        result = test_model(model, shards, split, calibrations) | {"key": key}
+        result["other_extraction"] = others
     write_report(run, result, shards)
     write_json(path, result)
     return result
 
 
-def _calibration(run: Run, model: StrokeModel, data: TrainingData) -> Calibration:
-    """The temperature stored with the model, or a new one from the run's own validation clips."""
-    found = stored(run.model_folder)
-    if found is None and data.hash == run.info().dataset_hash:
+def _calibrations(run: Run, model: StrokeModel, data: TrainingData) -> Calibrations:
+    """The temperatures stored with the model, or new ones from the run's own validation clips."""
+    found = stored(run.model_folder) or {}
+    if not found.keys() >= set(METHODS) and data.hash == run.info().dataset_hash:
         found = calibrate(model, data)
         store(run.model_folder, found)
-    return found or Calibration()
+    return {**uncalibrated(), **found}
 
 
 def test_model(
-    model: StrokeModel, data: TrainingData, split: str, calibration: Calibration
+    model: StrokeModel, data: TrainingData, split: str, calibrations: Calibrations
 ) -> dict[str, Any]:
     """What `evaluate` returns, of any network, without a run folder, a report or a `key`.
 
@@ -80,12 +101,10 @@ def test_model(
         model: in evaluation mode, with the classes of the data.
         data: shards.
         split: "train", "validation" or "test".
-        calibration: of the model.
+        calibrations: of the model.
     """
-    torch.set_num_threads(available_threads())
-    clips = track(data.clips[split], f"testing on {split}")
-    scores = [score_clip(model, data, clip) for clip in clips]
-    result = summarise(scores, data, split) | _calibrated(scores, calibration)
+    scores = score_clips(model, data, data.clips[split], f"testing on {split}")
+    result = summarise(scores, data, split) | _calibrated(scores, calibrations)
     result["split_info"] = None if data.split is None else data.split.model_dump(mode="json")
     return result
 
@@ -103,6 +122,7 @@ def summarise(scores: list[ClipScores], data: TrainingData, split: str) -> dict[
     matrix = confusion(truth, answers["test"], len(data.classes))
     levels = coarser(truth, answers["test"], data.taxonomy)
     counts = np.bincount(truth, minlength=len(data.classes))
+    found, left_out = measured(data, split)
     return {
         "schema_version": SCHEMA_VERSION,
         "split": split,
@@ -112,7 +132,8 @@ def summarise(scores: list[ClipScores], data: TrainingData, split: str) -> dict[
             "label": data.classes[int(counts.argmax())],
             "share": int(counts.max()) / max(len(truth), 1),
         },
-        "baselines": {name: item.as_dict() for name, item in _baselines(data, split).items()},
+        "baselines": {name: item.as_dict() for name, item in found.items()},
+        "baselines_left_out": left_out,
         "levels": {name: item.as_dict() for name, item in levels.items()},
         "per_class": [item.as_dict() for item in per_class(matrix)],
         "confusion": matrix.tolist(),
@@ -120,43 +141,23 @@ def summarise(scores: list[ClipScores], data: TrainingData, split: str) -> dict[
     }
 
 
-def _calibrated(scores: list[ClipScores], calibration: Calibration) -> dict[str, Any]:
-    """The temperature, and the reliability of central windows' scores without and with it.
+def _calibrated(scores: list[ClipScores], calibrations: Calibrations) -> dict[str, Any]:
+    """The temperatures, and the reliability of scores without and with them, by method.
 
     `clips` hold the scores as the network gives them; `Calibration.apply` calibrates them.
     """
-    plain = np.stack([item.central for item in scores])
     truth = [item.clip.class_index for item in scores]
-    return {
-        "calibration": calibration.as_dict(),
-        "reliability": {
+
+    def compared(method: str) -> dict[str, Any]:
+        plain = np.stack([item.scores(method) for item in scores])
+        return {
             "as the network says": reliability(plain, truth),
-            "calibrated": reliability(calibration.apply(plain), truth),
-        },
-    }
-
-
-def _baselines(data: TrainingData, split: str) -> dict[str, Accuracy]:
-    """The accuracies of the baselines: background, duration, start time, largest class."""
-    train, test = data.clips["train"], data.clips[split]
-    known = [clip.class_index for clip in train]
-    truth = [clip.class_index for clip in test]
-
-    def nearest(feature: Any) -> Accuracy:
-        return baselines.nearest_neighbour(
-            np.stack([feature(clip) for clip in train]),
-            known,
-            np.stack([feature(clip) for clip in test]),
-            truth,
-        )
+            "calibrated": reliability(calibrations[method].apply(plain), truth),
+        }
 
     return {
-        "largest class": baselines.largest_class(known, truth),
-        "background": nearest(lambda clip: data.background(clip.clip_id)),
-        "duration": nearest(
-            lambda clip: np.array([(clip.end_frame - clip.start_frame) / clip.fps])
-        ),
-        "start time": nearest(lambda clip: np.array([clip.start_frame / clip.fps])),
+        "calibration": {method: item.as_dict() for method, item in calibrations.items()},
+        "reliability": {method: compared(method) for method in METHODS},
     }
 
 
@@ -186,9 +187,9 @@ def _check(data: TrainingData, classes: tuple[str, ...], split: str, run: Run) -
         raise InputError(f"{data.path}: no clip has the split {split!r}")
 
 
-def _key(run: Run, data: TrainingData, split: str, calibration: Calibration) -> str:
+def _key(run: Run, data: TrainingData, split: str, calibrations: Calibrations) -> str:
     """Changes when the model, the clips or this code's results change."""
-    digest = hashlib.sha256(f"{SCHEMA_VERSION} {split} {data.hash} {calibration}".encode())
+    digest = hashlib.sha256(f"{SCHEMA_VERSION} {split} {data.hash} {calibrations}".encode())
     for name in ("config.json", "model.safetensors"):
         with (run.model_folder / name).open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())

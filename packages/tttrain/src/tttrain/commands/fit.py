@@ -15,6 +15,7 @@ from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.report.summary import LAST_EPOCH, leakage
 from tttrain.run import Run, RunInfo, differences
+from tttrain.training.torch_state import preserved
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ def fit(config: TrainConfig, data: Path, out: Path) -> Run:
         run.remove_leftovers()
         run.write_info(info)
         _announce(info, shards)
-        _launch(run, info)
+        with preserved():
+            _launch(run, info)
         run.write_info(run.info().model_copy(update={"state": "finished"}))
     logger.info("model: %s", run.model_folder)
     return run

@@ -4,6 +4,7 @@
 scaling, equal to it where the run was not evaluated yet (see `tttrain.evaluation.calibration`).
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,25 +12,37 @@ from typing import Any
 
 import polars as pl
 
-from ttdata.console import track
 from ttdata.errors import InputError
 from ttdata.sources.formats import mediaeval_xml
 from ttdata.storage.atomic import atomic_path, write_json
 from ttdata.storage.outputs import check_output_file, check_output_folder, source_inputs
 from ttdata.storage.spreadsheet import escape_formula
+from ttflow.jobs.job import Workers
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.evaluation.calibration import Calibration, stored
-from tttrain.evaluation.scoring import load_model, score_clip
+from tttrain.evaluation.device import choose_device
+from tttrain.evaluation.extraction_check import check_extraction
+from tttrain.evaluation.scoring import load_model, score_clips
 from tttrain.evaluation.video_input import extracted
 from tttrain.run import Run, RunInfo
+
+logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 _METHOD = "test_avg"
 """Mean of all windows' scores: the steadiest of the three, and the scores belong to the answer."""
 
 
-def predict(run_folder: Path, source: Path, out: Path, strokes: Path | None = None) -> str:
+def predict(
+    run_folder: Path,
+    source: Path,
+    out: Path,
+    strokes: Path | None = None,
+    *,
+    device: str = "auto",
+    allow_other_extraction: bool = False,
+) -> str:
     """Name every stroke of shards or of a video and write the answers.
 
     Labels and splits of the source do not matter.
@@ -41,21 +54,30 @@ def predict(run_folder: Path, source: Path, out: Path, strokes: Path | None = No
         out: `*.json` (all classes' scores), `*.csv` (a row per stroke), or a folder that gets one
             MediaEval XML file per video.
         strokes: where the strokes of a video are: annotations in any format that ttdata reads.
+        device: "auto" (as the run was configured; see `choose_device`), "cpu", "cuda" or "cuda:N";
+            "cpu" holds for the extraction of a video, too.
+        allow_other_extraction: take also shards that were extracted with other settings than those
+            the network learned from. (A video is extracted with the run's own.)
 
     Returns:
         How many strokes were named, and where that stands.
 
     Raises:
-        InputError: if the run has no model, the source does not suit it, or `out` has another
-            suffix, or is, holds or lies in what is read.
+        InputError: if the run has no model, the source does not suit it or was extracted otherwise,
+            the device is not here, or `out` has another suffix, or is, holds or lies in what is
+            read.
     """
     write = _writer(out)
     _check_place(out, run_folder, source, strokes)
     run = Run(run_folder.absolute())
     info = run.info()
-    model = load_model(run.model_folder)
-    with _shards(info, source, strokes) as shards:
-        rows = _name_strokes(model, stored(run.model_folder), open_data(shards), info)
+    on = choose_device(device, info.resolved.execution.device)
+    model = load_model(run.model_folder, on)
+    with _shards(info, source, strokes, on.type) as shards:
+        data = open_data(shards)
+        if source.is_dir():
+            check_extraction(data, run, allow_other=allow_other_extraction)
+        rows = _name_strokes(model, _calibration(run), data, info)
     if not rows:
         raise InputError(f"{source}: holds no stroke with pixels")
     write(out, rows, info.classes)
@@ -71,7 +93,9 @@ def _check_place(out: Path, run_folder: Path, source: Path, strokes: Path | None
 
 
 @contextmanager
-def _shards(info: RunInfo, source: Path, strokes: Path | None) -> Iterator[Path]:
+def _shards(
+    info: RunInfo, source: Path, strokes: Path | None, device_type: str
+) -> Iterator[Path]:
     """The shards to read; those of a video exist for as long."""
     if source.is_dir():
         if strokes is not None:
@@ -83,19 +107,33 @@ def _shards(info: RunInfo, source: Path, strokes: Path | None) -> Iterator[Path]
     if strokes is None:
         raise InputError(f"{source}: is a video; --strokes FILE says where its strokes are")
     config = info.extraction or open_data(Path(info.data)).extraction
-    with extracted(source, strokes, config, info.classes) as shards:
+    workers = Workers(device="cpu" if device_type == "cpu" else "auto")
+    with extracted(source, strokes, config, info.classes, workers) as shards:
         yield shards
 
 
+def _calibration(run: Run) -> Calibration:
+    """Of the means of windows; temperature 1, said where it is a surprise, if there is none."""
+    found = stored(run.model_folder) or {}
+    if found and _METHOD not in found:
+        logger.warning(
+            "%s: its temperature is that of central windows, from an earlier release; predictions "
+            "are means of windows, so probability equals score until `tttrain evaluate` has run",
+            run.model_folder,
+        )
+    return found.get(_METHOD, Calibration())
+
+
 def _name_strokes(
-    model: StrokeModel, found: Calibration | None, data: TrainingData, info: RunInfo
+    model: StrokeModel, calibration: Calibration, data: TrainingData, info: RunInfo
 ) -> list[dict[str, Any]]:
     if info.resolved.network.clip_shape is not None:
         data.check_shape(info.resolved.network.clip_shape)
-    calibration = found or Calibration()
+    everything = data.everything()
+    scored = score_clips(model, data, [clip for _, clip in everything], "naming")
     rows = []
-    for video_id, clip in track(data.everything(), "naming"):
-        scores = score_clip(model, data, clip).scores(_METHOD)
+    for (video_id, clip), answer in zip(everything, scored, strict=True):
+        scores = answer.scores(_METHOD)
         calibrated = calibration.apply(scores)
         index = int(scores.argmax())
         rows.append(

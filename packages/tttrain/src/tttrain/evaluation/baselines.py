@@ -1,10 +1,40 @@
 """Baselines without a network, which a model must beat (specification 3.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from tttrain.data.dataset import TrainingData
+from tttrain.data.sampling import ClipInfo
 from tttrain.evaluation.metrics import Accuracy, accuracy
+
+NAMES = ("largest class", "background", "duration", "start time")
+
+
+def measured(data: TrainingData, split: str) -> tuple[dict[str, Accuracy], dict[str, str]]:
+    """The accuracies of the baselines on a split, and why others cannot be computed, by name.
+
+    A baseline learns from the training clips of the same shards; without any it is left out.
+
+    Args:
+        data: shards.
+        split: "train", "validation" or "test"; it has clips.
+    """
+    if not data.clips["train"]:
+        return {}, dict.fromkeys(NAMES, "no clip of these shards has the split 'train'")
+    features: dict[str, Callable[[ClipInfo], Any]] = {
+        "background": lambda clip: data.background(clip.clip_id),
+        "duration": lambda clip: [(clip.end_frame - clip.start_frame) / clip.fps],
+        "start time": lambda clip: [clip.start_frame / clip.fps],
+    }
+    train, test = data.clips["train"], data.clips[split]
+    known, truth = ([clip.class_index for clip in clips] for clips in (train, test))
+    found = {NAMES[0]: largest_class(known, truth)}
+    for name, feature in features.items():
+        of_train, of_test = (np.array([feature(clip) for clip in clips]) for clips in (train, test))
+        found[name] = nearest_neighbour(of_train, known, of_test, truth)
+    return found, {}
 
 
 def largest_class(train: Sequence[int], test: Sequence[int]) -> Accuracy:

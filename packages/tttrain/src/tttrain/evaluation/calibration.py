@@ -3,25 +3,27 @@
 A network that says 90 % should be right in 90 % of such clips. Temperature scaling divides all
 logits by one number, chosen on validation clips; which class is likeliest does not change.
 
+Every method has a temperature of its own, from the scores that it answers with: a mean of windows
+is less sure than a single window, so the temperature of one is wrong for the other.
+
 Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ttdata.console import track
 from ttdata.storage.atomic import write_json
 from ttmodels import StrokeModel
 from tttrain.data.dataset import TrainingData
-from tttrain.evaluation.scoring import central_scores
+from tttrain.evaluation.scoring import METHODS, ClipScores, score_clips
 from tttrain.run import stored_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "calibration.json"
 LIMITS = (0.05, 20.0)
 """Of the temperature; where all validation clips are right, ever smaller ones would be better."""
@@ -30,7 +32,7 @@ _FLOOR = 1e-30
 
 @dataclass(frozen=True)
 class Calibration:
-    """The temperature of a network, and the validation clips it comes from (none: 1)."""
+    """The temperature of a network's scores, and the validation clips it comes from (none: 1)."""
 
     temperature: float = 1.0
     n: int = 0
@@ -45,6 +47,10 @@ class Calibration:
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         result: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
         return result
+
+
+Calibrations = Mapping[str, Calibration]
+"""By one of METHODS."""
 
 
 def fit_temperature(scores: np.ndarray, truth: Sequence[int]) -> Calibration:
@@ -106,28 +112,52 @@ def reliability(scores: np.ndarray, truth: Sequence[int], num_bins: int = 10) ->
     return {"bins": bins, "error": error, "loss": float(-np.log(of_truth).mean())}
 
 
-def calibrate(model: StrokeModel, data: TrainingData) -> Calibration:
-    """The temperature of a network from the central windows of the validation clips."""
+def calibrate(model: StrokeModel, data: TrainingData) -> Calibrations:
+    """The temperatures of a network by method, from the validation clips."""
     clips = data.clips["validation"]
-    if not clips:
-        return Calibration()
-    scores = [central_scores(model, data, clip) for clip in track(clips, "calibrating")]
-    return fit_temperature(np.stack(scores), [clip.class_index for clip in clips])
+    return fit_temperatures(score_clips(model, data, clips, "calibrating"))
 
 
-def store(folder: Path, found: Calibration) -> None:
+def fit_temperatures(scored: Sequence[ClipScores]) -> Calibrations:
+    """A temperature for each of METHODS, from the scores that the method answers with."""
+    if not scored:
+        return uncalibrated()
+    truth = [item.clip.class_index for item in scored]
+    return {
+        method: fit_temperature(np.stack([item.scores(method) for item in scored]), truth)
+        for method in METHODS
+    }
+
+
+def uncalibrated() -> Calibrations:
+    """Temperature 1 for every method."""
+    return dict.fromkeys(METHODS, Calibration())
+
+
+def store(folder: Path, found: Calibrations) -> None:
     """Write `calibration.json` beside a network's weights."""
-    write_json(folder / FILE, _identity(folder) | found.as_dict())
+    methods = {method: item.as_dict() for method, item in found.items()}
+    identity = {"schema_version": SCHEMA_VERSION, "weights_sha256": _weights_sha256(folder)}
+    write_json(folder / FILE, identity | {"methods": methods})
 
 
-def stored(folder: Path) -> Calibration | None:
-    """What `store` wrote for the weights that are there now, or None."""
-    values = stored_json(folder / FILE, _identity(folder))
-    if values is None:
+def stored(folder: Path) -> Calibrations | None:
+    """What `store` wrote for the weights that are there now, or None.
+
+    Version 1 of the file held one temperature, of central windows: it is returned for "test" alone.
+    """
+    values = stored_json(folder / FILE, {"weights_sha256": _weights_sha256(folder)})
+    version = None if values is None else values.get("schema_version")
+    if values is None or version not in (1, SCHEMA_VERSION):
         return None
-    return Calibration(float(values["temperature"]), int(values["n"]))
+    methods = {"test": values} if version == 1 else values["methods"]
+    return {
+        method: Calibration(float(item["temperature"]), int(item["n"]))
+        for method, item in methods.items()
+    }
 
 
-def _identity(folder: Path) -> dict[str, Any]:
+def _weights_sha256(folder: Path) -> str:
     card = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return {"schema_version": SCHEMA_VERSION, "weights_sha256": card["weights_sha256"]}
+    found: str = card["weights_sha256"]
+    return found

@@ -8,16 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ttdata.console import track
 from ttdata.errors import InputError
 from ttmodels import ModelFileError, SlidingWindows, StrokeModel, load
 from ttmodels.base import BranchModel
 from tttrain.data.dataset import TrainingData
-from tttrain.data.decode import decode_clip, decode_request
+from tttrain.data.decode import decode_clip
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.sampling import ClipInfo, StoredClip, Window, central_request
 from tttrain.data.spatial_augment import IDENTITY, transform
 from tttrain.data.windows import STEP_FRAMES, sliding_starts
 from tttrain.evaluation.metrics import vote
+from tttrain.run import available_threads
+from tttrain.training.torch_state import exact
 
 METHODS = ("test", "test_vote", "test_avg")
 """Central window; majority of all windows' classes; mean of all windows' scores."""
@@ -38,8 +41,27 @@ class ClipScores:
         return int(self.scores(method).argmax())
 
     def scores(self, method: str) -> np.ndarray:
-        """Class scores (classes,) that belong to the answer of a method."""
+        """Class scores (classes,) that belong to the answer of a method.
+
+        A vote counts windows and has no scores of its own: those of the mean stand beside it.
+        """
         return self.central if method == "test" else self.windows.mean(axis=0)
+
+
+def score_clips(
+    model: StrokeModel, data: TrainingData, clips: Sequence[ClipInfo], task: str
+) -> list[ClipScores]:
+    """`score_clip` of each, in float32 on the model's device, whatever the process did before.
+
+    Args:
+        model: in evaluation mode.
+        data: shards.
+        clips: of these shards.
+        task: shown with the progress.
+    """
+    device = next(model.parameters()).device
+    with exact(device, available_threads()):
+        return [score_clip(model, data, clip) for clip in track(clips, task)]
 
 
 def score_clip(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> ClipScores:
@@ -52,14 +74,6 @@ def score_clip(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> ClipSc
     if central in starts:
         return ClipScores(clip, windows[starts.index(central)], windows)
     return ClipScores(clip, window_scores(model, stored, [central])[0], windows)
-
-
-def central_scores(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> np.ndarray:
-    """Scores (classes,) of the central window of a clip."""
-    num_frames = model.config.clip_shape[0]
-    request = central_request(clip, num_frames)
-    row = data.read(clip.clip_id)
-    return _probabilities(model, decode_request(row, request.start_frame, num_frames))
 
 
 def window_scores(model: StrokeModel, stored: StoredClip, starts: Sequence[int]) -> np.ndarray:
@@ -102,13 +116,16 @@ def _inputs(model: StrokeModel, window: Window) -> list[Tensor]:
     return [inputs[name].contiguous(memory_format=torch.channels_last_3d) for name in model.inputs]
 
 
-def load_model(folder: Path) -> StrokeModel:
-    """The network of a run's `model/`, in evaluation mode, on a GPU where there is one.
+def load_model(folder: Path, device: torch.device) -> StrokeModel:
+    """The network of a run's `model/`, in evaluation mode.
+
+    Args:
+        folder: that `save_pretrained` wrote.
+        device: from `choose_device`.
 
     Raises:
         InputError: if the folder holds none.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         model = load(folder, device)
     except ModelFileError as error:

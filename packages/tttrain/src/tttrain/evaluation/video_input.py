@@ -16,13 +16,18 @@ from ttdata.sources.videos import files_table, probe_videos
 from ttdata.storage.dataset import write_dataset
 from ttdata.storage.tables import conform, empty
 from ttdata.taxonomy import Taxonomy
+from ttflow.jobs.job import Workers
 from ttflow.jobs.run import extract
 from ttflow.schema import FlowConfig
 
 
 @contextmanager
 def extracted(
-    video: Path, strokes: Path, config: FlowConfig, classes: tuple[str, ...]
+    video: Path,
+    strokes: Path,
+    config: FlowConfig,
+    classes: tuple[str, ...],
+    workers: Workers | None = None,
 ) -> Iterator[Path]:
     """Shards of the strokes of one video, in a folder that is gone afterwards.
 
@@ -31,6 +36,7 @@ def extracted(
         strokes: annotations in any format that ttdata reads; labels do not matter.
         config: how the network's own shards were extracted.
         classes: labels that the shards' taxonomy must have.
+        workers: what the extraction may use; None: every core, and a GPU if there is one.
 
     Raises:
         InputError: if the video or the annotations cannot be read, or an interval does not fit.
@@ -46,7 +52,7 @@ def extracted(
         dataset, shards = Path(scratch) / "dataset", Path(scratch) / "shards"
         nothing = {"annotations": empty(Annotation), "actions": empty(Action)}
         write_dataset(dataset, info, videos=facts, clips=clips, **nothing)
-        extract(dataset, shards, config)
+        extract(dataset, shards, config, workers)
         yield shards
 
 

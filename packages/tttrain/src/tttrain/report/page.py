@@ -12,7 +12,7 @@ from tttrain.data.dataset import TrainingData
 from tttrain.evaluation.calibration import LIMITS, Calibration
 from tttrain.evaluation.paper_results import PAPER
 from tttrain.report.charts import Series, interval_bar, line_chart, reliability_chart
-from tttrain.report.summary import percent
+from tttrain.report.summary import baselines_left_out, percent
 from tttrain.report.thumbnails import ANIMATION_FRAMES, animation, stills
 from tttrain.run import Run, RunInfo
 
@@ -28,6 +28,8 @@ _METHOD_NAMES = {
     "test_vote": "Network, vote of all windows (TestVote)",
     "test_avg": "Network, mean of all windows (TestAvg)",
 }
+_SCORES = {"test": "Central window (Test)", "test_avg": "Mean of all windows (TestAvg)"}
+"""The scores whose reliability is shown; TestVote has none of its own."""
 _BASELINE_NAMES = {
     "largest class": "Always the largest class of training",
     "background": "Nearest background (static scene only)",
@@ -72,11 +74,11 @@ def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, 
         "split": result["split_info"],
         "headline": result["methods"]["test"],
         "rows": _rows(result, info),
+        "left_out": baselines_left_out(result),
         "curves": _curves(run.metrics()),
         "matrix": _matrix(result),
         "per_class": _per_class(result),
         "reliability": _reliability(result),
-        "at_limit": result["calibration"]["temperature"] in LIMITS,
         "mistakes": _mistakes(result, data, num_frames),
         "animation_frames": ANIMATION_FRAMES,
         "cards": _cards(result, data),
@@ -193,7 +195,7 @@ def _missed(item: dict[str, Any]) -> bool:
 
 def _card(item: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     """Truth and the likeliest names of a clip, with calibrated scores."""
-    calibration = Calibration(**result["calibration"])
+    calibration = Calibration(**result["calibration"]["test"])
     scores = calibration.apply(np.array(item["scores"])).tolist()
     pairs = sorted(zip(result["classes"], scores, strict=True), key=lambda pair: -pair[1])
     return {
@@ -230,7 +232,16 @@ def _per_class(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _reliability(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Charts, temperature and clips it comes from, of a central window and the mean of all."""
     return [
-        {"name": name, "chart": reliability_chart(item["bins"]), **item}
-        for name, item in result["reliability"].items()
+        {
+            "name": name,
+            "at_limit": result["calibration"][method]["temperature"] in LIMITS,
+            "charts": [
+                {"name": which, "chart": reliability_chart(item["bins"]), **item}
+                for which, item in result["reliability"][method].items()
+            ],
+            **result["calibration"][method],
+        }
+        for method, name in _SCORES.items()
     ]

@@ -24,13 +24,28 @@ def summary(result: dict[str, Any], run_folder: Path) -> str:
     rows += [(f"by {key}", item) for key, item in result["levels"].items()]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {Accuracy(item['correct'], item['n'])}" for name, item in rows]
+    if left_out := baselines_left_out(result):
+        lines.append(left_out)
     largest = result["largest_class"]
     lines.append(f"largest class of these clips: {largest['label']}, {largest['share']:.1%}")
     lines.append(leakage(result["split_info"]))
     if not Run(run_folder).info().num_clips["validation"]:
         lines.append(f"trained without validation clips: {LAST_EPOCH}")
+    if others := result["other_extraction"]:
+        lines.append(f"extracted otherwise than what the model learned from: {', '.join(others)}")
     lines.append(f"report: {Run(run_folder).report_path}")
     return "\n".join(lines)
+
+
+def baselines_left_out(result: dict[str, Any]) -> str:
+    """Which baselines are missing from a result, and why; empty where none is."""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, reason in result["baselines_left_out"].items():
+        names_by_reason.setdefault(reason, []).append(name)
+    return "; ".join(
+        f"baselines left out: {', '.join(names)} ({reason})"
+        for reason, names in names_by_reason.items()
+    )
 
 
 def percent(share: float | None) -> str:
