@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _PACKAGES = ("tttrain", "ttflow", "ttdata", "ttmodels", "torch", "ray", "numpy")
 
 
-def fit(config: TrainConfig, data: Path, out: Path) -> Run:
+def fit(config: TrainConfig, data: str | Path, out: str | Path) -> Run:
     """Train as configured; a run that was interrupted goes on, a finished one is left alone.
 
     Args:
@@ -38,6 +38,7 @@ def fit(config: TrainConfig, data: Path, out: Path) -> Run:
             another configuration or other data, or something else, or is, holds or lies in `data`.
         TTError: if training failed; the same call goes on from the last checkpoint.
     """
+    data, out = Path(data), Path(out)
     check_output_folder(out, "a run", [data])
     run = Run(out.absolute())
     shards = open_data(data.absolute())

@@ -9,7 +9,6 @@ from tttrain.data.dataset import TrainingData
 from tttrain.data.sampling import ClipInfo
 from tttrain.evaluation.metrics import Accuracy, accuracy
 
-
 NAMES = ("largest class", "background", "duration", "start time")
 
 
