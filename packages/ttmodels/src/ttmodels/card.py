@@ -20,7 +20,8 @@ class ModelCard:
         labels: class names, `labels[i]` belongs to logit i; empty if unknown.
         flow_scale_px: (x, y) in pixels per frame. The network expects
             `clip(flow_px / scale, -1, 1)` per axis, as `normalise_flow` computes; the scale is
-            mu + 3 sigma over the training clips (specification 2.5). None for networks without flow, or if unknown.
+            mu + 3 sigma over the training clips (specification 2.5). None for networks without
+            flow, or if unknown.
         provenance: where the weights come from; anything JSON can hold. It is copied.
 
     Raises:
