@@ -244,7 +244,11 @@ def test_a_card_normalises_flow_in_pixels() -> None:
     ("card", "flow", "message"),
     [
         (ModelCard(), torch.zeros(2, 1, 1, 1), "flow_scale_px is None, expected the scale"),
-        (ModelCard((), (1.0, 1.0)), torch.zeros(1, 3, 1, 1, 1), r"shape \(1, 3, 1, 1, 1\), expected"),
+        (
+            ModelCard((), (1.0, 1.0)),
+            torch.zeros(1, 3, 1, 1, 1),
+            r"shape \(1, 3, 1, 1, 1\), expected",
+        ),
         (ModelCard((), (1.0, 1.0)), torch.zeros(2, 1, 1), r"shape \(2, 1, 1\), expected"),
         (ModelCard((), (1.0, 1.0)), torch.zeros(2, 1, 1, 1).short(), "dtype torch.int16, expected"),
     ],

@@ -22,9 +22,7 @@ class Mean(StrokeModel):
     name: ClassVar[str] = "mean"
     inputs = streams = ("rgb",)
 
-    def __init__(
-        self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (8, 8, 8)
-    ) -> None:
+    def __init__(self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (8, 8, 8)) -> None:
         super().__init__(ModelConfig(num_classes, clip_shape))
         self.head = nn.Linear(3, num_classes)
 
@@ -52,7 +50,9 @@ def test_a_missing_method_is_named(missing: str) -> None:
 
 def test_a_missing_name_is_named() -> None:
     nameless: Any = type("Nameless", (StrokeModel,), {name: vars(Mean)[name] for name in METHODS})
-    with pytest.raises(TypeError, match="Nameless has no class attribute `name`, expected the name"):
+    with pytest.raises(
+        TypeError, match="Nameless has no class attribute `name`, expected the name"
+    ):
         nameless(ModelConfig())
     with pytest.raises(TypeError, match="SingleStream has no class attribute `name`"):
         SingleStream()

@@ -63,9 +63,14 @@ def the_switches_per_operation() -> None:
 def test_put_back_also_after_an_error(change: Callable[[], None]) -> None:
     change()
     before = state()
-    with pytest.raises(RuntimeError, match="stop"), exact(torch.device("cpu"), 1):
-        inside = state()
+    inside: dict[str, Any] = {}
+
+    def stop() -> None:
+        inside.update(state())
         raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"), exact(torch.device("cpu"), 1):
+        stop()
     assert state() == before
     assert inside["determinism"] == 2
     assert (inside["benchmark"], inside["deterministic"], inside["threads"]) == (False, True, 1)

@@ -19,8 +19,9 @@ class ModelCard:
     Args:
         labels: class names, `labels[i]` belongs to logit i; empty if unknown.
         flow_scale_px: (x, y) in pixels per frame. The network expects
-            `clip(flow_px / scale, -1, 1)` per axis, as `normalise_flow` computes; the scale is mu + 3 sigma over the training
-            clips (specification 2.5). None for networks without flow, or if unknown.
+            `clip(flow_px / scale, -1, 1)` per axis, as `normalise_flow` computes; the scale is
+            mu + 3 sigma over the training clips (specification 2.5). None for networks without
+            flow, or if unknown.
         provenance: where the weights come from; anything JSON can hold. It is copied.
 
     Raises:
@@ -117,7 +118,9 @@ def _json_copy(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"provenance is a {type(value).__name__}, expected a mapping")
     try:
-        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False, default=_plain_value))
+        copy: dict[str, Any] = json.loads(
+            json.dumps(dict(value), allow_nan=False, default=_plain_value)
+        )
     except (TypeError, ValueError) as error:
         raise ValueError(f"provenance does not fit into JSON: {error}") from error
     return copy

@@ -67,8 +67,8 @@ class RunInfo(FrozenModel):
 class Run:
     """A folder that `tttrain fit` writes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
 
     @property
     def info_path(self) -> Path:

@@ -39,8 +39,8 @@ ROWS = (
 
 
 def compare(
-    data: Path,
-    out: Path,
+    data: str | Path,
+    out: str | Path,
     rows: Sequence[str] = ROWS,
     *,
     base_recipe: str | None = None,
@@ -70,8 +70,8 @@ def compare(
 
     Raises:
         InputError: before anything is trained, for an unknown row or setting, base_recipe and like
-            together, a device that is not here, shards that do not suit a row or have no test clips, or a folder that holds a
-            run with other settings.
+            together, a device that is not here, shards that do not suit a row or have no test
+            clips, or a folder that holds a run with other settings.
     """
     from tttrain.report.comparison_page import write_pages
 
@@ -80,6 +80,7 @@ def compare(
             f"base_recipe={base_recipe!r}, like={like!r}: like is the former name of base_recipe; "
             "expected one of them"
         )
+    data, out = Path(data), Path(out)
     settings = split_settings(overrides)
     asked, order = _rows_to_do(rows, settings)
     if device != "auto":

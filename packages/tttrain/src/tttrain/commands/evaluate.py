@@ -34,8 +34,8 @@ SCHEMA_VERSION = 3
 
 
 def evaluate(
-    run_folder: Path,
-    data: Path,
+    run_folder: str | Path,
+    data: str | Path,
     split: str = "test",
     *,
     device: str = "auto",
@@ -60,6 +60,7 @@ def evaluate(
         InputError: if the run has no model, the shards do not suit it or were extracted otherwise,
             the run lies in them, or the device is not here.
     """
+    run_folder, data = Path(run_folder), Path(data)
     run = Run(run_folder.absolute())
     info = run.info()
     check_output_folder(run_folder, "a run", [data], writes=WRITTEN, may_hold_inputs=True)

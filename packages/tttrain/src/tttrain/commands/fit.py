@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _PACKAGES = ("tttrain", "ttflow", "ttdata", "ttmodels", "torch", "ray", "numpy")
 
 
-def fit(config: TrainConfig, data: Path, out: Path) -> Run:
+def fit(config: TrainConfig, data: str | Path, out: str | Path) -> Run:
     """Train as configured; a run that was interrupted goes on, a finished one is left alone.
 
     Args:
@@ -40,6 +40,7 @@ def fit(config: TrainConfig, data: Path, out: Path) -> Run:
             in a Ray job for relative paths.
         TTError: if training failed; the same call goes on from the last checkpoint.
     """
+    data, out = Path(data), Path(out)
     check_lasting(data, "--data")  # workers open it, on their machines
     check_output_folder(out, "a run", [data])
     run = Run(out.absolute())

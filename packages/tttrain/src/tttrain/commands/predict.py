@@ -35,10 +35,10 @@ _METHOD = "test_avg"
 
 
 def predict(
-    run_folder: Path,
-    source: Path,
-    out: Path,
-    strokes: Path | None = None,
+    run_folder: str | Path,
+    source: str | Path,
+    out: str | Path,
+    strokes: str | Path | None = None,
     *,
     device: str = "auto",
     allow_other_extraction: bool = False,
@@ -67,6 +67,8 @@ def predict(
             the device is not here, or `out` has another suffix, or is, holds or lies in what is
             read.
     """
+    run_folder, source, out = Path(run_folder), Path(source), Path(out)
+    strokes = None if strokes is None else Path(strokes)
     write = _writer(out)
     _check_place(out, run_folder, source, strokes)
     run = Run(run_folder.absolute())
@@ -93,9 +95,7 @@ def _check_place(out: Path, run_folder: Path, source: Path, strokes: Path | None
 
 
 @contextmanager
-def _shards(
-    info: RunInfo, source: Path, strokes: Path | None, device_type: str
-) -> Iterator[Path]:
+def _shards(info: RunInfo, source: Path, strokes: Path | None, device_type: str) -> Iterator[Path]:
     """The shards to read; those of a video exist for as long."""
     if source.is_dir():
         if strokes is not None:

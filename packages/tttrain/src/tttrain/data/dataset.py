@@ -163,7 +163,7 @@ class ShardSource:
             yield decode_request(row, item.start_frame, self._num_frames)
 
 
-def open_data(path: Path) -> TrainingData:
+def open_data(path: str | Path) -> TrainingData:
     """Open a shards folder.
 
     Raises:

@@ -41,7 +41,7 @@ def exact(device: torch.device, num_threads: int) -> Iterator[None]:
     """
     with preserved(), torch.autocast(device.type, enabled=False):
         torch.set_num_threads(num_threads)
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
         for _, write, value in _float32():
@@ -56,7 +56,8 @@ def exact(device: torch.device, num_threads: int) -> Iterator[None]:
             yield
 
 
-Read, Write = Callable[[], Any], Callable[[Any], None]
+Read = Callable[[], Any]
+Write = Callable[[Any], None]
 
 
 def _settings() -> list[tuple[Read, Write]]:
