@@ -1,6 +1,6 @@
 """Choice of a decoder on validation videos (specification 6.7)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from pydantic import Field
 from ttdata.errors import InputError
 from ttdata.settings import FrozenModel
 from tttrain.indexing.decoders.curves import ScoreCurve, strokes_of
-from tttrain.indexing.decoders.segments import to_table
+from tttrain.indexing.decoders.segments import Segments, to_table
 from tttrain.indexing.decoders.tag import TagDecoder, tag_candidates
 from tttrain.indexing.decoders.template import TemplateDecoder, template_candidates
 from tttrain.indexing.decoders.threshold import ThresholdDecoder, threshold_candidates
@@ -19,7 +19,9 @@ from tttrain.indexing.measures.scores import detection_scores
 Measure = Literal["pxr", "map", "f1"]
 Kind = Literal["threshold", "tag", "template"]
 Candidate = ThresholdDecoder | TagDecoder | TemplateDecoder
-Candidates = Callable[[Sequence[ScoreCurve], list[np.ndarray], float], Iterator[Candidate]]
+Fitted = tuple[Candidate, list[Segments]]
+"""A decoder and the segments that it finds, by video."""
+Candidates = Callable[[Sequence[ScoreCurve], list[np.ndarray], float], Iterator[Fitted]]
 _CANDIDATES: dict[Kind, Candidates] = {
     "threshold": threshold_candidates,
     "tag": tag_candidates,
@@ -93,7 +95,7 @@ def fit_decoder(
         InputError: if there is no stroke in these videos, or strides differ.
     """
     strides = sorted({curve.stride_frames for curve in curves})
-    own = truths.filter(pl.col("video_id").is_in([curve.video_id for curve in curves]))
+    own = _of(truths, curves)
     if len(strides) != 1 or own.is_empty():
         raise InputError(
             f"decoder: {len(curves)} validation videos with strides {strides} and {len(own)} "
@@ -123,8 +125,9 @@ def fit_kind(
     """The settings of one kind of decoder with the largest measure; ties: the first."""
     strokes = [strokes_of(curve, truths) for curve in curves]
     best, best_value = None, -1.0
-    for candidate in _CANDIDATES[kind](curves, strokes, temperature):
-        value = _measured(decoded(candidate, curves), curves, truths, measure)
+    for candidate, found in _CANDIDATES[kind](curves, strokes, temperature):
+        detections = pl.concat(map(to_table, curves, found))
+        value = _measured(detections, curves, truths, measure)
         if best is None or value > best_value:
             best, best_value = candidate, value
     assert best is not None
@@ -138,20 +141,25 @@ def _held_out(
     measure: Measure,
     temperature: float,
 ) -> float:
-    """The measure over all videos, each decoded by what was fitted to the others' fold."""
+    """The measure over all videos, each decoded by what was fitted to the other fold.
+
+    Where a fold has no video or no stroke, all videos are decoded by what was fitted to them.
+    """
+
+    def fitted(part: Sequence[ScoreCurve]) -> Candidate:
+        known = _of(truths, part)
+        return fit_kind(kind, part, known, measure=measure, temperature=temperature)
+
     folds = [curves[number::FOLDS] for number in range(FOLDS)]
-    options: Mapping[str, object] = {"measure": measure, "temperature": temperature}
-    found = []
-    for number, fold in enumerate(folds):
-        rest = [curve for other, part in enumerate(folds) if other != number for curve in part]
-        names = [curve.video_id for curve in rest]
-        known = truths.filter(pl.col("video_id").is_in(names))
-        if not fold or known.is_empty():
-            decoder = fit_kind(kind, curves, truths, measure=measure, temperature=temperature)
-            return _measured(decoded(decoder, curves), curves, truths, measure)
-        decoder = fit_kind(kind, rest, known, measure=measure, temperature=temperature)
-        found.append(decoded(decoder, fold))
+    if any(_of(truths, fold).is_empty() for fold in folds):
+        return _measured(decoded(fitted(curves), curves), curves, truths, measure)
+    found = [decoded(fitted(folds[1 - number]), fold) for number, fold in enumerate(folds)]
     return _measured(pl.concat(found), curves, truths, measure)
+
+
+def _of(truths: pl.DataFrame, curves: Sequence[ScoreCurve]) -> pl.DataFrame:
+    """The true strokes of the curves' videos."""
+    return truths.filter(pl.col("video_id").is_in([curve.video_id for curve in curves]))
 
 
 def _measured(

@@ -112,8 +112,8 @@ def contrast(stroke: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 def tag_candidates(
     curves: Sequence[ScoreCurve], strokes: list[np.ndarray], temperature: float
-) -> Iterator[TagDecoder]:
-    """Decoders of all widths, contrasts and overlaps, lengths fitted to these videos."""
+) -> Iterator[tuple[TagDecoder, list[Segments]]]:
+    """Decoders of all widths, contrasts, overlaps, fitted to these videos; what they find."""
     longest = max((float((own[:, 1] - own[:, 0]).max()) for own in strokes if len(own)), default=1)
     for width, iou in product(SMOOTH, MAX_IOU):
         decoder = TagDecoder(
@@ -127,5 +127,6 @@ def tag_candidates(
         for least in CONTRASTS:
             # A worse group never suppresses a better one, so the groups need not be made again.
             standing = [segments.take(segments.score >= least) for segments in found]
-            update = {"min_contrast": least, "affine": fit_affine(standing, strokes)}
-            yield decoder.model_copy(update=update)
+            affine = fit_affine(standing, strokes)
+            update = {"min_contrast": least, "affine": affine}
+            yield decoder.model_copy(update=update), list(map(affine.apply, standing))

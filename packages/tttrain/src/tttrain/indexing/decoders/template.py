@@ -1,7 +1,6 @@
 """The template semi-Markov decoder: no training beyond a few moments (specification 6.6)."""
 
 from collections.abc import Iterator, Sequence
-from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -10,10 +9,10 @@ from pydantic import Field
 from ttdata.settings import FrozenModel
 from tttrain.indexing.decoders.curves import ScoreCurve
 from tttrain.indexing.decoders.segments import Affine, Segments, fit_affine, normalised
-from tttrain.indexing.decoders.semi_markov import best_cutting, log_posteriors
+from tttrain.indexing.decoders.semi_markov import best_cuttings, log_posteriors
 from tttrain.indexing.decoders.templates import Templates, fit_templates
 
-TEMPERINGS = (0.03, 0.1, 0.3, 0.8)
+TEMPERINGS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 PENALTIES = (-3.0, 0.0, 3.0, 6.0, 10.0)
 MEMORIES = (0.0, 0.8)
 
@@ -43,26 +42,48 @@ class TemplateDecoder(FrozenModel):
         """The strokes before their lengths are corrected."""
         odds = curve.log_odds(self.temperature)
         ratios = self.evidence.log_ratios(innovations(odds, self.memory))
-        return self.cut(curve.log_names(self.temperature), ratios)
+        return cut([self], curve.log_names(self.temperature), ratios)[0]
 
-    def cut(self, log_names: np.ndarray, ratios: np.ndarray) -> Segments:
-        """The strokes from names (T, strokes) and log-likelihood ratios (T, D)."""
-        shortest = self.evidence.shortest
-        scores = self.tempering * ratios + (self.evidence.log_prior() - self.penalty)
-        found = best_cutting(scores, shortest)
-        posterior = np.exp(log_posteriors(scores, shortest)) if len(found) else scores
-        means = np.array([_mean_segment(posterior, shortest, *own) for own in found])
-        start, end, score = means.reshape(-1, 3).T
-        names = [self._names(log_names, start, end) for start, end in found]
-        rows = np.array(names).reshape(len(found), log_names.shape[1])
-        return Segments(start, end, np.minimum(score, 1.0), normalised(rows))
+    def scores(self, ratios: np.ndarray) -> np.ndarray:
+        """Scores (T, D) of segments from their log-likelihood ratios (T, D)."""
+        return self.tempering * ratios + (self.evidence.log_prior() - self.penalty)
 
-    def _names(self, log_names: np.ndarray, start: int, end: int) -> np.ndarray:
-        """Mean log-probability (strokes,) of names, weighted by how far the template stands out."""
+    def names(self, log_names: np.ndarray, start: int, end: int) -> np.ndarray:
+        """Mean log-probability (strokes,) of names, weighted by how far the template stands out.
+
+        Args:
+            log_names: (T, strokes) of the video.
+            start: first cell.
+            end: last cell + 1.
+        """
         weights = np.maximum(self.appearance.at(end - start) - self.appearance.background_mean, 0.0)
         weights += 1e-6
         result: np.ndarray = weights @ log_names[start:end] / weights.sum()
         return result
+
+
+def cut(
+    decoders: Sequence[TemplateDecoder], log_names: np.ndarray, ratios: np.ndarray
+) -> list[Segments]:
+    """The strokes that decoders of the same templates find in one video, all at once.
+
+    Args:
+        decoders: B decoders.
+        log_names: (T, strokes) of the video.
+        ratios: (T, D) log-likelihood ratios of the templates.
+    """
+    shortest = decoders[0].evidence.shortest
+    scores = np.stack([decoder.scores(ratios) for decoder in decoders])
+    cuttings = best_cuttings(scores, shortest)
+    posteriors = np.exp(log_posteriors(scores, shortest))
+    found = []
+    for decoder, cells, posterior in zip(decoders, cuttings, posteriors, strict=True):
+        means = [_mean_segment(posterior, shortest, *own) for own in cells]
+        start, end, score = np.array(means).reshape(-1, 3).T
+        rows = np.array([decoder.names(log_names, *own) for own in cells])
+        names = normalised(rows.reshape(len(cells), log_names.shape[1]))
+        found.append(Segments(start, end, np.minimum(score, 1.0), names))
+    return found
 
 
 def innovations(odds: np.ndarray, memory: float) -> np.ndarray:
@@ -92,8 +113,8 @@ def _mean_segment(
 
 def template_candidates(
     curves: Sequence[ScoreCurve], strokes: list[np.ndarray], temperature: float
-) -> Iterator[TemplateDecoder]:
-    """Decoders of all temperings and penalties; templates and lengths fitted to these videos."""
+) -> Iterator[tuple[TemplateDecoder, list[Segments]]]:
+    """Decoders of all settings, templates fitted to these videos; what they find in them."""
     odds = [curve.log_odds(temperature) for curve in curves]
     names = [curve.log_names(temperature) for curve in curves]
     appearance = fit_templates(odds, strokes)
@@ -101,14 +122,20 @@ def template_candidates(
         left = [innovations(values, memory) for values in odds]
         evidence = fit_templates(left, strokes)
         ratios = [evidence.log_ratios(values) for values in left]
-        for tempering, penalty in product(TEMPERINGS, PENALTIES):
-            decoder = TemplateDecoder(
-                temperature=temperature,
-                appearance=appearance,
-                memory=memory,
-                evidence=evidence,
-                tempering=tempering,
-                penalty=penalty,
-            )
-            found = [decoder.cut(*each) for each in zip(names, ratios, strict=True)]
-            yield decoder.model_copy(update={"affine": fit_affine(found, strokes)})
+        for tempering in TEMPERINGS:
+            decoders = [
+                TemplateDecoder(
+                    temperature=temperature,
+                    appearance=appearance,
+                    memory=memory,
+                    evidence=evidence,
+                    tempering=tempering,
+                    penalty=penalty,
+                )
+                for penalty in PENALTIES
+            ]
+            by_video = [cut(decoders, *each) for each in zip(names, ratios, strict=True)]
+            for decoder, found in zip(decoders, zip(*by_video, strict=True), strict=True):
+                affine = fit_affine(list(found), strokes)
+                fitted = decoder.model_copy(update={"affine": affine})
+                yield fitted, list(map(affine.apply, found))

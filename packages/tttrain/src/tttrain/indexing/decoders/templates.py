@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
+from ttdata.errors import InputError
 from ttdata.settings import FrozenModel
 
 MAX_BINS = 4
@@ -84,6 +85,9 @@ def fit_templates(odds: Sequence[np.ndarray], strokes: Sequence[np.ndarray]) -> 
     Args:
         odds: by video, (T,) log-odds.
         strokes: by video, (N, 2) starts and ends in cells; at least one stroke over all videos.
+
+    Raises:
+        InputError: if no stroke lies in the cells of its video.
     """
     durations = np.concatenate([own[:, 1] - own[:, 0] for own in strokes])
     edges = _edges(durations)
@@ -101,6 +105,11 @@ def fit_templates(odds: Sequence[np.ndarray], strokes: Sequence[np.ndarray]) -> 
             np.add.at(counts[row], place, 1)
             samples.append((row, place, values[cells]))
         background.append(values[free])
+    if not counts.any():
+        raise InputError(
+            f"templates: none of {len(durations)} strokes lies in the cells of its video; expected "
+            "curves of whole videos"
+        )
     means = _shrunk(sums, counts)
     residuals = np.concatenate([values - means[row, place] for row, place, values in samples])
     outside = np.concatenate(background)

@@ -37,19 +37,21 @@ class ThresholdDecoder(FrozenModel):
         found = found[found[:, 1] - found[:, 0] >= self.min_cells]
         stroke = probability(odds)
         names = mean_names(curve.log_names(self.temperature), stroke, found)
-        return Segments(*found.T.astype(float), mean_inside(stroke, found), names)
+        start, end = found.T.astype(float)
+        return Segments(start, end, mean_inside(stroke, found), names)
 
 
 def threshold_candidates(
     curves: Sequence[ScoreCurve], strokes: list[np.ndarray], temperature: float
-) -> Iterator[ThresholdDecoder]:
-    """Decoders of all thresholds, widths and shortest runs, lengths fitted to these videos."""
+) -> Iterator[tuple[ThresholdDecoder, list[Segments]]]:
+    """Decoders of all thresholds, widths, shortest runs, fitted to these videos; what they find."""
     for threshold, width, least in product(THRESHOLDS, WIDTHS, LEAST):
         decoder = ThresholdDecoder(
             temperature=temperature, threshold=threshold, smooth_cells=width, min_cells=least
         )
-        affine = fit_affine([decoder.raw(curve) for curve in curves], strokes)
-        yield decoder.model_copy(update={"affine": affine})
+        found = [decoder.raw(curve) for curve in curves]
+        affine = fit_affine(found, strokes)
+        yield decoder.model_copy(update={"affine": affine}), list(map(affine.apply, found))
 
 
 def smoothed(values: np.ndarray, width: int) -> np.ndarray:
