@@ -70,8 +70,8 @@ def motion_curve(
     """Motion energy as if it were a network's scores: more motion, likelier a stroke.
 
     Fit a threshold decoder to such curves of the validation videos. The log-odds are the log of the
-    energy, shifted by its median and divided by its interquartile range, so that the size of the
-    player in view does not matter.
+    energy, shifted by its median and divided by a quarter of its interquartile range, so that the
+    size of the player in view does not matter.
 
     Args:
         video_id: of the video.
@@ -90,7 +90,7 @@ def motion_curve(
         )
     log = np.log(np.maximum(energy.astype(np.float64), 1e-6))
     low, middle, high = np.percentile(log, [25, 50, 75]) if len(log) else (0.0, 0.0, 1.0)
-    odds = (log - middle) / max(high - low, 1e-6)
+    odds = 4 * (log - middle) / max(high - low, 1e-6)
     scores = np.stack([-np.logaddexp(0, -odds), -np.logaddexp(0, odds)], axis=1)
     return ScoreCurve(
         video_id, scores, (label, negative), num_frames, stride_frames, first_frame, negative
