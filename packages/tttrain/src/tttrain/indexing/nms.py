@@ -1,4 +1,4 @@
-"""Non-maximum suppression of intervals: of what says the same, the best is kept."""
+"""Suppression of intervals: of what says the same, the best is kept (specification 6.9)."""
 
 import numpy as np
 

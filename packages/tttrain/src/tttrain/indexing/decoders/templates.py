@@ -92,27 +92,21 @@ def fit_templates(odds: Sequence[np.ndarray], strokes: Sequence[np.ndarray]) -> 
     durations = np.concatenate([own[:, 1] - own[:, 0] for own in strokes])
     edges = _edges(durations)
     radius = int(np.ceil(durations.max() / 2 * 1.1)) + 1
-    sums = np.zeros((len(edges) + 1, 2 * radius + 1))
-    counts, samples, background = np.zeros_like(sums), [], []
-    for values, own in zip(odds, strokes, strict=True):
-        free = np.ones(len(values), dtype=bool)
-        for start, end in own:
-            cells = _cells(start, end, len(values))
-            free[cells] = False
-            place = np.rint(cells + 0.5 - (start + end) / 2).astype(int) + radius
-            row = int(np.searchsorted(edges, end - start, side="right"))
-            np.add.at(sums[row], place, values[cells])
-            np.add.at(counts[row], place, 1)
-            samples.append((row, place, values[cells]))
-        background.append(values[free])
-    if not counts.any():
+    inside = [_inside(values, own) for values, own in zip(odds, strokes, strict=True)]
+    length, offset, sample = np.concatenate(inside).T
+    if not len(sample):
         raise InputError(
             f"templates: none of {len(durations)} strokes lies in the cells of its video; expected "
             "curves of whole videos"
         )
+    place = np.searchsorted(edges, length, side="right"), np.rint(offset).astype(int) + radius
+    sums = np.zeros((len(edges) + 1, 2 * radius + 1))
+    counts = np.zeros_like(sums)
+    np.add.at(sums, place, sample)
+    np.add.at(counts, place, 1)
     means = _shrunk(sums, counts)
-    residuals = np.concatenate([values - means[row, place] for row, place, values in samples])
-    outside = np.concatenate(background)
+    residuals = sample - means[place]
+    outside = np.concatenate(list(map(_outside, odds, strokes)))
     logs = np.log(np.maximum(durations, 1.0))
     return Templates(
         edges=tuple(map(float, edges)),
@@ -132,6 +126,24 @@ def _edges(durations: np.ndarray) -> np.ndarray:
     bins = min(max(len(durations) // STROKES_PER_BIN, 1), MAX_BINS)
     edges: np.ndarray = np.unique(np.quantile(durations, np.arange(1, bins) / bins))
     return edges
+
+
+def _inside(values: np.ndarray, strokes: np.ndarray) -> np.ndarray:
+    """The cells of a video's strokes: (cells, 3) stroke's duration, offset from centre, value."""
+    rows = [np.empty((0, 3))]
+    for start, end in strokes:
+        cells = _cells(start, end, len(values))
+        duration = np.full(len(cells), end - start)
+        rows.append(np.stack([duration, cells + 0.5 - (start + end) / 2, values[cells]], axis=1))
+    return np.concatenate(rows)
+
+
+def _outside(values: np.ndarray, strokes: np.ndarray) -> np.ndarray:
+    """The values of a video's cells that belong to no stroke."""
+    free = np.ones(len(values), dtype=bool)
+    for start, end in strokes:
+        free[_cells(start, end, len(values))] = False
+    return values[free]
 
 
 def _cells(start: float, end: float, cells: int) -> np.ndarray:
