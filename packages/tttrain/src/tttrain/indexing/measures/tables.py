@@ -38,7 +38,7 @@ class Intervals:
         """The rows that are not empty, each video, interval, label once, in that order."""
         keys = np.stack([self.video, self.start, self.end, self.label])[:, self.end > self.start]
         kept = np.unique(keys, axis=1)
-        return Intervals(*kept, np.ones(kept.shape[1]))
+        return Intervals(kept[0], kept[1], kept[2], kept[3], np.ones(kept.shape[1]))
 
 
 @dataclass(frozen=True, eq=False)
