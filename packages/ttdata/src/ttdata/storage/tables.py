@@ -64,7 +64,9 @@ def write_table(
 
 
 def read_table(path: Path, model: type[BaseModel], version: int = SCHEMA_VERSION) -> pl.DataFrame:
-    """Read a table written by `write_table`.
+    """Read a table written by `write_table`; an optional column that it lacks is null.
+
+    So a column can be added without making older files unreadable.
 
     Raises:
         DatasetError: if the file is missing, is no Parquet, or has other columns or dtypes.
@@ -79,6 +81,12 @@ def read_table(path: Path, model: type[BaseModel], version: int = SCHEMA_VERSION
         raise DatasetError(f"{path}: not a readable Parquet file ({error})") from error
     check_version(path, found, version)
     expected = polars_schema(model)
+    missing = expected.keys() - frame.schema.keys()
+    if missing and not any(model.model_fields[name].is_required() for name in missing):
+        kept = [name for name in expected if name in frame.columns]
+        frame = frame.with_columns(
+            pl.lit(None, expected[name]).alias(name) for name in missing
+        ).select(expected.names() if kept == frame.columns else frame.columns)
     if frame.schema != expected:
         raise DatasetError(f"{path}: columns {dict(frame.schema)}, expected {dict(expected)}")
     return frame
