@@ -81,12 +81,13 @@ def read_table(path: Path, model: type[BaseModel], version: int = SCHEMA_VERSION
         raise DatasetError(f"{path}: not a readable Parquet file ({error})") from error
     check_version(path, found, version)
     expected = polars_schema(model)
-    missing = expected.keys() - frame.schema.keys()
-    if missing and not any(model.model_fields[name].is_required() for name in missing):
-        kept = [name for name in expected if name in frame.columns]
-        frame = frame.with_columns(
-            pl.lit(None, expected[name]).alias(name) for name in missing
-        ).select(expected.names() if kept == frame.columns else frame.columns)
+    frame = frame.with_columns(
+        pl.lit(None, expected[name]).alias(name)
+        for name, field in model.model_fields.items()
+        if not field.is_required() and name not in frame.columns
+    )
+    if frame.schema.keys() == expected.keys():
+        frame = frame.select(expected.names())
     if frame.schema != expected:
         raise DatasetError(f"{path}: columns {dict(frame.schema)}, expected {dict(expected)}")
     return frame

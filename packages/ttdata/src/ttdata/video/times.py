@@ -107,11 +107,16 @@ def durations_of(rows: pl.DataFrame, videos: pl.DataFrame) -> pl.Series:
     """
     length = rows.select("video_id", length=pl.col("end_frame") - pl.col("start_frame"))
     even = seconds_at(length, videos, "length")
-    uneven = rows["video_id"].is_in(_uneven_videos(videos)["video_id"].implode())
+    uneven = are_uneven(rows, videos)
     if not uneven.any():
         return even
     exact = seconds_at(rows, videos, "end_frame") - seconds_at(rows, videos, "start_frame")
     return even.zip_with(~uneven, exact)
+
+
+def are_uneven(rows: pl.DataFrame, videos: pl.DataFrame) -> pl.Series:
+    """Whether the rate of each row's video is not constant, or its picture begins late."""
+    return rows["video_id"].is_in(_uneven_videos(videos)["video_id"].implode())
 
 
 def _with_rates(rows: pl.DataFrame, videos: pl.DataFrame, column: str) -> pl.DataFrame:
