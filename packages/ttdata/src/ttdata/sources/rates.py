@@ -15,7 +15,7 @@ def at_video_rates(source: Source, videos: pl.DataFrame) -> tuple[pl.DataFrame, 
     """The source's annotations in the frames of their videos, and a line per rate that differs.
 
     Where the rate that a file states is the video's, its frames hold; where it is another one, its
-    times.
+    times. A tool that counts by its own clock gives times only.
 
     Args:
         source: as `read_source` returns it.
@@ -40,15 +40,18 @@ def at_video_rates(source: Source, videos: pl.DataFrame) -> tuple[pl.DataFrame, 
         more = f" and {len(unsure) - 1} more" if len(unsure) > 1 else ""
         notes.append(
             f"{source.format} states no rate and counts {assumed:g} frames a second unless told "
-            f"otherwise; its numbers are taken for the frames of the video {unsure[0]!r} "
-            f"({actual[unsure[0]]:g} a second){more}; if that is wrong, give each task's data a "
-            f'member "fps": {assumed:g}'
+            f"otherwise; so the annotations of the video {unsure[0]!r} ({actual[unsure[0]]:g} a "
+            f"second){more} are placed by time; if the project had another frameRate, give it in "
+            'videos.csv as annotation_fps, or in each task\'s data as "fps"'
         )
     by_time = pl.col("video_id").is_in(others)
     by_frame = pl.col("video_id").is_in(stated) & ~by_time
     annotations = source.annotations.with_columns(
         *(pl.when(~by_time).then(pl.col(name)).alias(name) for name in _FRAMES),
-        *(pl.when(~by_frame).then(pl.col(name)).alias(name) for name in _SECONDS),
+        *(
+            pl.when(~by_frame | pl.col(frame).is_null()).then(pl.col(name)).alias(name)
+            for name, frame in zip(_SECONDS, _FRAMES, strict=True)
+        ),
     )
     return annotations, tuple(notes)
 

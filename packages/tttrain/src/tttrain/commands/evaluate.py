@@ -153,10 +153,8 @@ def _baselines(data: TrainingData, split: str) -> dict[str, Accuracy]:
     return {
         "largest class": baselines.largest_class(known, truth),
         "background": nearest(lambda clip: data.background(clip.clip_id)),
-        "duration": nearest(
-            lambda clip: np.array([(clip.end_frame - clip.start_frame) / clip.fps])
-        ),
-        "start time": nearest(lambda clip: np.array([clip.start_frame / clip.fps])),
+        "duration": nearest(lambda clip: np.array(data.timing(clip)[1:])),
+        "start time": nearest(lambda clip: np.array(data.timing(clip)[:1])),
     }
 
 
