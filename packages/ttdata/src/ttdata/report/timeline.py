@@ -144,7 +144,7 @@ def _bar(row: dict[str, Any], video: dict[str, Any], css: str, text: str) -> Bar
     first = min(max(min(known, default=0), 0), total)
     last = min(max(max(known, default=0), first), total)
     bounds = f"frames {'?' if start is None else start} to {'?' if end is None else end}"
-    left, right, whole = video["times"].seconds_at([first, last, total])
+    left, right, whole = video["times"].seconds_at([first, last, total]).tolist()
     left, right = 100 * left / whole, 100 * right / whole
     return Bar(
         round(min(left, 99.7), 2), round(max(right - left, 0.3), 2), css, f"{text}; {bounds}"
