@@ -81,6 +81,17 @@ def test_marks_in_seconds_are_placed_by_presentation_times(source_of, tmp_path, 
     assert written.select("start_frame", "end_frame").rows() == [(120, 150)]
 
 
+@pytest.mark.parametrize("fps", [22.5, 22.51])
+def test_an_event_of_the_average_rate_is_a_frame_with_seconds_around_it(
+    source_of, tmp_path, fps: float
+) -> None:
+    """Frame 60 is 4 s: half a second before are 7 to 8 frames, after it 15."""
+    spot = [{"video": "m1", "fps": fps, "events": [{"frame": 60, "label": "Push"}]}]
+    source = source_of("spot.json", json.dumps(spot))
+    annotations = curate_source(source, tmp_path / "out", taxonomy="infer").dataset.annotations
+    assert annotations.select("start_frame", "end_frame").rows() == [(53, 75)]
+
+
 @pytest.mark.parametrize("to", ["eaf", "activitynet"])
 def test_frames_survive_formats_in_seconds(source_of, tmp_path, to: str) -> None:
     rows = "".join(f"m1,ann,{start},{start + 17},Push\n" for start in range(0, 163, 9))

@@ -72,6 +72,8 @@ class Source:
     rates: Mapping[str, float] = field(default_factory=dict)
     """By video, the rate at which the source counts its frames, where it states one; such
     annotations have seconds, and frames too if these may be the video's, see `sources.rates`."""
+    event_seconds: tuple[float, float] | None = None
+    """Where annotations are widened events: how far, before and after."""
     assumed_rate: float | None = None
     """The rate at which a tool counted by its own clock where nothing is stated."""
 

@@ -3,6 +3,7 @@
 import polars as pl
 
 from ttdata.sources.annotations import Source
+from ttdata.video.times import are_uneven, seconds_at
 
 _TOLERANCE = 0.005
 """Rates closer than this are one: tools write 30 for 29.97, and count the same frames."""
@@ -53,7 +54,31 @@ def at_video_rates(source: Source, videos: pl.DataFrame) -> tuple[pl.DataFrame, 
             for name, frame in zip(_SECONDS, _FRAMES, strict=True)
         ),
     )
+    if source.event_seconds is not None:
+        annotations = _widened(annotations, videos, source)
     return annotations, tuple(notes)
+
+
+def _widened(annotations: pl.DataFrame, videos: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """Events in videos without a constant rate, widened in time: the rate said frames around."""
+    before, after = source.event_seconds or (0.0, 0.0)
+    rate = pl.col("video_id").replace_strict(
+        dict(source.rates), default=None, return_dtype=pl.Float64
+    )
+    frame = pl.col("end_frame") - (after * rate + 0.5).floor().cast(pl.Int64)
+    events = annotations.with_columns(event_frame=frame)
+    middle = seconds_at(events, videos, "event_frame")
+    moved = are_uneven(annotations, videos) & annotations["end_frame"].is_not_null()
+    columns = {
+        "start_seconds": (middle - before).clip(lower_bound=0.0),
+        "end_seconds": middle + after,
+        "start_frame": pl.Series([None], dtype=pl.Int64),
+        "end_frame": pl.Series([None], dtype=pl.Int64),
+    }
+    return annotations.with_columns(
+        pl.when(moved).then(values).otherwise(name).alias(name)
+        for name, values in columns.items()
+    )
 
 
 def _same(first: float, second: float) -> bool:

@@ -141,7 +141,10 @@ def _uneven(
     known = timed.with_row_index("place").filter(
         pl.col("value").is_not_null() & pl.col("video_id").is_in(uneven["video_id"].implode())
     )
-    for row in uneven.iter_rows(named=True):
-        part = known.filter(video_id=row["video_id"])
-        if part.height:
-            yield part["place"], part["value"].to_numpy(), frame_times(row)
+    place_of = {name: place for place, name in enumerate(uneven["video_id"])}
+    for (name,), part in known.group_by("video_id", maintain_order=True):
+        place = place_of[name]
+        # As an array: a list of Python's numbers takes a hundred times as long.
+        seconds = uneven[_COLUMN][place].to_numpy()
+        times = FrameTimes(uneven["fps"][place], seconds)
+        yield part["place"], part["value"].to_numpy(), times
