@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from tttrain.evaluation import video_input
 from ttdata.errors import InputError
 from ttdata.storage.dataset import load_dataset
 from ttflow.schema import FlowConfig
+from tttrain.evaluation import video_input
 
 
 @pytest.fixture

@@ -161,8 +161,14 @@ def timed_annotations(annotations: pl.DataFrame, videos: pl.DataFrame) -> pl.Dat
     # Frames go before seconds where a source gives both, as in curation.
     pairs = list(zip(_FRAMES, _SECONDS, strict=True))
     return filled.with_columns(
-        *(pl.coalesce(frame, frames_at(filled, videos, time)).alias(frame) for frame, time in pairs),
-        *(pl.coalesce(seconds_at(filled, videos, frame), time).alias(time) for frame, time in pairs),
+        *(
+            pl.coalesce(frame, frames_at(filled, videos, time)).alias(frame)
+            for frame, time in pairs
+        ),
+        *(
+            pl.coalesce(seconds_at(filled, videos, frame), time).alias(time)
+            for frame, time in pairs
+        ),
         video_seconds=seconds_at(filled, videos, "num_frames"),
     )
 

@@ -76,8 +76,7 @@ def _widened(annotations: pl.DataFrame, videos: pl.DataFrame, source: Source) ->
         "end_frame": pl.Series([None], dtype=pl.Int64),
     }
     return annotations.with_columns(
-        pl.when(moved).then(values).otherwise(name).alias(name)
-        for name, values in columns.items()
+        pl.when(moved).then(values).otherwise(name).alias(name) for name, values in columns.items()
     )
 
 

@@ -73,8 +73,9 @@ def frames_at(rows: pl.DataFrame, videos: pl.DataFrame, column: str) -> pl.Serie
     """The frames nearest to the times in a column, Int64; null where a video or time is unknown.
 
     Args:
-        rows: `video_id` and the column, in seconds.
+        rows: `video_id` and the column.
         videos: rows as Video; without `frame_seconds` their rates are constant.
+        column: of `rows`, in seconds.
     """
     timed = _with_rates(rows, videos, column)
     even = timed.select((pl.col("value") * pl.col("fps") + 0.5).floor())["value"]
@@ -88,8 +89,9 @@ def seconds_at(rows: pl.DataFrame, videos: pl.DataFrame, column: str) -> pl.Seri
     """When the frames in a column begin, Float64; null where a video or frame is unknown.
 
     Args:
-        rows: `video_id` and the column, of frame numbers.
+        rows: `video_id` and the column.
         videos: rows as Video; without `frame_seconds` their rates are constant.
+        column: of `rows`, frame numbers.
     """
     timed = _with_rates(rows, videos, column)
     even = timed.select(pl.col("value") / pl.col("fps"))["value"]

@@ -76,8 +76,8 @@ def _of_video(strokes: Path, video_id: str) -> Source:
         known = ", ".join(names[:3])
         raise InputError(f"{strokes}: has no stroke of {video_id!r}; it names {known}")
     named = source.annotations.with_columns(video_id=pl.lit(video_id))
-    rates = {video_id: rate for name, rate in source.rates.items() if name == names[0]}
-    return replace(source, annotations=named, rates=rates)
+    rate = source.rates.get(names[0])
+    return replace(source, annotations=named, rates={} if rate is None else {video_id: rate})
 
 
 def _clips(strokes: Path, facts: pl.DataFrame, label: str) -> pl.DataFrame:
