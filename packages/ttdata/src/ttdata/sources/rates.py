@@ -31,20 +31,7 @@ def at_video_rates(source: Source, videos: pl.DataFrame) -> tuple[pl.DataFrame, 
         f"has {actual[name]:g}; they are placed by time"
         for name in others
     ]
-    assumed = source.assumed_rate
-    unsure = [
-        name
-        for name in used
-        if assumed and name in actual and name not in stated and not _same(assumed, actual[name])
-    ]
-    if assumed and unsure:
-        more = f" and {len(unsure) - 1} more" if len(unsure) > 1 else ""
-        notes.append(
-            f"{source.format} states no rate and counts {assumed:g} frames a second unless told "
-            f"otherwise; so the annotations of the video {unsure[0]!r} ({actual[unsure[0]]:g} a "
-            f"second){more} are placed by time; if the project had another frameRate, give it in "
-            'videos.csv as annotation_fps, or in each task\'s data as "fps"'
-        )
+    notes += _assumed(source, {n: actual[n] for n in used if n in actual and n not in stated})
     by_time = pl.col("video_id").is_in(others)
     by_frame = pl.col("video_id").is_in(stated) & ~by_time
     annotations = source.annotations.with_columns(
@@ -57,6 +44,21 @@ def at_video_rates(source: Source, videos: pl.DataFrame) -> tuple[pl.DataFrame, 
     if source.event_seconds is not None:
         annotations = _widened(annotations, videos, source)
     return annotations, tuple(notes)
+
+
+def _assumed(source: Source, rates: dict[str, float]) -> list[str]:
+    """A line about the videos of other rates than a tool counts at where nothing is stated."""
+    assumed = source.assumed_rate
+    unsure = [name for name, rate in rates.items() if assumed and not _same(assumed, rate)]
+    if not (assumed and unsure):
+        return []
+    more = f" and {len(unsure) - 1} more" if len(unsure) > 1 else ""
+    return [
+        f"{source.format} states no rate and counts {assumed:g} frames a second unless told "
+        f"otherwise; so the annotations of the video {unsure[0]!r} ({rates[unsure[0]]:g} a "
+        f"second){more} are placed by time; if the project had another frameRate, give it in "
+        'videos.csv as annotation_fps, or in each task\'s data as "fps"'
+    ]
 
 
 def _widened(annotations: pl.DataFrame, videos: pl.DataFrame, source: Source) -> pl.DataFrame:
