@@ -9,6 +9,7 @@ import pytest
 import ttdata.video.timing as timing_module
 from ttdata.video.decode import frames
 from ttdata.video.probe import probe
+from ttdata.video.times import FrameTimes
 
 SLOW_THEN_FAST = [*range(0, 400, 67), *range(400, 700, 33)]
 """About 15, then about 30 frames a second, in milliseconds."""
@@ -104,12 +105,16 @@ def test_a_raw_stream_has_no_times(tmp_path, write_timed_video) -> None:
 
 
 def test_a_table_longer_than_the_file(tmp_path, write_timed_video) -> None:
-    """A recording that was cut short: its header promises more than is there."""
+    """A recording that was cut short: its header promises more; what is there keeps its times."""
     path = write_timed_video(tmp_path / "a.mp4", SLOW_THEN_FAST, muxer={"movflags": "faststart"})
     path.write_bytes(path.read_bytes()[:-100])
     found = probe(path)
     assert found.num_frames == 16
-    assert found.frame_seconds is None
+    assert found.frame_seconds is not None
+    assert 8 < len(found.frame_seconds) < 16
+    times = FrameTimes(found.fps, found.frame_seconds)
+    assert times.seconds_at([2, 7]).tolist() == pytest.approx([0.134, 0.433], abs=1e-3)
+    assert times.frames_at(times.seconds_at(16)) == 16
 
 
 def test_a_clock_that_starts_again_is_not_sorted(tmp_path, write_timed_video) -> None:

@@ -21,7 +21,7 @@ class VideoMetadata:
     width: int
     height: int
     frame_seconds: Floats | None = field(default=None, compare=False)
-    """(num_frames,), when each frame is shown; None where frame i is shown at i / fps."""
+    """When each frame is shown, see `Timing`; None where frame i is shown at i / fps."""
 
 
 def probe(path: Path) -> VideoMetadata:

@@ -28,7 +28,8 @@ class Timing:
     """Average frames per second; 0 where nothing tells it."""
     num_frames: int
     seconds: Floats | None
-    """(num_frames,), ascending; None where frame i is shown at i / fps."""
+    """(num_frames,), ascending, fewer of a file that was cut short; None where frame i is shown at
+    i / fps."""
 
 
 def read_timing(path: Path, container: Any, stream: Any) -> Timing:
@@ -51,9 +52,8 @@ def read_timing(path: Path, container: Any, stream: Any) -> Timing:
         count, seconds = len(listed), listed - listed[0] + stream.start_time * tick
         seconds = seconds - clock_start(container)
     else:
-        scanned, seconds = _of_packets(path)
-        # A file that was cut short has fewer packets than its table promises.
-        count, seconds = len(listed), seconds if scanned == len(listed) else None
+        # A file that was cut short has fewer packets, and times, than its table promises frames.
+        count, seconds = len(listed), _of_packets(path)[1]
     return _settled(count, seconds, rate, tick)
 
 
