@@ -45,6 +45,47 @@ def write_video() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def write_timed_video() -> Callable[..., Path]:
+    """A function that writes a tiny video of frames shown at given milliseconds.
+
+    `write(path, milliseconds, codec, audio, options, muxer)`; with `audio` sound begins at 0 s.
+    """
+
+    def write(
+        path: Path,
+        milliseconds: Sequence[int],
+        codec: str = "libx264",
+        audio: bool = False,
+        options: dict[str, str] | None = None,
+        muxer: dict[str, str] | None = None,
+        tick: Fraction = Fraction(1, 1000),
+    ) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w", container_options=muxer or {}) as container:
+            stream = container.add_stream(codec, rate=30, options=options or {})
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.thread_count = 1
+            stream.time_base = stream.codec_context.time_base = tick
+            sound = container.add_stream("aac", rate=8000) if audio else None
+            for index, time in enumerate(milliseconds):
+                picture = np.full((48, 64, 3), 9 * index % 256, np.uint8)
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts, frame.time_base = round(time / 1000 / tick), tick
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+            if sound is not None:
+                silence = av.AudioFrame.from_ndarray(
+                    np.zeros((1, 16000), np.int16), format="s16", layout="mono"
+                )
+                silence.sample_rate, silence.pts, silence.time_base = 8000, 0, Fraction(1, 8000)
+                container.mux(sound.encode(silence))
+                container.mux(sound.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def make_annotations() -> Callable[..., pl.DataFrame]:
     """Annotations from `(video, annotator, start, end[, label])` rows."""
 

@@ -222,7 +222,7 @@ def region(start: int, end: int, label: str) -> dict[str, object]:
 LABEL_STUDIO = [
     {
         "id": 11,
-        "data": {"video": "/data/upload/1/3d3ad63e-match_01.mp4"},
+        "data": {"video": "/data/upload/1/3d3ad63e-match_01.mp4", "fps": 120},
         "annotations": [
             {
                 "id": 5,
@@ -246,7 +246,7 @@ LABEL_STUDIO = [
     },
     {
         "id": 12,
-        "data": {"clip": "s3://bucket/match_02.mp4", "note": "second"},
+        "data": {"clip": "s3://bucket/match_02.mp4", "note": "second", "fps": "120"},
         "annotations": [
             {
                 "id": 7,
@@ -261,6 +261,7 @@ LABEL_STUDIO_MIN = [
         "id": task["id"],
         "video": f"/data/upload/1/0a1b2c3d-{name}.mp4",
         "annotator": 3,
+        "fps": 120,
         "videoLabels": [
             {
                 "ranges": [{"start": start + 1, "end": end}],

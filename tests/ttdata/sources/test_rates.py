@@ -80,11 +80,34 @@ def test_the_rate_of_a_label_studio_task(tmp_path: Path, name: str, rate: object
     assert "count 24 frames a second, the video has 30" in notes[0]
 
 
-def test_a_label_studio_task_without_a_rate_is_warned_of(tmp_path: Path) -> None:
+def test_a_label_studio_task_without_a_rate_counts_24_and_is_warned_of(tmp_path: Path) -> None:
+    """Its player's time times 24 is what Label Studio stores: 2 to 3 s here."""
     bounds, notes = bounds_and_notes(put(tmp_path, 30, label_studio()), tmp_path)
-    assert bounds == [(48, 72)]
+    assert bounds == [(60, 90)]
     assert "label-studio states no rate and counts 24 frames a second" in notes[0]
-    assert "'m1' (30 a second); if that is wrong, give each task's data a member" in notes[0]
+    assert "'m1' (30 a second) are placed by time; if the project had another" in notes[0]
+    assert "give it in videos.csv as annotation_fps, or in each task's data as" in notes[0]
+
+
+@pytest.mark.parametrize(("data", "expected"), [({}, (48, 72)), ({"fps": 24}, (60, 90))])
+def test_the_rate_of_a_label_studio_project_in_videos_csv(tmp_path, data, expected) -> None:
+    """So an export needs no editing; what a task states itself goes before."""
+    source = put(tmp_path, 30, label_studio(**data))
+    (source / "videos.csv").write_text(
+        "video_id,fps,num_frames,width,height,annotation_fps\nm1,30,1200,64,36,30\n"
+    )
+    bounds, notes = bounds_and_notes(source, tmp_path)
+    assert bounds == [expected]
+    assert len(notes) == len(data)
+
+
+def test_label_studio_counts_by_the_clock_where_rates_are_nearly_equal(tmp_path: Path) -> None:
+    """Frame 3001 at 30 a second is 100 s: 2997 frames of a video of 29.97."""
+    value = {"ranges": [{"start": 3001, "end": 3030}], "timelinelabels": ["Push"]}
+    task = {"data": {"video": "m1.mp4", "fps": 30}, "annotations": [{"result": [{"value": value}]}]}
+    source = put(tmp_path, 29.97, [task])
+    (source / "videos.csv").write_text(VIDEOS.format(29.97).replace("1200", "9000"))
+    assert bounds_and_notes(source, tmp_path) == ([(2997, 3027)], ())
 
 
 def test_a_label_studio_task_of_a_video_with_the_usual_rate(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ def test_tables_and_description() -> None:
     assert dataset.info.split is not None
     assert (dataset.info.split.strategy, dataset.info.split.group) == ("grouped", "player")
     assert dataset.videos.select("fps", "num_frames").unique().rows() == [(15.0, 75)]
+    # The times of frames were added later; without them the rate is constant.
+    assert dataset.videos["frame_seconds"].to_list() == [None, None, None]
     assert dataset.annotations.height == 23
     assert dataset.annotations["accepted"].sum() == 20
     assert dataset.actions.height == 9

@@ -18,6 +18,8 @@ import pytest
 
 import ttflow.jobs.run
 from ttdata.errors import InputError, VersionError
+from ttdata.schema import Video
+from ttdata.storage.tables import read_table, write_table
 from ttflow import open_shards
 from ttflow.errors import ExtractError
 from ttflow.jobs.job import Job, Outcome, Progress, Workers
@@ -287,6 +289,20 @@ def test_statistics_of_slow_and_of_no_flow(shards: Path) -> None:
     assert "4.00 px become 1" in found.text
     with pytest.raises(InputError, match="no clip of split 'validation'"):
         flow_stats(shards, "validation")
+
+
+def test_records_tell_when_a_clip_is_shown(shards: Path, lib) -> None:
+    """Where frame i is not shown at i / fps; learning it later computes no pixel again."""
+    assert open_shards(shards).clips["start_seconds"].to_list() == [None, None]
+    dataset = shards.parent / "dataset"
+    videos = read_table(dataset / "videos.parquet", Video)
+    times = pl.Series([[frame / 100 for frame in range(200)]])
+    write_table(videos.with_columns(frame_seconds=times), dataset / "videos.parquet", Video)
+    assert extract(dataset, shards, lib.small).line == (
+        "unchanged: 1 videos, relabelled clips: 2, nothing to compute"
+    )
+    found = open_shards(shards).clips.select("start_seconds", "end_seconds")
+    assert found.rows() == [(0.1, 0.4), (0.6, 0.9)]
 
 
 def test_records_carry_their_version(shards: Path) -> None:

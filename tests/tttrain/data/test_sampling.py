@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ttdata.errors import InputError
+from ttdata.storage.tables import read_table, write_table
+from ttflow.schema import ClipRecord
 from tttrain.config import TrainConfig
 from tttrain.data.cache import ResidentSource
 from tttrain.data.dataset import ShardSource, open_data
@@ -22,6 +25,24 @@ from tttrain.data.sampling import (
     rank_slice,
     training_request,
 )
+
+
+def test_when_a_clip_is_shown(shards_of, tmp_path: Path) -> None:
+    """By the times of its video where the shards tell them, else by the rate."""
+    folder = shards_of(tmp_path / "shards", {"train": 1})
+    data = open_data(folder)
+    first, second, *_ = data.clips["train"]
+    table = read_table(folder / "clips.parquet", ClipRecord)
+    chosen = pl.col("clip_id") == first.clip_id
+    timed = table.with_columns(
+        start_seconds=pl.when(chosen).then(2.0), end_seconds=pl.when(chosen).then(3.5)
+    )
+    write_table(timed, folder / "clips.parquet", ClipRecord)
+    assert open_data(folder).timing(first) == (2.0, 1.5)
+    length = second.end_frame - second.start_frame
+    assert open_data(folder).timing(second) == (second.start_frame / 30, length / 30)
+    # What windows are cut from is the same.
+    assert open_data(folder).hash == data.hash
 
 
 def clips(count: int) -> list[ClipInfo]:

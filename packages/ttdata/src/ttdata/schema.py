@@ -45,6 +45,10 @@ class Video(FrozenModel):
     player_id: str | None = Field(default=None, description="the one player in view")
     session_id: str | None = Field(default=None, description="videos of one recording day or hall")
     given_split: Split | None = Field(default=None, description="the split the source came with")
+    frame_seconds: tuple[float, ...] | None = Field(
+        default=None,
+        description="when each frame is shown; null where frame i is shown at i / fps",
+    )
 
 
 class Region(FrozenModel):

@@ -115,6 +115,12 @@ class ClipRecord(Clip):
     fps: float = Field(description="average frames per second of the video")
     num_frames: int = Field(description="decoded frames of the video, not the header's promise")
     session_id: str | None = Field(default=None, description="recording session; null if unknown")
+    start_seconds: float | None = Field(
+        default=None, description="when the clip begins; null where that is start_frame / fps"
+    )
+    end_seconds: float | None = Field(
+        default=None, description="when the clip ends; null where that is end_frame / fps"
+    )
 
 
 class ClipRow(ClipRecord, PartRow):

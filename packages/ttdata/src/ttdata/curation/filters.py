@@ -12,6 +12,7 @@ from ttdata.schema import Annotation, CurationConfig, Reason
 from ttdata.sources.annotations import ANNOTATION_COLUMNS, REGION, complete
 from ttdata.storage.tables import conform
 from ttdata.taxonomy import Taxonomy
+from ttdata.video.times import durations_of, frames_at
 
 _TOLERANCE_SECONDS = 1e-9
 """Keeps the closed bounds closed where frames / fps is not exact."""
@@ -42,9 +43,10 @@ def apply_filters(
     return (
         _completed(annotations)
         .join(known, on="video_id", how="left")
-        .pipe(_intervals, config)
+        .pipe(_intervals, videos, config)
         .pipe(_canonical, taxonomy)
         .pipe(_valid_region)
+        .pipe(lambda rows: rows.with_columns(lasts_seconds=durations_of(rows, videos)))
         .with_columns(reasons=_reasons(config))
         .with_columns(accepted=pl.col("reasons").list.len() == 0)
         .pipe(conform, Annotation)
@@ -71,12 +73,17 @@ def _completed(annotations: pl.DataFrame) -> pl.DataFrame:
     return frame
 
 
-def _intervals(frame: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
+def _intervals(
+    annotations: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig
+) -> pl.DataFrame:
     """Frame numbers from seconds and whole files, and `empty`, found before frames are known."""
+    names = ("start", "end")
+    frame = annotations.with_columns(
+        frames_at(annotations, videos, f"{name}_seconds").alias(f"{name}_timed") for name in names
+    )
 
     def frames(bound: str) -> pl.Expr:
-        in_seconds = (pl.col(f"{bound}_seconds") * pl.col("fps") + 0.5).floor()
-        return pl.coalesce(f"{bound}_frame", in_seconds.cast(pl.Int64, strict=False))
+        return pl.coalesce(f"{bound}_frame", f"{bound}_timed")
 
     whole = pl.col("whole_file")
     start = pl.when(whole).then(pl.lit(0, pl.Int64)).otherwise(frames("start"))
@@ -84,7 +91,7 @@ def _intervals(frame: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
     if config.trimmed and config.clip_frames is not None:
         end = pl.when(end > config.clip_frames).then(config.clip_frames).otherwise(end)
     no_number = pl.lit(False)
-    for bound in ("start", "end"):
+    for bound in names:
         value = pl.coalesce(f"{bound}_frame", f"{bound}_seconds")
         beyond = pl.col("fps").is_not_null() & frames(bound).is_null()  # no integer is so large
         no_number = no_number | value.is_null() | (value < 0) | beyond
@@ -117,8 +124,7 @@ def _valid_region(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _reasons(config: CurationConfig) -> pl.Expr:
     """The list of reasons, in the order of `Reason`; a condition that is null does not apply."""
-    start, end = pl.col("start_frame"), pl.col("end_frame")
-    seconds = (end - start) / pl.col("fps")
+    start, end, seconds = pl.col("start_frame"), pl.col("end_frame"), pl.col("lasts_seconds")
     applies = {
         "starts_at_first_frame": pl.lit(not config.trimmed) & (start == 0) & ~pl.col("whole_file"),
         "ends_after_video": end > pl.col("num_frames"),

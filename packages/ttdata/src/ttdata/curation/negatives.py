@@ -4,6 +4,7 @@ import polars as pl
 
 from ttdata.schema import CoveredSpan, CurationConfig
 from ttdata.storage.tables import empty
+from ttdata.video.times import are_uneven, frames_at, seconds_at
 
 _PROPOSAL = pl.Schema(
     {
@@ -46,7 +47,7 @@ def propose(
     spans = empty(CoveredSpan) if covered is None else covered
     gaps = _gaps(actions, videos, config).pipe(_within, spans)
     long_enough = gaps.filter(pl.col("end_frame") - pl.col("start_frame") >= config.window_frames)
-    proposals = long_enough.pipe(_centres, config).pipe(_touching, annotations)
+    proposals = long_enough.pipe(_centres, videos, config).pipe(_touching, annotations)
     counts = {
         "gaps": gaps.height,
         "gaps_too_short": gaps.height - long_enough.height,
@@ -94,13 +95,32 @@ def _within(gaps: pl.DataFrame, covered: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([gaps.join(spans, on="video_id", how="anti"), parts])
 
 
-def _centres(gaps: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
-    longest = (pl.col("fps") * config.negative_max_seconds + 1e-6).floor().cast(pl.Int64)
+def _centres(gaps: pl.DataFrame, videos: pl.DataFrame, config: CurationConfig) -> pl.DataFrame:
+    timed = _with_middles(gaps, videos, config.negative_max_seconds)
+    even = (pl.col("fps") * config.negative_max_seconds + 1e-6).floor().cast(pl.Int64)
+    in_time = pl.col("middle_end") - pl.col("middle_start")
+    longest = pl.when("uneven").then(in_time).otherwise(even)
     most = pl.max_horizontal(longest, pl.lit(config.window_frames, pl.Int64))
     excess = pl.max_horizontal(pl.col("end_frame") - pl.col("start_frame") - most, pl.lit(0))
-    begin = pl.col("start_frame") + excess // 2
     length = pl.col("end_frame") - pl.col("start_frame") - excess
-    return gaps.with_columns(start_frame=begin, end_frame=begin + length, shortened=excess > 0)
+    begin = pl.col("start_frame") + excess // 2
+    around = (pl.col("middle_start") - (most - longest) // 2).clip(
+        pl.col("start_frame"), pl.col("end_frame") - length
+    )
+    begin = pl.when("uneven").then(around).otherwise(begin)
+    return timed.with_columns(start_frame=begin, end_frame=begin + length, shortened=excess > 0)
+
+
+def _with_middles(gaps: pl.DataFrame, videos: pl.DataFrame, lasts: float) -> pl.DataFrame:
+    """The gaps with the frames around their middle in time, for videos without a constant rate."""
+    start, end = (seconds_at(gaps, videos, name) for name in ("start_frame", "end_frame"))
+    middle = (start + end) / 2
+    times = gaps.with_columns(first=middle - lasts / 2, last=middle + lasts / 2)
+    return gaps.with_columns(
+        middle_start=frames_at(times, videos, "first"),
+        middle_end=frames_at(times, videos, "last"),
+        uneven=are_uneven(gaps, videos),
+    )
 
 
 def _touching(proposals: pl.DataFrame, annotations: pl.DataFrame) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from ttdata.report.timeline import hue_of_types, timelines
 from ttdata.review.queue import read_review_queue
 from ttdata.storage.dataset import Dataset
 from ttdata.storage.html import write_page
+from ttdata.video.times import durations_of
 
 _BINS = 24
 _MAX_ROWS = 15
@@ -92,11 +93,10 @@ def _tables(stats: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
 
 def _durations(dataset: Dataset, low: float, high: float) -> dict[str, Any] | None:
     """The histogram of stroke durations in seconds; null without a stroke."""
-    rates = dataset.videos.select("video_id", "fps")
-    strokes = dataset.clips.filter(kind="stroke").join(rates, on="video_id")
-    if strokes.is_empty():
+    strokes = dataset.clips.filter(kind="stroke")
+    seconds = durations_of(strokes, dataset.videos).drop_nulls().to_numpy()
+    if not len(seconds):
         return None
-    seconds = ((strokes["end_frame"] - strokes["start_frame"]) / strokes["fps"]).to_numpy()
     bounds = (min(low, float(seconds.min())), max(high, float(seconds.max())))
     counts, edges = np.histogram(seconds, bins=_BINS, range=bounds)
     return _histogram(counts, [f"{a:.2f} to {b:.2f} s" for a, b in _pairs(edges)], edges, " s")

@@ -18,6 +18,7 @@ from ttdata.schema import SPLITS
 from ttdata.splits.balance import class_balance
 from ttdata.storage.dataset import Dataset
 from ttdata.taxonomy import Taxonomy
+from ttdata.video.times import durations_of
 
 
 def dataset_stats(dataset: Dataset) -> dict[str, Any]:
@@ -75,9 +76,8 @@ def durations(clips: pl.DataFrame, videos: pl.DataFrame) -> dict[str, Any]:
         both.
     """
     frames = (pl.col("end_frame") - pl.col("start_frame")).cast(pl.Float64)
-    timed = clips.join(videos.select("video_id", "fps"), on="video_id").with_columns(
-        frames=frames, seconds=frames / pl.col("fps")
-    )
+    known = clips.join(videos.select("video_id"), on="video_id", how="semi")
+    timed = known.with_columns(frames=frames, seconds=durations_of(known, videos))
     found: dict[str, Any] = {}
     for kind in ("stroke", "negative"):
         rows = timed.filter(kind=kind)

@@ -8,6 +8,7 @@ import polars as pl
 
 from ttdata.storage.dataset import Dataset
 from ttdata.taxonomy import Taxonomy
+from ttdata.video.times import frame_times
 
 MAX_VIDEOS = 200
 """A page with more videos is slow to open; those with most items to review are drawn."""
@@ -15,7 +16,7 @@ MAX_VIDEOS = 200
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval in percent of the video's length."""
+    """An interval in percent of the video's length in time."""
 
     left: float
     width: float
@@ -65,12 +66,14 @@ def timelines(dataset: Dataset, queue: pl.DataFrame) -> tuple[list[Timeline], in
         _by_video(frame, chosen) for frame in (dataset.annotations, dataset.actions, dataset.clips)
     ]
     found = []
-    for row in chosen.iter_rows(named=True):
+    for video in chosen.iter_rows(named=True):
+        row = video | {"times": (times := frame_times(video))}
         annotations, actions, clips = (table.get(row["video_id"]) for table in tables)
         lanes = [Lane("result", _result_bars(actions, clips, row, hues))]
         lanes += _annotator_lanes(annotations, row, hues)
         note = f"{row['items']} to review" if row["items"] else ""
-        found.append(Timeline(row["video_id"], row["num_frames"] / row["fps"], note, lanes))
+        seconds = float(times.seconds_at(row["num_frames"]))
+        found.append(Timeline(row["video_id"], seconds, note, lanes))
     return found, videos.height
 
 
@@ -141,7 +144,8 @@ def _bar(row: dict[str, Any], video: dict[str, Any], css: str, text: str) -> Bar
     first = min(max(min(known, default=0), 0), total)
     last = min(max(max(known, default=0), first), total)
     bounds = f"frames {'?' if start is None else start} to {'?' if end is None else end}"
-    left, right = 100 * first / total, 100 * last / total
+    left, right, whole = video["times"].seconds_at([first, last, total]).tolist()
+    left, right = 100 * left / whole, 100 * right / whole
     return Bar(
         round(min(left, 99.7), 2), round(max(right - left, 0.3), 2), css, f"{text}; {bounds}"
     )

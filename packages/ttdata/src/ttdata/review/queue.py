@@ -14,6 +14,7 @@ from ttdata.storage.atomic import atomic_path
 from ttdata.storage.dataset import REVIEWS, Dataset
 from ttdata.storage.spreadsheet import escape_formula
 from ttdata.storage.tables import polars_schema
+from ttdata.video.times import seconds_at
 
 SPREAD = 0.25
 """Bounds that spread by more than this share of the action's duration are to be reviewed."""
@@ -78,10 +79,7 @@ def build_review_queue(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
     found = joined.group_by(key, maintain_order=True).agg(
         pl.first("doubt"), pl.first("measure"), pl.col("why").str.join("; ")
     )
-    rates = dataset.videos.select("video_id", "fps")
-    timed = found.join(rates, on="video_id", how="left").with_columns(
-        start_seconds=pl.col("start_frame") / pl.col("fps")
-    )
+    timed = found.with_columns(start_seconds=seconds_at(found, dataset.videos, "start_frame"))
     order = ("doubt", -pl.col("measure"), *_INTERVAL, "kind", "labels", *_PLAYER)
     return timed.sort(order).select(pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items())
 

@@ -44,9 +44,11 @@ FILES = pl.Schema(
         "player_id": pl.String(),
         "session_id": pl.String(),
         "given_split": pl.String(),
+        "annotation_fps": pl.Float64(),
     }
 )
-"""Columns of the video files of a source; the facts are null where the file itself tells them."""
+"""Columns of the video files of a source; the facts are null where the file itself tells them, and
+`annotation_fps` is the rate of a tool that counts frames by its own clock."""
 
 REGION = ("x_min", "y_min", "x_max", "y_max")
 _FLAGS = ("whole_file",)
@@ -69,9 +71,11 @@ class Source:
     """A line about everything that was there and is not read."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """By video, the rate at which the source counts its frames, where it states one; such
-    annotations have frames and seconds, see `sources.rates`."""
+    annotations have seconds, and frames too if these may be the video's, see `sources.rates`."""
+    event_seconds: tuple[float, float] | None = None
+    """Where annotations are widened events: how far, before and after."""
     assumed_rate: float | None = None
-    """The rate at which the tool counts where nothing is stated, if not the video's."""
+    """The rate at which a tool counted by its own clock where nothing is stated."""
 
 
 def complete(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

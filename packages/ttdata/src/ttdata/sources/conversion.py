@@ -20,6 +20,7 @@ from ttdata.storage.outputs import (
     source_inputs,
 )
 from ttdata.storage.tables import empty
+from ttdata.video.times import frames_at, seconds_at
 
 _FRAMES = ("start_frame", "end_frame")
 _SECONDS = ("start_seconds", "end_seconds")
@@ -78,8 +79,8 @@ def convert_source(
 ) -> Converted:
     """Read a source and write its annotations in another format.
 
-    Frames become seconds, or seconds frames, only where the target needs the other one, once, with
-    the video's own rate, to the nearest frame.
+    Frames become seconds, or seconds frames, only where the target needs the other one, once, by
+    the video's own presentation times, to the nearest frame.
 
     Args:
         source: a file or folder in any format we read.
@@ -137,7 +138,7 @@ def _write(target: Target, out: Path, annotations: pl.DataFrame) -> None:
 
 
 def timed_annotations(annotations: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
-    """The annotations with frames and seconds wherever the video's rate or the source tells them.
+    """The annotations with frames and seconds wherever the video or the source tells them.
 
     Seconds become frames to the nearest, half up, as in curation; a whole file is from frame 0 to
     its end. What a source gives is kept as it is.
@@ -147,7 +148,8 @@ def timed_annotations(annotations: pl.DataFrame, videos: pl.DataFrame) -> pl.Dat
         videos: rows as Video.
 
     Returns:
-        The annotations in their order, with `fps, num_frames, path, given_split` of their videos.
+        The annotations in their order, with `fps, num_frames, path, given_split` of their videos
+        and `video_seconds`, when the video ends.
     """
     facts = videos.select("video_id", "fps", "num_frames", "path", "given_split")
     joined = annotations.join(facts, on="video_id", how="left", maintain_order="left")
@@ -156,25 +158,19 @@ def timed_annotations(annotations: pl.DataFrame, videos: pl.DataFrame) -> pl.Dat
         start_frame=pl.when(whole).then(pl.lit(0, pl.Int64)).otherwise("start_frame"),
         end_frame=pl.when(whole).then("num_frames").otherwise("end_frame"),
     )
+    # Frames go before seconds where a source gives both, as in curation.
+    pairs = list(zip(_FRAMES, _SECONDS, strict=True))
     return filled.with_columns(
-        *(_to_frames(bound) for bound in ("start", "end")),
-        *(_to_seconds(bound) for bound in ("start", "end")),
+        *(
+            pl.coalesce(frame, frames_at(filled, videos, time)).alias(frame)
+            for frame, time in pairs
+        ),
+        *(
+            pl.coalesce(seconds_at(filled, videos, frame), time).alias(time)
+            for frame, time in pairs
+        ),
+        video_seconds=seconds_at(filled, videos, "num_frames"),
     )
-
-
-def _to_frames(bound: str) -> pl.Expr:
-    nearest = (pl.col(f"{bound}_seconds") * pl.col("fps") + 0.5).floor()
-    return pl.coalesce(f"{bound}_frame", nearest.cast(pl.Int64, strict=False)).alias(
-        f"{bound}_frame"
-    )
-
-
-def _to_seconds(bound: str) -> pl.Expr:
-    """Frames go before seconds where a source gives both, as in curation."""
-    from_frame = pl.col(f"{bound}_frame") / pl.col("fps")
-    return pl.coalesce(
-        pl.when(pl.col(f"{bound}_frame").is_not_null()).then(from_frame), f"{bound}_seconds"
-    ).alias(f"{bound}_seconds")
 
 
 def _usable(annotations: pl.DataFrame, target: Target) -> tuple[pl.DataFrame, list[str]]:

@@ -26,6 +26,7 @@ SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
 """The extensions of videos; readers name what else a class folder holds."""
 
 _FACTS = ("fps", "num_frames", "width", "height")
+_PROBED = pl.Schema({**FILES, "frame_seconds": pl.List(pl.Float64)})
 _THREADS = 8
 
 
@@ -141,7 +142,7 @@ def probe_videos(files: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     with ThreadPoolExecutor(_THREADS) as pool:
         results = list(pool.map(_facts_of, files.iter_rows(named=True)))
     good = [row for row in results if isinstance(row, dict)]
-    frame = pl.DataFrame(good, schema=FILES).pipe(conform, Video).sort("video_id")
+    frame = pl.DataFrame(good, schema=_PROBED).pipe(conform, Video).sort("video_id")
     return frame, [row for row in results if isinstance(row, str)]
 
 
@@ -159,4 +160,6 @@ def _facts_of(row: dict[str, object]) -> dict[str, object] | str:
         metadata = probe(Path(str(row["path"])))
     except VideoError as error:
         return str(error)
-    return row | {name: getattr(metadata, name) for name in _FACTS}
+    facts = {name: getattr(metadata, name) for name in _FACTS}
+    seconds = metadata.frame_seconds
+    return row | facts | {"frame_seconds": None if seconds is None else seconds.tolist()}

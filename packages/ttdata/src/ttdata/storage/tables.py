@@ -64,7 +64,9 @@ def write_table(
 
 
 def read_table(path: Path, model: type[BaseModel], version: int = SCHEMA_VERSION) -> pl.DataFrame:
-    """Read a table written by `write_table`.
+    """Read a table written by `write_table`; an optional column that it lacks is null.
+
+    So a column can be added without making older files unreadable.
 
     Raises:
         DatasetError: if the file is missing, is no Parquet, or has other columns or dtypes.
@@ -79,6 +81,13 @@ def read_table(path: Path, model: type[BaseModel], version: int = SCHEMA_VERSION
         raise DatasetError(f"{path}: not a readable Parquet file ({error})") from error
     check_version(path, found, version)
     expected = polars_schema(model)
+    frame = frame.with_columns(
+        pl.lit(None, expected[name]).alias(name)
+        for name, field in model.model_fields.items()
+        if not field.is_required() and name not in frame.columns
+    )
+    if frame.schema.keys() == expected.keys():
+        frame = frame.select(expected.names())
     if frame.schema != expected:
         raise DatasetError(f"{path}: columns {dict(frame.schema)}, expected {dict(expected)}")
     return frame

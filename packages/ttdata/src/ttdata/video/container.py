@@ -13,6 +13,9 @@ from av.video.frame import VideoFrame
 from ttdata.urls import is_url, local
 from ttdata.video.location import open_binary
 
+_CLOCK_STARTS_ANYWHERE = 0x0200
+"""FFmpeg's AVFMT_TS_DISCONT."""
+
 
 def open_container(location: Path | str, accelerator: HWAccel | None = None) -> Any:
     """Open a video, a file or a URL, for reading.
@@ -30,6 +33,18 @@ def open_container(location: Path | str, accelerator: HWAccel | None = None) -> 
 def best_stream(container: Any) -> Any:
     """The video stream that is read, by FFmpeg's choice, or None where there is none."""
     return container.streams.best("video")
+
+
+def clock_start(container: Any) -> float:
+    """The time stamp, in seconds, at which a player's clock shows zero.
+
+    MP4, MOV, Matroska and AVI count from zero themselves, so a picture that comes late is late.
+    The clocks of transport streams and their like start anywhere: there the first stream begins at
+    zero.
+    """
+    if container.format.flags & _CLOCK_STARTS_ANYWHERE and container.start_time is not None:
+        return float(container.start_time / av.time_base)
+    return 0.0
 
 
 @dataclass(frozen=True)

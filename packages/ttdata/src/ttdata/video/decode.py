@@ -15,7 +15,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ttdata.errors import VideoError
-from ttdata.video.container import best_stream, open_container, orientation, reason
+from ttdata.video.container import best_stream, clock_start, open_container, orientation, reason
 
 Image = NDArray[np.uint8]
 Hwaccel = Literal["none", "auto"]
@@ -52,8 +52,9 @@ def frames(
             file are the same.
 
     Yields:
-        index from 0, presentation time (strictly increasing: a missing or backward timestamp is
-        replaced by the previous one plus a frame's duration), (H, W, 3) uint8.
+        index from 0, presentation time from where a player's clock starts (strictly increasing: a
+        missing or backward timestamp is replaced by the previous one plus a frame's duration),
+        (H, W, 3) uint8.
 
     Raises:
         VideoError: if the file cannot be opened, has no video, yields no frame, or a frame cannot
@@ -121,10 +122,11 @@ def decoded(path: Path | str, hwaccel: Hwaccel = "none") -> Iterator[DecodedFram
         stream.codec_context.thread_count = 1
         stream.thread_type = "NONE"
         step_seconds = 1.0 / float(stream.average_rate or _FALLBACK_FPS)
+        zero_seconds = clock_start(container)
         time_seconds, index = -np.inf, 0
         source, converter = iter(container.decode(stream)), VideoReformatter()
         while (frame := _next_frame(source, path, index, stream.frames)) is not None:
-            stated = frame.time
+            stated = None if frame.time is None else frame.time - zero_seconds
             if stated is None or stated <= time_seconds:
                 stated = time_seconds + step_seconds if index else 0.0
             time_seconds = float(stated)

@@ -15,6 +15,7 @@ from ttdata.storage.dataset import Dataset, load_dataset
 from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
 from ttdata.storage.tables import conform
+from ttdata.video.times import are_uneven, seconds_at
 from ttflow.errors import ExtractError, ShardError
 from ttflow.jobs.failures import (
     disk_full_error,
@@ -227,4 +228,8 @@ def _records(dataset: Dataset, manifests: dict[str, Manifest]) -> pl.DataFrame:
     )
     facts = dataset.videos.select("video_id", "fps", "session_id").join(decoded, on="video_id")
     joined = dataset.clips.join(facts, on="video_id", maintain_order="left")
-    return conform(joined, ClipRecord)
+    timed = joined.with_columns(uneven=are_uneven(joined, dataset.videos)).with_columns(
+        pl.when("uneven").then(seconds_at(joined, dataset.videos, f"{bound}_frame")).alias(name)
+        for bound, name in (("start", "start_seconds"), ("end", "end_seconds"))
+    )
+    return conform(timed, ClipRecord)

@@ -57,6 +57,14 @@ class TrainingData:
         """The video and the facts of every clip with pixels, used or not, by clip_id."""
         return [(row["video_id"], self._clip(row)) for row in self._with_pixels(self._shards.clips)]
 
+    def timing(self, clip: ClipInfo) -> tuple[float, float]:
+        """When a clip begins and how long it lasts, in seconds, by its video's own times."""
+        row = self._shards.record(clip.clip_id)
+        start, end = row["start_seconds"], row["end_seconds"]
+        if start is not None and end is not None:
+            return start, end - start
+        return clip.start_frame / clip.fps, (clip.end_frame - clip.start_frame) / clip.fps
+
     def _with_pixels(self, clips: pl.DataFrame) -> list[dict[str, Any]]:
         """The rows that have pixels, by clip_id; says which have none."""
         found: list[dict[str, Any]] = []

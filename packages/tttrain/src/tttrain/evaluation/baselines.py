@@ -25,8 +25,8 @@ def measured(data: TrainingData, split: str) -> tuple[dict[str, Accuracy], dict[
         return {}, dict.fromkeys(NAMES, "no clip of these shards has the split 'train'")
     features: dict[str, Callable[[ClipInfo], Any]] = {
         "background": lambda clip: data.background(clip.clip_id),
-        "duration": lambda clip: [(clip.end_frame - clip.start_frame) / clip.fps],
-        "start time": lambda clip: [clip.start_frame / clip.fps],
+        "duration": lambda clip: data.timing(clip)[1:],
+        "start time": lambda clip: data.timing(clip)[:1],
     }
     train, test = data.clips["train"], data.clips[split]
     known, truth = ([clip.class_index for clip in clips] for clips in (train, test))

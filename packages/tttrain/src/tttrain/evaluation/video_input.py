@@ -1,17 +1,20 @@
 """A video with localised strokes becomes shards in a temporary folder, by `ttflow extract`."""
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from ttdata.errors import InputError
 from ttdata.schema import Action, Annotation, Clip, CurationConfig, DatasetInfo, Video
-from ttdata.sources.annotations import REGION
+from ttdata.sources.annotations import REGION, Source
 from ttdata.sources.conversion import timed_annotations
-from ttdata.sources.formats import read_annotations
+from ttdata.sources.formats import read_source
+from ttdata.sources.rates import at_video_rates
 from ttdata.sources.videos import files_table, probe_videos
 from ttdata.storage.dataset import write_dataset
 from ttdata.storage.tables import conform, empty
@@ -19,6 +22,8 @@ from ttdata.taxonomy import Taxonomy
 from ttflow.jobs.job import Workers
 from ttflow.jobs.run import extract
 from ttflow.schema import FlowConfig
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -66,16 +71,27 @@ def _facts(video: Path) -> pl.DataFrame:
     return conform(videos, Video)
 
 
+def _of_video(strokes: Path, video_id: str) -> Source:
+    """The annotations of this video; a source that speaks of one video only speaks of it."""
+    source = read_source(strokes, need_videos=False)
+    names = sorted(source.annotations["video_id"].unique())
+    if video_id in names:
+        named = source.annotations.filter(pl.col("video_id") == video_id)
+        return replace(source, annotations=named)
+    if len(names) != 1:
+        known = ", ".join(names[:3])
+        raise InputError(f"{strokes}: has no stroke of {video_id!r}; it names {known}")
+    named = source.annotations.with_columns(video_id=pl.lit(video_id))
+    rate = source.rates.get(names[0])
+    return replace(source, annotations=named, rates={} if rate is None else {video_id: rate})
+
+
 def _clips(strokes: Path, facts: pl.DataFrame, label: str) -> pl.DataFrame:
     """Rows of `clips.parquet` from the annotations of this video, each interval once."""
     video_id, num_frames = facts["video_id"][0], facts["num_frames"][0]
-    annotations = read_annotations(strokes)
-    named = annotations.filter(pl.col("video_id") == video_id)
-    if named.is_empty() and annotations["video_id"].n_unique() == 1:
-        named = annotations.with_columns(video_id=pl.lit(video_id))
-    if named.is_empty():
-        known = ", ".join(sorted(annotations["video_id"].unique())[:3])
-        raise InputError(f"{strokes}: has no stroke of {video_id!r}; it names {known}")
+    named, notes = at_video_rates(_of_video(strokes, video_id), facts)
+    for note in notes:
+        logger.warning("%s: %s", strokes, note)
     columns = ["video_id", "start_frame", "end_frame", *REGION]
     timed = timed_annotations(named, facts).select(columns).unique().sort(columns[1:])
     for row in timed.iter_rows(named=True):

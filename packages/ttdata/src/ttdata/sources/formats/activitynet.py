@@ -76,7 +76,7 @@ def write(out: Path, annotations: pl.DataFrame) -> None:
 
     Args:
         out: the JSON file, or the folder that gets an `activitynet.json`.
-        annotations: `video_id, label, start_seconds, end_seconds, num_frames, fps, given_split`;
+        annotations: `video_id, label, start_seconds, end_seconds, video_seconds, given_split`;
             bounds and labels not null.
     """
     database: dict[str, object] = {}
@@ -86,8 +86,8 @@ def write(out: Path, annotations: pl.DataFrame) -> None:
         for subset, split in _SUBSETS.items():
             if split == first["given_split"]:
                 video["subset"] = subset
-        if first["fps"] is not None:
-            video["duration"] = first["num_frames"] / first["fps"]
+        if first["video_seconds"] is not None:
+            video["duration"] = first["video_seconds"]
         database[str(video_id)] = video | {"annotations": [_annotation(r) for r in rows.to_dicts()]}
     target = out if out.suffix.lower() == ".json" else out / "activitynet.json"
     write_json(target, {"version": "1.3", "database": database, "taxonomy": []})

@@ -98,7 +98,8 @@ def read(path: Path, window: EventWindow | None = None) -> Source:
             rate = video.get("fps").number()
             if rates.setdefault(normalize("NFC", video.get("video").text()), rate) != rate:
                 raise video.get("fps").error("one rate for all events of a video")
-    return replace(make_source(NAME, path, rows, facts), rates=rates)
+    widened = window.before_seconds, window.after_seconds
+    return replace(make_source(NAME, path, rows, facts), rates=rates, event_seconds=widened)
 
 
 def _open_tt(file: Path, top: Node, window: EventWindow) -> Iterator[Row]:

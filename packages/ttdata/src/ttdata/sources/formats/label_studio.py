@@ -1,7 +1,9 @@
 """Label Studio timeline labels, exported as JSON or JSON-MIN: 1-based frames (specification 1.7).
 
 `{"ranges": [{"start": 301, "end": 420}], "timelinelabels": ["Push"]}` names the first and the last
-frame, counted from 1: `[300, 420)` for us. A range with several labels is an annotation per label.
+frame, counted from 1. They are frames of no file: Label Studio multiplies the time that its player
+shows by the `frameRate` of `<Video>`, whatever the video has. So `[300, 420) / frameRate` in
+seconds is what was marked. A range with several labels is an annotation per label.
 """
 
 import math
@@ -10,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
+
+import polars as pl
 
 from ttdata.sources.annotations import Source
 from ttdata.sources.formats.beside import Row, json_files, make_source, video_id_of
@@ -52,7 +56,10 @@ def _is_region(value: object) -> bool:
 
 
 def read(path: Path) -> Source:
-    """The annotations of every file; the annotator is `completed_by`.
+    """The annotations of every file, in seconds; the annotator is `completed_by`.
+
+    The rate at which they were counted is that of the task's data, else `annotation_fps` of
+    `videos.csv`, else 24.
 
     Raises:
         AnnotationError: naming file and element, if one is broken.
@@ -60,7 +67,16 @@ def read(path: Path) -> Source:
     rates: dict[str, float] = {}
     rows = [row for file in json_files(path) for row in _rows(file, rates)]
     source = make_source(NAME, path, rows)
-    return replace(source, rates=rates, assumed_rate=_DEFAULT_RATE)
+    listed = source.files.filter(pl.col("annotation_fps") > 0)
+    rates = dict(listed.select("video_id", "annotation_fps").iter_rows()) | rates
+    rate = pl.col("video_id").replace_strict(rates, default=_DEFAULT_RATE, return_dtype=pl.Float64)
+    timed = source.annotations.with_columns(
+        start_seconds=pl.col("start_frame") / rate,
+        end_seconds=pl.col("end_frame") / rate,
+        start_frame=pl.lit(None, pl.Int64),
+        end_frame=pl.lit(None, pl.Int64),
+    )
+    return replace(source, annotations=timed, rates=rates, assumed_rate=_DEFAULT_RATE)
 
 
 def _rows(file: Path, rates: dict[str, float]) -> Iterator[Row]:
@@ -87,8 +103,6 @@ def _rows(file: Path, rates: dict[str, float]) -> Iterator[Row]:
                     "start_frame": start - 1,
                     "end_frame": end,
                     "label": label,
-                    "start_seconds": None if rate is None else (start - 1) / rate,
-                    "end_seconds": None if rate is None else end / rate,
                 }
 
 
