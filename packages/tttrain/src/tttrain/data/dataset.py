@@ -17,8 +17,8 @@ from ttdata.taxonomy import Taxonomy
 from ttflow.errors import ShardError
 from ttflow.schema import FlowConfig
 from ttflow.shards.reader import Shards, open_shards
+from ttflow.shards.stats import flow_scale
 from tttrain.data.decode import decode_request
-from tttrain.data.normalise import flow_scale
 from tttrain.data.sampling import ClipInfo, Request, Window, resident_bytes
 
 logger = logging.getLogger(__name__)
