@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from ttflow.shards.stats import flow_scale
 from tttrain.config import AugmentConfig
-from tttrain.data.normalise import flow_scale, normalise_flow
+from tttrain.data.normalise import normalise_flow
 from tttrain.data.spatial_augment import IDENTITY, Augment, Draw, draw
 from tttrain.data.spatial_augment import transform as transform_stored
 
