@@ -35,6 +35,7 @@ from tttrain.data.normalise import normalise_flow
 from tttrain.data.sampling import ClipInfo, epoch_batches, training_request
 from tttrain.data.spatial_augment import Augment
 from tttrain.training.checkpoint import Checkpoint, Writer
+from tttrain.training.device import set_up
 from tttrain.training.loop import (
     Batch,
     copied,
@@ -45,7 +46,6 @@ from tttrain.training.loop import (
 )
 from tttrain.training.networks import build
 from tttrain.training.schedule import Plateau
-from tttrain.training.worker import set_up
 
 CLASSES = 21
 SCALE = (10.0, 10.0)

@@ -1,4 +1,4 @@
-"""Two real worker processes: factors of gradients, and training as one worker does it."""
+"""Two real worker processes: gradients, statistics, and training as one worker does it."""
 
 import subprocess
 import sys
@@ -55,6 +55,21 @@ def test_gradients_equal_those_of_all_reduce(tmp_path: Path) -> None:
     layers = {"0": (40, 4000), "2": (4000, 50)}
     expected = {name: 2 * 4 * factor_numbers(*sizes, 5, 2) for name, sizes in layers.items()}
     assert found[0]["sent"] == found[1]["sent"] == expected
+
+
+def test_running_statistics_are_the_mean_of_all_workers(tmp_path: Path) -> None:
+    """Of a pair and a single clip: the worker without a clip keeps what it had."""
+    finish(*[start("statistics", 2, rank, tmp_path) for rank in (0, 1)])
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    # Channel means 1 and 2, then 3; momentum 0.5: 0.5 * (0.5 * 1) + 0.5 * 3 = 1.75, and 0.5 * 2.
+    # Variances start at 1; of values 1 apart, 0 and 2 round the mean, it is 8 / 7.
+    variance = 8 / 7
+    variances = 0.25 + 0.25 * variance + 0.5 * variance, 0.5 + 0.5 * variance
+    for found in (first, second):
+        assert found["running_mean"].tolist() == pytest.approx([(1.75 + 1) / 2], abs=1e-6)
+        assert found["running_var"].tolist() == pytest.approx([sum(variances) / 2], abs=1e-6)
+        assert int(found["num_batches_tracked"]) == 2
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_large_layers_only_and_the_bytes_at_full_size() -> None:

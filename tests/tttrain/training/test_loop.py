@@ -25,6 +25,7 @@ from tttrain.training.loop import (
     Batch,
     Score,
     make_optimizer,
+    restore,
     set_epoch,
     train_epoch,
     validate,
@@ -105,6 +106,24 @@ def test_step_follows_the_mean_over_the_global_batch() -> None:
     inputs = {name: value[:1] * 0 for name, value in samples(8)[0].items()}
     idle = step(Batch([], inputs, torch.tensor([0]), 3), 2)
     assert all(float(value.abs().max()) == 0 for value in idle)
+
+
+def test_no_clip_leaves_running_statistics_alone() -> None:
+    model = nn.Sequential(nn.BatchNorm3d(3), nn.Flatten(), nn.Linear(24, 4))
+    before = [value.clone() for value in model.buffers()]
+    inputs = {"rgb": torch.zeros((1, 3, 2, 2, 2))}
+    nothing, config = Batch([], inputs, torch.tensor([0]), 3), TrainConfig()
+    train_epoch(model, [nothing], make_optimizer(model, config), config, ["rgb"], 2)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))
+    some, labels = samples(2)
+    train_epoch(
+        model,
+        [Batch(["a", "b"], some, labels, 2)],
+        make_optimizer(model, config),
+        config,
+        ["rgb"],
+    )
+    assert float(model[0].running_mean.abs().min()) > 0
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_clips() -> None:
@@ -206,6 +225,27 @@ def test_bfloat16_computes_in_bfloat16_and_learns_in_float32() -> None:
         validate(model, [batch(0, 4)], NAMES, precision)
     assert seen == [torch.float32] * 4 + [torch.bfloat16] * 2
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_checkpoint_of_another_device_leaves_the_way_of_computing(name: str, fused: bool) -> None:
+    config = TrainConfig(optimizer=OptimizerConfig(name=name))
+    model = Linear()
+    stored, own = make_optimizer(model, config), make_optimizer(model, config)
+    for optimizer, value in ((stored, not fused), (own, fused)):
+        optimizer.param_groups[0] |= {"fused": value, "foreach": None}
+    set_epoch(stored, config, 1200)
+    train_epoch(model, [batch(0, 4)], stored, config, NAMES)
+    state = stored.state_dict()
+    restore(own, state)
+    assert own.param_groups[0]["fused"] is fused
+    assert state["param_groups"][0]["fused"] is not fused
+    assert own.param_groups[0].get("momentum") == stored.param_groups[0].get("momentum")
+    for weight in model.parameters():
+        for key, value in stored.state[weight].items():
+            assert torch.equal(own.state[weight][key], value)
+    train_epoch(model, [batch(0, 4)], own, config, NAMES)
 
 
 @pytest.mark.parametrize(

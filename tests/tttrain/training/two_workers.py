@@ -9,11 +9,14 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from tttrain.config import TrainConfig
 from tttrain.data.cache import ResidentSource
 from tttrain.data.dataset import ShardSource, open_data
 from tttrain.data.decode import decode_clip
 from tttrain.run import Run
+from tttrain.training.collective import average_statistics
 from tttrain.training.gradient_factors import FactorLinear, distribute
+from tttrain.training.loop import Batch, make_optimizer, train_epoch
 from tttrain.training.worker import Trainer, Worker
 
 
@@ -48,6 +51,23 @@ def gradients(worker: Worker, folder: Path) -> None:
     torch.save({"gradients": found, "sent": layers}, folder / f"{worker.rank}.pt")
 
 
+def statistics(worker: Worker, folder: Path) -> None:
+    """Buffers of a batch normalisation after steps of clips with means 1 and 2, then 3 alone."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.BatchNorm3d(1, momentum=0.5), nn.Flatten(), nn.Linear(8, 2))
+    around = torch.tensor([-1.0, 1.0] * 4).reshape(1, 1, 2, 2, 2)
+    label = torch.tensor([0])
+    pair = Batch([f"clip {worker.rank}"], {"rgb": around + worker.rank + 1}, label, 2)
+    single = Batch(["clip 2"], {"rgb": around + 3}, label, 1)
+    if worker.rank:
+        single = Batch([], {"rgb": around * 0}, label, 1)
+    config = TrainConfig()
+    optimizer = make_optimizer(model, config)
+    train_epoch(distribute(model, 2), [pair, single], optimizer, config, ["rgb"], 2)
+    average_statistics(model)
+    torch.save(dict(model[0].named_buffers()), folder / f"{worker.rank}.pt")
+
+
 def train(worker: Worker, folder: Path) -> None:
     """Train the prepared run folders `stream` and `resident`."""
     for path in ("stream", "resident"):
@@ -73,7 +93,8 @@ def main() -> None:
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"
         store = f"file://{Path(folder).absolute() / f'store-{task}'}"
         distributed.init_process_group("gloo", init_method=store, rank=worker.rank, world_size=2)
-    {"gradients": gradients, "train": train}[task](worker, Path(folder))
+    tasks = {"gradients": gradients, "statistics": statistics, "train": train}
+    tasks[task](worker, Path(folder))
     if worker.num_workers > 1:
         distributed.destroy_process_group()
 

@@ -1,10 +1,11 @@
-"""Sums and lists over all workers; with a single worker, its own value."""
+"""Sums, lists and means over all workers; with a single worker, its own value."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import distributed
+from torch import distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @dataclass(frozen=True)
@@ -37,3 +38,23 @@ def gather(value: list[str]) -> list[list[str]]:
     result: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(result, value)
     return result
+
+
+def average_statistics(model: nn.Module) -> None:
+    """Give every worker the mean of all workers' running statistics of batch normalisation.
+
+    Means and variances are averaged, the count of steps is the first worker's; whole batches that
+    are equally shared give the running means that one worker has. Every worker must call it.
+    """
+    if _alone():
+        return
+    workers = distributed.get_world_size()
+    for layer in model.modules():
+        if not isinstance(layer, _BatchNorm):
+            continue
+        for buffer in layer.buffers(recurse=False):
+            if buffer.is_floating_point():
+                distributed.all_reduce(buffer)
+                buffer /= workers
+            else:
+                distributed.broadcast(buffer, 0)

@@ -138,7 +138,8 @@ def distribute(model: nn.Module, batch_size: int) -> nn.Module:
     """The model for a step of all workers: gradients are means over them, factors where less.
 
     Every worker must start from the same weights; this one does not copy the first worker's.
+    Buffers stay each worker's own (see `collective.average_statistics`).
     """
     names = use_factors(model, batch_size, distributed.get_world_size())
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, names)  # type: ignore[no-untyped-call]
-    return DistributedDataParallel(model)
+    return DistributedDataParallel(model, broadcast_buffers=False)

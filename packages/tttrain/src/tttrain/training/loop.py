@@ -63,6 +63,24 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     )
 
 
+_OF_THE_DEVICE = ("fused", "foreach", "capturable")
+"""How an optimiser computes, which a checkpoint of another device must not decide."""
+
+
+def restore(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Give an optimiser a stored state; how it computes on this device stays as it is.
+
+    Args:
+        optimizer: from `make_optimizer`.
+        state: `state_dict()` of one with the same parameters, maybe on another device.
+    """
+    groups = [
+        stored | {name: own[name] for name in _OF_THE_DEVICE if name in own}
+        for stored, own in zip(state["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    optimizer.load_state_dict({**state, "param_groups": groups})
+
+
 def set_epoch(
     optimizer: torch.optim.Optimizer, config: TrainConfig, epoch: int, reductions: int = 0
 ) -> None:
@@ -95,9 +113,10 @@ def train_epoch(
     Raises:
         TrainingError: on a loss that is not finite, naming the clips of its global batch.
     """
-    model.train()
     losses, correct, n = 0.0, 0, 0
     for batch in batches:
+        # The zeros that stand for no clip must not enter running statistics.
+        model.train(bool(batch.clip_ids))
         optimizer.zero_grad(set_to_none=True)
         summed, right = _forward(model, batch, names, config.precision)
         (summed * (num_workers / batch.total)).backward()  # type: ignore[no-untyped-call]

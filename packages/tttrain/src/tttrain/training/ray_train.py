@@ -35,7 +35,8 @@ from tttrain.data.sampling import Request, Source, Window
 from tttrain.errors import TrainingError
 from tttrain.run import Run
 from tttrain.training.collective import Worker, sum_over_workers
-from tttrain.training.worker import Trainer, set_up
+from tttrain.training.device import set_up
+from tttrain.training.worker import Trainer
 
 logger = logging.getLogger(__name__)
 

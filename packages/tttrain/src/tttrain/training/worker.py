@@ -1,7 +1,6 @@
 """One training worker: epochs, validation, checkpoints, the final model; independent of Ray."""
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +9,6 @@ import torch
 from torch import nn
 
 from ttmodels import ModelCard
-from tttrain.config import TrainConfig
 from tttrain.data.rng import generator
 from tttrain.data.sampling import ClipInfo, Source
 from tttrain.flat_keys import flat_hash
@@ -19,15 +17,15 @@ from tttrain.training import checkpoint as checkpoints
 from tttrain.training.batches import Batches
 from tttrain.training.best_epoch import Best, is_best
 from tttrain.training.checkpoint import Checkpoint
-from tttrain.training.collective import Worker, sum_over_workers
+from tttrain.training.collective import Worker, average_statistics, sum_over_workers
 from tttrain.training.gradient_factors import distribute
 from tttrain.training.loop import (
     Score,
     copied,
     make_optimizer,
+    restore,
     set_epoch,
     train_epoch,
-    uses_bfloat16,
     validate,
     weights_of,
 )
@@ -81,7 +79,7 @@ class Trainer:
         if found is None:
             return 0
         self.model.load_state_dict(found.weights)
-        self.optimizer.load_state_dict(found.optimizer)
+        restore(self.optimizer, found.optimizer)
         self.best, self.plateau = found.best, found.plateau
         return found.epochs_done
 
@@ -146,6 +144,7 @@ class Trainer:
             self.names,
             self.worker.num_workers,
         )
+        average_statistics(self.model)
         middle = time.monotonic()
         clips = self.batches.validation(self.clips["validation"])
         score = validate(self.model, clips, self.names, self.config.precision)
@@ -202,26 +201,3 @@ class Trainer:
             "best_epoch": self.best.epoch,
             "validation_accuracy": self.best.accuracy,
         }
-
-
-def set_up(config: TrainConfig, device: str = "cpu") -> str:
-    """Threads, precision and determinism of this worker's process.
-
-    On a GPU cuDNN keeps to algorithms that give the same sums every time. The one operation of ours
-    that has none there is the gradient of overlapping max pooling, which only I3D has.
-
-    Returns:
-        The device and the precision it computes in, in words.
-    """
-    torch.set_num_threads(config.execution.torch_threads or 1)
-    kind, name = torch.device(device).type, "CPU"
-    if kind != "cuda":
-        # The same switch as use_deterministic_algorithms, which also imports a compiler: 2 s.
-        torch.set_deterministic_debug_mode("error")
-    else:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.allow_tf32 = config.precision != "float32"
-        name = torch.cuda.get_device_name(device)
-    return f"{name}, {'bfloat16 autocast' if uses_bfloat16(kind, config.precision) else 'float32'}"
