@@ -5,7 +5,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn import functional
 
 from ttmodels import i3d, overlapping_pooling
 from ttmodels.overlapping_pooling import max_pool

@@ -82,14 +82,14 @@ class FakeCuda:
     def note(self, what: str):
         return lambda *_: self.log.append((what, self.current))
 
-    def Stream(self):  # noqa: N802 - torch's name
+    def Stream(self):
         self.log.append(("stream", self.current))
         return SimpleNamespace(wait_stream=self.note("wait"))
 
     def current_stream(self):
         return SimpleNamespace(wait_stream=self.note("wait"))
 
-    def CUDAGraph(self):  # noqa: N802 - torch's name
+    def CUDAGraph(self):
         self.log.append(("graph", self.current))
         return SimpleNamespace(replay=self.note("replay"))
 
