@@ -28,6 +28,8 @@ class Context:
             raise NoDevice(f"--device {device}: torch {torch.__version__} finds no CUDA device")
         self.section, self.out, self.tiny = section, lines.parent, tiny
         self.device, self.cuda = torch.device(device), device != "cpu"
+        if self.cuda and self.device.index is None:
+            self.device = torch.device("cuda", torch.cuda.current_device())
         self._lines, self._stop = lines, time.monotonic() + OPTIONAL_UNTIL * limit_s
         if self.cuda:
             torch.cuda.set_device(self.device)

@@ -49,9 +49,9 @@ def step(model: ttmodels.StrokeModel, clips: list[Tensor]) -> tuple[Tensor, list
     logits = model(*clips)
     labels = torch.arange(len(logits), device=logits.device)
     cross_entropy(logits, labels).backward()
-    return logits.detach(), [
-        weight.grad for weight in model.parameters() if weight.grad is not None
-    ]
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    model.zero_grad(set_to_none=True)  # else these very tensors move along with the model
+    return logits.detach(), gradients
 
 
 def twice(context: Context, name: str) -> None:

@@ -147,5 +147,5 @@ def synchronisations(context: Context) -> None:
             torch.cuda.set_sync_debug_mode("warn")
             part()
             torch.cuda.set_sync_debug_mode("default")
-        count = sum("synchroniz" in str(item.message) for item in found)
+        count = sum("called a synchronizing" in str(item.message) for item in found)
         context.measure(f"synchronisations in {name}", count, "")

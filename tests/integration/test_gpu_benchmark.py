@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import psutil
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "gpu.py"
@@ -130,6 +132,23 @@ def test_a_section_that_hangs_or_dies_costs_the_others_nothing(tmp_path: Path) -
 def test_exit_code(fault: str, tmp_path: Path) -> None:
     done = script(tmp_path, "--only", "env", "--limit-factor", "0.1", TT_GPU_FAULTS=f"env={fault}")
     assert done.returncode == (0 if fault == "pass" else 1), done.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_gpu_nothing_is_tried_twice(tmp_path: Path) -> None:
+    done = script(tmp_path)
+    assert done.returncode == 2
+    assert done.stdout.startswith("env: exit code 2 (error: --device cuda: torch ")
+    assert len(lines_of(tmp_path)) == 1
+
+
+def test_wheels_are_unpacked_for_the_sections(tmp_path: Path) -> None:
+    (tmp_path / "wheels").mkdir()
+    with zipfile.ZipFile(tmp_path / "wheels" / "tiny-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tiny.py", "")
+    arguments = ("--only", "env", "--wheels", str(tmp_path / "wheels"))
+    assert script(tmp_path / "out", *arguments, TT_GPU_FAULTS="env=pass").returncode == 0
+    assert (tmp_path / "out" / "wheels" / "tiny.py").is_file()
 
 
 def test_unknown_sections_are_named(tmp_path: Path) -> None:
