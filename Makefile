@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread; the tests of a file share what it sets up.
 PARALLEL := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test check format test-isolated bench setup clean
+.PHONY: demo test check format test-isolated bench bench-gpu setup clean
 
 setup: .venv/.ready
 
@@ -47,6 +47,10 @@ test-isolated: .venv/.ready
 
 bench: .venv/.ready
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+# On a machine with CUDA; nothing needs to be installed but what docs/running_on_a_gpu.md names.
+bench-gpu:
+	$(if $(wildcard .venv/.ready),$(BIN)/python,$(PYTHON)) benchmarks/gpu.py $(GPU_ARGS)
 
 clean:
 	rm -rf $(DEMO) .venv

@@ -1,7 +1,6 @@
 """Accuracy and time of the flow estimators, side by side in one process, and the bars they clear.
 
 python benchmarks/bench_flow.py [--player-pairs N] [--seed K] [--repeats N] [--out FILE]
-python benchmarks/bench_flow.py --device cuda
 
 Prints a table of all estimators: end-point error (px) and angular error (degrees) per set of pairs,
 error under flicker over the clean error, time per pair as a multiple of DIS medium, one thread.
@@ -22,10 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import flow_gpu
 import numpy as np
 import torch
-from flow_pairs import Pair, flicker, player_pairs, public_pairs
+from flow_pairs import flicker, player_pairs
+from public_pairs import Pair, public_pairs
 
 from ttflow.flow.estimators import create
 from ttflow.flow.variational import BeyondPixels
@@ -289,27 +288,22 @@ def main() -> None:
     parser.add_argument("--player-pairs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0, help="of the player pairs")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     pairs = list(player_pairs(arguments.player_pairs, arguments.seed))
-    if arguments.device == "cuda":
-        images = [torch.cat([tensor(p[at]) for p in pairs]) for at in (1, 2)]
-        lines = flow_gpu.measure(*images)
-    else:
-        if "TT_REAL_DATA" in os.environ:
-            pairs += public_pairs(Path(os.environ["TT_REAL_DATA"]))
-        lines = [
-            f"torch {torch.__version__}, OpenCV {cv2.__version__}, "
-            f"{platform.processor() or platform.machine()}, one thread; {len(pairs)} pairs at "
-            f"320 x 180, players of seed {arguments.seed}.",
-            "Cells: mean end-point error px / angular error degrees; flicker: error over the clean "
-            "error; time: multiple of DIS medium.",
-            "",
-            *compare(pairs, arguments.repeats),
-        ]
+    if "TT_REAL_DATA" in os.environ:
+        pairs += public_pairs(Path(os.environ["TT_REAL_DATA"]))
+    lines = [
+        f"torch {torch.__version__}, OpenCV {cv2.__version__}, "
+        f"{platform.processor() or platform.machine()}, one thread; {len(pairs)} pairs at "
+        f"320 x 180, players of seed {arguments.seed}.",
+        "Cells: mean end-point error px / angular error degrees; flicker: error over the clean "
+        "error; time: multiple of DIS medium.",
+        "",
+        *compare(pairs, arguments.repeats),
+    ]
     text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
     if arguments.out:

@@ -1,18 +1,16 @@
-"""Time and memory of every network beside its straightforward version, on CPU and, if there, CUDA.
+"""Time and memory of every network beside its straightforward version, on a CPU.
 
-    python benchmarks/bench_models.py [--markdown FILE] [--device cpu|cuda] [--only NAME ...]
+    python benchmarks/bench_models.py [--markdown FILE] [--only NAME ...]
 
 Straightforward: convolution - ReLU - pooling, contiguous, float32, eager, the same weights. Both
 versions take turns in one process; each case has a process of its own. Prints one JSON line per
 case. Memory is the peak above what stands before the step (weights, clips), with the weights of
-fully connected layers frozen, so that it counts activations and not their gradients.
-On CUDA the script also checks the shipped results against the straightforward ones on the CPU, and
-times bf16 autocast, channels-last and `torch.compile`.
+fully connected layers frozen, so that it counts activations and not their gradients. `gpu.py` has
+the networks on a GPU.
 """
 
 import argparse
 import ctypes
-import importlib.metadata
 import json
 import platform
 import statistics
@@ -83,44 +81,29 @@ def straightforward() -> Iterator[None]:
         yield
 
 
-def clips_for(model: ttmodels.StrokeModel, device: str, frames: int | None = None) -> list[Tensor]:
+def clips_for(model: ttmodels.StrokeModel, frames: int | None = None) -> list[Tensor]:
     """Noise of the shape the network takes, or of another length."""
     length, height, width = model.config.clip_shape
     generator = torch.Generator().manual_seed(0)
     return [
-        torch.rand(1, CHANNELS[name], frames or length, height, width, generator=generator).to(
-            device
-        )
+        torch.rand(1, CHANNELS[name], frames or length, height, width, generator=generator)
         for name in model.inputs
     ]
 
 
-def synchronise(device: str) -> None:
-    """Wait for the device."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def seconds(step: Step, device: str) -> float:
+def seconds(step: Step) -> float:
     """Duration of one step."""
-    synchronise(device)
     begin = time.perf_counter()
     step()
-    synchronise(device)
     return time.perf_counter() - begin
 
 
-def peak_mb(step: Step, device: str) -> float:
+def peak_mb(step: Step) -> float:
     """Peak memory of one step above what is there before, the median of three."""
-    return statistics.median(_one_peak_mb(step, device) for _ in range(3))
+    return statistics.median(_one_peak_mb(step) for _ in range(3))
 
 
-def _one_peak_mb(step: Step, device: str) -> float:
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        step()
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
+def _one_peak_mb(step: Step) -> float:
     ctypes.CDLL(None).malloc_trim(0)  # freed memory that is kept would hide what a step takes
     before = _resident_mb("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the old peak
@@ -142,22 +125,22 @@ def multiply_adds(build: Callable[[], ttmodels.StrokeModel]) -> float:
     return counter.get_total_flops() / 2e9
 
 
-def in_turns(plain: Step, shipped: Step, device: str, repeats: int) -> dict[str, Any]:
+def in_turns(plain: Step, shipped: Step, repeats: int) -> dict[str, Any]:
     """Median seconds of both versions, measured in turns after a warm-up."""
     times: dict[str, list[float]] = {"plain": [], "shipped": []}
     for turn in range(repeats + 1):
         for name, step in (("plain", plain), ("shipped", shipped)):
-            taken = seconds(step, device)
+            taken = seconds(step)
             if turn:
                 times[name].append(taken)
     return {f"{name}_s": statistics.median(values) for name, values in times.items()}
 
 
-def bench_network(name: str, device: str, repeats: int) -> dict[str, Any]:
+def bench_network(name: str, repeats: int) -> dict[str, Any]:
     """Inference and training step of one network."""
     torch.manual_seed(0)
-    model = NETWORKS[name]().to(device)
-    clips = clips_for(model, device)
+    model = NETWORKS[name]()
+    clips = clips_for(model)
 
     def infer() -> Tensor:
         with torch.no_grad():
@@ -165,7 +148,7 @@ def bench_network(name: str, device: str, repeats: int) -> dict[str, Any]:
 
     def train() -> None:
         model.zero_grad(set_to_none=True)
-        functional.cross_entropy(model(*clips), torch.tensor([1], device=device)).backward()
+        functional.cross_entropy(model(*clips), torch.tensor([1])).backward()
 
     def plainly(step: Step) -> Step:
         def run() -> Any:
@@ -180,11 +163,9 @@ def bench_network(name: str, device: str, repeats: int) -> dict[str, Any]:
     result["logit_difference"] = (plainly(infer)() - infer()).abs().max().item()
     for kind, step in (("inference", infer), ("training", train)):
         model.train(kind == "training")
-        timed = in_turns(plainly(step), step, device, repeats)
+        timed = in_turns(plainly(step), step, repeats)
         result |= {f"{kind}_{key}": value for key, value in timed.items()}
-    if device == "cuda":
-        result |= cuda_extras(model, clips, infer, train)
-    result |= activation_memory(model, plainly, infer, train, device)
+    result |= activation_memory(model, plainly, infer, train)
     return result
 
 
@@ -193,7 +174,6 @@ def activation_memory(
     plainly: Callable[[Step], Step],
     infer: Step,
     train: Step,
-    device: str,
 ) -> dict[str, float]:
     """Peak memory of both steps in both versions, and of training with recomputation."""
     for module in model.modules():
@@ -204,59 +184,19 @@ def activation_memory(
         model.train(kind == "training")
         for version, run in (("plain", plainly(step)), ("shipped", step)):
             model.zero_grad(set_to_none=True)
-            result[f"{kind}_{version}_mb"] = peak_mb(run, device)
+            result[f"{kind}_{version}_mb"] = peak_mb(run)
     model.recompute_activations()
     model.zero_grad(set_to_none=True)
-    result["training_recomputing_mb"] = peak_mb(train, device)
+    result["training_recomputing_mb"] = peak_mb(train)
     model.recompute_activations(False)
     return result
 
 
-def cuda_extras(
-    model: ttmodels.StrokeModel, clips: list[Tensor], infer: Step, train: Step
-) -> dict[str, float]:
-    """What only a GPU shows: agreement with the CPU, and what each option changes."""
-    result: dict[str, float] = {}
-    model.eval()
-    on_gpu = infer().cpu()
-    cpu = model.cpu()
-    with torch.no_grad(), straightforward():
-        result["cpu_difference"] = (
-            (cpu(*[clip.cpu() for clip in clips]) - on_gpu).abs().max().item()
-        )
-    model.cuda()
-    with torch.autocast("cuda", dtype=torch.bfloat16):
-        for kind, step in (("inference", infer), ("training", train)):
-            step()
-            result[f"{kind}_bf16_s"] = statistics.median(seconds(step, "cuda") for _ in range(5))
-    original = list(clips)
-    model.to(memory_format=torch.channels_last_3d)
-    clips[:] = [clip.contiguous(memory_format=torch.channels_last_3d) for clip in clips]
-    for kind, step in (("inference", infer), ("training", train)):
-        step()
-        result[f"{kind}_channels_last_s"] = statistics.median(
-            seconds(step, "cuda") for _ in range(5)
-        )
-    clips[:] = original
-    model.to(memory_format=torch.contiguous_format)
-    compiled = torch.compile(model)
-
-    def run_compiled() -> None:
-        with torch.no_grad():
-            compiled(*clips)
-
-    run_compiled()
-    result["inference_compiled_s"] = statistics.median(
-        seconds(run_compiled, "cuda") for _ in range(5)
-    )
-    return result
-
-
-def bench_windows(name: str, device: str) -> dict[str, Any]:
+def bench_windows(name: str) -> dict[str, Any]:
     """All windows of a clip: shared, and one window after the other."""
     torch.manual_seed(0)
-    model = WINDOWS[name]().to(device).eval()
-    clips = clips_for(model, device, frames=400)
+    model = WINDOWS[name]().eval()
+    clips = clips_for(model, frames=400)
     windows = ttmodels.SlidingWindows(model, step=10)
     starts = windows.starts(400)
 
@@ -272,21 +212,20 @@ def bench_windows(name: str, device: str) -> dict[str, Any]:
     result["logit_difference"] = (one_by_one() - shared()).abs().max().item()
     work = windows.convolution_work(400)
     result["convolution_work_ratio"] = work[0] / work[1]
-    result["one_by_one_s"] = min(seconds(one_by_one, device) for _ in range(2))
-    result["shared_s"] = min(seconds(shared, device) for _ in range(2))
-    result["one_by_one_mb"] = peak_mb(one_by_one, device)
-    result["shared_mb"] = peak_mb(shared, device)
+    result["one_by_one_s"] = min(seconds(one_by_one) for _ in range(2))
+    result["shared_s"] = min(seconds(shared) for _ in range(2))
+    result["one_by_one_mb"] = peak_mb(one_by_one)
+    result["shared_mb"] = peak_mb(shared)
     return result
 
 
-def environment(device: str) -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """What the figures depend on."""
     return {
-        "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        "device": _processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "ttmodels": importlib.metadata.version("ttmodels"),
     }
 
 
@@ -328,9 +267,9 @@ def markdown(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def run_case(name: str, device: str, repeats: int) -> dict[str, Any]:
+def run_case(name: str, repeats: int) -> dict[str, Any]:
     """Measure one case in a process of its own, so that no case inherits another's memory."""
-    command = [sys.executable, __file__, "--case", name, "--device", device]
+    command = [sys.executable, __file__, "--case", name]
     result = subprocess.run(
         [*command, "--repeats", str(repeats)], check=True, stdout=subprocess.PIPE, text=True
     )
@@ -341,8 +280,6 @@ def run_case(name: str, device: str, repeats: int) -> dict[str, Any]:
 def main() -> None:
     """Run all cases, or one of them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    default = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", choices=("cpu", "cuda"), default=default)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=[*NETWORKS, *WINDOWS])
     parser.add_argument("--markdown", type=Path)
@@ -350,17 +287,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.case:
         if options.case in WINDOWS:
-            result = bench_windows(options.case, options.device)
+            result = bench_windows(options.case)
         else:
-            result = bench_network(options.case, options.device, options.repeats)
+            result = bench_network(options.case, options.repeats)
         print(json.dumps({"case": options.case, **result}))
         return
+    facts = environment()  # first: nothing may fail after minutes of work
+    print(json.dumps(facts), flush=True)
     rows = []
     for name in options.only:
-        rows.append(run_case(name, options.device, options.repeats))
+        rows.append(run_case(name, options.repeats))
         print(json.dumps(rows[-1]), flush=True)
-    facts = environment(options.device)
-    print(json.dumps(facts))
     if options.markdown:
         options.markdown.write_text(markdown(rows, facts), encoding="utf-8")
 

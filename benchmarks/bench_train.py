@@ -1,7 +1,9 @@
-"""The siamese network's training step: as shipped against the straightforward way, on a GPU.
+"""The siamese network's training step: as shipped against the straightforward way, from shards.
 
-    python benchmarks/bench_train.py            one command on a machine with CUDA
+    python benchmarks/bench_train.py            where all four packages are installed, with CUDA
     python benchmarks/bench_train.py --device cpu --shape 24,48,48 --clips 8 --steps 3
+
+On a bare machine with a GPU `gpu.py` times the same step without shards, part by part.
 
 Shipped: clips resident on the device, cut, augmented and normalised there; bfloat16 autocast,
 channels last, fused SGD. Straightforward: float32, contiguous, convolution - ReLU - pooling one
@@ -21,8 +23,9 @@ from typing import Any
 
 import torch
 from bench_data import FULL, make_shards
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, max_pool3d, relu
+from plain_sstc import Plain
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from tttrain.config import ExecutionConfig, NetworkConfig, TrainConfig
 from tttrain.data.cache import ResidentSource
@@ -47,36 +50,6 @@ from tttrain.training.schedule import Plateau
 CLASSES = 21
 SCALE = (10.0, 10.0)
 PAPER = {"train": 808, "validation": 230, "epochs": 2000}
-
-
-class Plain(nn.Module):
-    """The paper's network as one would write it down."""
-
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        sides = [side // 8 for side in shape]
-        size = 80 * sides[0] * sides[1] * sides[2]
-        filters = (30, 60, 80)
-        self.streams = nn.ModuleList()
-        for channels in (3, 2):
-            layers, into = nn.ModuleList(), channels
-            for out in filters:
-                layers.append(nn.Conv3d(into, out, 3, padding=1))
-                into = out
-            layers.append(nn.Linear(size, 500))
-            self.streams.append(layers)
-        self.head = nn.Linear(1000, CLASSES)
-
-    def forward(self, rgb: Tensor, flow: Tensor) -> Tensor:
-        """Logits of a batch."""
-        features = []
-        for layers, clip in zip(self.streams, (rgb, flow), strict=True):
-            *convolutions, last = layers  # type: ignore[misc]
-            for conv in convolutions:
-                clip = max_pool3d(relu(conv(clip)), 2)
-            features.append(relu(last(clip.flatten(1))))
-        logits: Tensor = self.head(torch.cat(features, dim=1))
-        return logits
 
 
 class Clips(torch.utils.data.Dataset[Any]):

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("ttdata", "ttflow", "ttmodels", "tttrain")
-MOST_IN_A_ROOT = {"ttmodels": 28}
+MOST_IN_A_ROOT = {"ttmodels": 29}
 """ttmodels is flat: a file per network."""
 LINE = re.compile(r"^ {2,}([a-z]\w*(?:\.py|/)) +(\S.*)$", re.MULTILINE)
 """A line of a README's tree: a module or a room, then its phrase."""

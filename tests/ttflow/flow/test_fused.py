@@ -47,13 +47,27 @@ found = torch_path.robust(first, second, settings, relax=fused.red_black)
 assert expected.abs().mean() > 0.3
 assert (found - expected).abs().mean() < 1e-4
 print("whole mode")
+
+guards = []
+class Guard:
+    def __init__(self, tensor):
+        guards.append(tensor.shape)
+    def __enter__(self):
+        guards.append("inside")
+    def __exit__(self, *_):
+        guards.append("outside")
+torch.cuda.device_of = Guard
+kernel, fused._half_sweep = fused._half_sweep, {(1,): lambda *_: guards.append("kernel")}
+fused.red_black(system, 1, 1.7)
+assert guards == [(3, 2, 9, 5, 1), "inside", "kernel", "kernel", "outside"], guards
+print("device")
 """
 
 
 def test_fused_solver_equals_the_plain_one() -> None:
     command = [sys.executable, "-c", COMPARE]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["solver", "packing", "whole mode"], done.stderr
+    assert done.stdout.splitlines() == ["solver", "packing", "whole mode", "device"], done.stderr
 
 
 def test_triton_and_graphs_are_refused_where_they_cannot_run() -> None:

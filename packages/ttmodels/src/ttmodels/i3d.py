@@ -43,6 +43,7 @@ from ttmodels.base import StrokeModel
 from ttmodels.blocks import fastest_layout
 from ttmodels.config import ModelConfig, OneStreamConfig, check_dropout
 from ttmodels.inputs import INPUTS, check_clips
+from ttmodels.overlapping_pooling import max_pool
 
 Sides = tuple[int, int, int]
 
@@ -126,7 +127,8 @@ class Pool(nn.Module):
 
     The source pads with zeros. These never win over what a ReLU let through, so PyTorch's padding,
     which never wins, gives the same without a copy: where the end alone is padded, as a last cell
-    that reaches beyond it. Sides of the kernel are at most 3.
+    that reaches beyond it. Sides of the kernel are at most 3. Its gradient is the same every time,
+    on any device (`overlapping_pooling`).
     """
 
     def __init__(self, kernel: Sides, stride: Sides) -> None:
@@ -136,12 +138,13 @@ class Pool(nn.Module):
     def forward(self, clip: Float[Tensor, "batch _ _ _ _"]) -> Float[Tensor, "batch _ _ _ _"]:
         """Return the pooled maps."""
         pads = same_padding(clip.shape[2:], self.kernel, self.stride)  # type: ignore[arg-type]
-        return functional.max_pool3d(
+        before = tuple(side for side, _ in pads)
+        return max_pool(
             clip,
             self.kernel,
             self.stride,
-            padding=tuple(before for before, _ in pads),
-            ceil_mode=any(after > before for before, after in pads),
+            before,  # type: ignore[arg-type]
+            ceil_mode=any(after > side for side, after in pads),
         )
 
 

@@ -111,7 +111,8 @@ def transform(
     Returns:
         rgb (B, 3, T, H, W) float32 in [0, 1] and flow (B, 2, T, H, W) float32 in pixels per frame,
         both laid out channels last. Where the transformed square leaves the patch: black, flow
-        zero. An identity draw is exactly the plain centre crop.
+        zero. An identity draw is exactly the plain centre crop, on a CPU: a GPU divides by 255
+        as a product with 1 / 255, and half of the 256 values differ by one rounding (2e-7).
 
     Raises:
         ValueError: if the crop does not fit into the patch with an even margin.

@@ -76,11 +76,12 @@ def red_black(system: System, sweeps: int, omega: float = BLOCK_OMEGA) -> Flow:
     update = planes.new_zeros(batch, 2, 2, height + 2, columns + 2)
     total = batch * height * columns
     grid = (triton.cdiv(total, _BLOCK),)
-    for _ in range(sweeps):
-        for colour in (0, 1):
-            _half_sweep[grid](
-                planes, update, height, columns, colour, 1 - omega, total, _PLANES, _BLOCK
-            )
+    with torch.cuda.device_of(planes):  # Triton launches on the current device
+        for _ in range(sweeps):
+            for colour in (0, 1):
+                _half_sweep[grid](
+                    planes, update, height, columns, colour, 1 - omega, total, _PLANES, _BLOCK
+                )
     return _unpack(update[..., 1:-1, 1:-1])[..., :width]
 
 

@@ -1,14 +1,12 @@
 """Both modes in batched PyTorch: any device, any batch; what the numba path is tested against."""
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ttflow.flow.variational.device_tables import on
 from ttflow.flow.variational.equations import GRAY, REFERENCE, System, assemble, features, smooth
 from ttflow.flow.variational.gain import DARK, block_pixels, block_weights
 from ttflow.flow.variational.pyramid import Flow, Image, pyramid, resize, resize_flow, warp
@@ -112,7 +110,7 @@ def measure_gain(
 def field(gain: Tensor, level: Image, image: Image) -> Tensor:
     """(B, 1, H, W): gains (B, rows, columns) at the pixels of a level of an image's pyramid."""
     rows, columns = (
-        _on(image.device, block_weights, image.shape[axis], level.shape[axis], gain.shape[axis])
+        on(image.device, block_weights, image.shape[axis], level.shape[axis], gain.shape[axis])
         for axis in (-2, -1)
     )
     return (rows @ gain @ columns.T)[:, None]
@@ -128,7 +126,7 @@ def _ratios(
     """
     one, two = (_gray(level) for level in (first, second))
     seen = warp(torch.zeros_like(one), two, flow).flatten(1)
-    pixels = _on(
+    pixels = on(
         image.device, block_pixels, tuple(image.shape[-2:]), tuple(first.shape[-2:]), blocks
     )
     weight = seen[:, pixels] * (pixels >= 0)
@@ -138,12 +136,6 @@ def _ratios(
     middle = (below < below[..., -1:] / 2).sum(-1, keepdim=True)
     median = ratio.gather(-1, middle)[..., 0]
     return torch.where(below[..., -1] > 0, median, 1.0).view(-1, *blocks)
-
-
-@lru_cache(maxsize=512)
-def _on(device: torch.device, table: Callable[..., NDArray[Any]], *arguments: Any) -> Tensor:
-    """A table of `gain`, on a device."""
-    return torch.from_numpy(table(*arguments)).to(device)
 
 
 def _gray(image: Image) -> Image:

@@ -1,0 +1,93 @@
+"""A training run without files: the shipped loop on clips that lie on the device."""
+
+import torch
+
+from gpu_sections import pictures
+from gpu_sections.context import Context
+from tttrain.config import ExecutionConfig, NetworkConfig, TrainConfig
+from tttrain.data.cache import ResidentSource
+from tttrain.data.normalise import normalise_flow
+from tttrain.data.sampling import ClipInfo, StoredClip, training_request
+from tttrain.data.spatial_augment import Augment
+from tttrain.training.loop import Batch, make_optimizer, train_epoch, validate
+from tttrain.training.networks import build
+
+CLASSES = 21
+SCALE = (10.0, 10.0)
+MARGIN = 20
+
+
+def configuration(
+    shape: tuple[int, int, int], batch_size: int, precision: str, model: str = "siamese"
+) -> TrainConfig:
+    """The defaults at another size."""
+    return TrainConfig(
+        batch_size=batch_size,
+        precision=precision,
+        network=NetworkConfig(model=model, clip_shape=shape),
+        execution=ExecutionConfig(torch_threads=torch.get_num_threads()),
+    )
+
+
+class Training:
+    """A network, its optimiser and resident clips; `batch` and `step` are those of `tttrain`."""
+
+    def __init__(
+        self, context: Context, config: TrainConfig, num_clips: int, channels_last: bool = True
+    ) -> None:
+        assert config.network.clip_shape is not None
+        self.config, self.device = config, context.device
+        frames, height, width = config.network.clip_shape
+        side = 184 if (height, width) == (120, 120) else max(height, width) * 3 // 2 // 2 * 2
+        self.clips = [_info(index, frames + MARGIN) for index in range(num_clips)]
+        stored = pictures.patches(0, frames + MARGIN, side)
+        self.source = ResidentSource(
+            (_stored(clip, stored, index) for index, clip in enumerate(self.clips)),
+            frames,
+            self.device,
+        )
+        self.augment = Augment(config.augment, (height, width), config.seed)
+        self.model = build(config, CLASSES)
+        layout = torch.channels_last_3d if channels_last else torch.contiguous_format
+        self.model.to(device=self.device, memory_format=layout)
+        self.layout = layout
+        self.optimizer = make_optimizer(self.model, config)
+
+    def move(self, device: str) -> None:
+        """Compute elsewhere from now on; batches stay where the clips are."""
+        self.model.to(device)
+        self.optimizer = make_optimizer(self.model, self.config)
+
+    def batch(self, number: int) -> Batch:
+        """The clips of a batch, cut, augmented and normalised on the device."""
+        assert self.config.network.clip_shape is not None
+        size, frames = self.config.batch_size, self.config.network.clip_shape[0]
+        at = number * size % len(self.clips)
+        clips = (self.clips + self.clips)[at : at + size]
+        requests = [training_request(clip, self.config, frames, number) for clip in clips]
+        windows = list(self.source.windows(requests))
+        ids = [window.clip_id for window in windows]
+        pixels = [[getattr(window, name) for window in windows] for name in ("rgb", "flow")]
+        rgb, flow = self.augment(*pixels, ids, number)
+        labels = torch.tensor([clip.class_index for clip in clips], device=self.device)
+        inputs = {"rgb": rgb, "flow": normalise_flow(flow, SCALE)}
+        inputs = {name: clip.contiguous(memory_format=self.layout) for name, clip in inputs.items()}
+        return Batch(ids, inputs, labels, len(clips))
+
+    def step(self, batch: Batch) -> float:
+        """One step of the shipped loop; returns the loss."""
+        names = self.model.inputs
+        return train_epoch(self.model, [batch], self.optimizer, self.config, names).loss
+
+    def validate(self, batch: Batch) -> float:
+        """One batch of validation; returns the loss."""
+        return validate(self.model, [batch], self.model.inputs, self.config.precision).loss
+
+
+def _info(index: int, frames: int) -> ClipInfo:
+    return ClipInfo(f"clip {index}", 0, frames, frames, 120.0, index % CLASSES)
+
+
+def _stored(clip: ClipInfo, pixels: tuple, index: int) -> StoredClip:
+    rgb, flow = (part[::-1].copy() if index % 2 else part for part in pixels)
+    return StoredClip(clip.clip_id, (0, clip.total_frames), clip.total_frames, rgb, flow)
