@@ -151,6 +151,13 @@ def test_wheels_are_unpacked_for_the_sections(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "wheels" / "tiny.py").is_file()
 
 
+def test_make_runs_it() -> None:
+    command = ["make", "--dry-run", "bench-gpu", "GPU_ARGS=--only env"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("benchmarks/gpu.py --only env")
+    assert "setup.sh" not in done.stdout
+
+
 def test_unknown_sections_are_named(tmp_path: Path) -> None:
     done = script(tmp_path, "--only", "env,flows")
     assert done.returncode == 2
