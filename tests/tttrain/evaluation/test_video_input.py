@@ -33,7 +33,7 @@ def video(tmp_path: Path) -> Path:
 
 
 def intervals(video: Path, strokes: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    monkeypatch.setattr(video_input, "extract", lambda dataset, shards, config: None)
+    monkeypatch.setattr(video_input, "extract", lambda *_: None)
     with video_input.extracted(video, strokes, FlowConfig(), ("Push",)) as shards:
         clips = load_dataset(shards.parent / "dataset").clips
     return clips.select("start_frame", "end_frame").rows()

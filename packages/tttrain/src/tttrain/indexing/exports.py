@@ -33,7 +33,8 @@ def write_exports(out: Path, indexes: Sequence[VideoIndex]) -> None:
 
 
 def annotations(indexes: Sequence[VideoIndex]) -> pl.DataFrame:
-    """The strokes as annotations: ANNOTATION_COLUMNS and `fps, num_frames, path, given_split`."""
+    """The strokes as annotations: ANNOTATION_COLUMNS and `fps, num_frames, video_seconds, path,
+    given_split`."""
     rows = [
         {
             "annotation_id": f"{index.video_id}@{stroke.start_frame}-{stroke.end_frame}",
@@ -48,6 +49,7 @@ def annotations(indexes: Sequence[VideoIndex]) -> pl.DataFrame:
             "whole_file": False,
             "fps": index.fps,
             "num_frames": index.num_frames,
+            "video_seconds": index.num_frames / index.fps,
             "path": index.video,
         }
         for index in indexes
@@ -56,6 +58,7 @@ def annotations(indexes: Sequence[VideoIndex]) -> pl.DataFrame:
     video = {
         "fps": pl.Float64(),
         "num_frames": pl.Int64(),
+        "video_seconds": pl.Float64(),
         "path": pl.String(),
         "given_split": pl.String(),
     }
