@@ -33,8 +33,7 @@ def write_exports(out: Path, indexes: Sequence[VideoIndex]) -> None:
 
 
 def annotations(indexes: Sequence[VideoIndex]) -> pl.DataFrame:
-    """The strokes as annotations: ANNOTATION_COLUMNS and `fps, num_frames, video_seconds, path,
-    given_split`."""
+    """The strokes as annotations, with the facts of their videos that the formats need."""
     rows = [
         {
             "annotation_id": f"{index.video_id}@{stroke.start_frame}-{stroke.end_frame}",

@@ -36,8 +36,8 @@ def sized(
 def set_up(config: TrainConfig, device: str = "cpu") -> str:
     """Threads, precision and determinism of this worker's process.
 
-    On a GPU cuDNN keeps to algorithms that give the same sums every time. PyTorch has none there for
-    the gradient of overlapping max pooling; `ttmodels.overlapping_pooling` has.
+    On a GPU cuDNN keeps to algorithms that give the same sums every time. PyTorch has none there
+    for the gradient of overlapping max pooling; `ttmodels.overlapping_pooling` has.
 
     Returns:
         The device and the precision it computes in, in words.
