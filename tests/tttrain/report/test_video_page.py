@@ -38,7 +38,7 @@ def index(*strokes: IndexedStroke, video_id: str = "match <1>") -> VideoIndex:
         num_frames=240,
         classes=CLASSES,
         model="run",
-        decoder="semi_markov",
+        decoder="template",
         strokes=strokes,
     )
 

@@ -90,19 +90,21 @@ def window_scores(model: StrokeModel, stored: StoredClip, starts: Sequence[int])
         one_by_one = [_probabilities(model, stored.window(start, num_frames)) for start in starts]
         return np.stack(one_by_one)
     whole = stored.window(starts[0], stop - starts[0])
-    logits = SlidingWindows(model, STEP_FRAMES)(*_inputs(model, whole))
+    logits = SlidingWindows(model, STEP_FRAMES)(*network_inputs(model, whole))
     scores: np.ndarray = torch.softmax(logits[0], dim=1).double().cpu().numpy()
     return scores
 
 
 @torch.inference_mode()
 def _probabilities(model: StrokeModel, window: Window) -> np.ndarray:
-    scores: np.ndarray = model.predict_proba(*_inputs(model, window))[0].double().cpu().numpy()
+    scores: np.ndarray = (
+        model.predict_proba(*network_inputs(model, window))[0].double().cpu().numpy()
+    )
     return scores
 
 
-def _inputs(model: StrokeModel, window: Window) -> list[Tensor]:
-    """The network's inputs from a window of any length: centre crop, normalised."""
+def network_inputs(model: StrokeModel, window: Window) -> list[Tensor]:
+    """The network's inputs (1, C, T, H, W) from a window of any length: centre crop, normalised."""
     scale = model.card.flow_scale_px
     _, height, width = model.config.clip_shape
     device = next(model.parameters()).device

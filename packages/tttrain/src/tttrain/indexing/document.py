@@ -31,5 +31,7 @@ class VideoIndex(FrozenModel):
     num_frames: int = Field(ge=0, description="frames that were decoded")
     classes: tuple[str, ...] = Field(description="the model's stroke classes, without rejection")
     model: str = Field(description="the run or model folder, and its weights' checksum")
-    decoder: Literal["threshold", "tag", "semi_markov", "head"]
+    decoder: Literal["threshold", "tag", "template", "head"] = Field(
+        description="what turned scores into strokes (specification 6)"
+    )
     strokes: tuple[IndexedStroke, ...]
