@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -35,6 +35,7 @@ def gradient(function, maps: Tensor, outward: Tensor) -> Tensor:
 
 
 @settings(max_examples=60, deadline=None)
+@example(sides=(1, 1, 2), name="2a, 3a", layout=torch.contiguous_format)
 @given(
     sides=st.tuples(*[st.integers(1, 9)] * 3),
     name=st.sampled_from(list(POOLS)),

@@ -58,13 +58,16 @@ class _MaxPool(torch.autograd.Function):
         )
         ctx.save_for_backward(index.to(torch.int32))
         ctx.cells, ctx.sides = (kernel, stride, padding), tuple(maps.shape[2:])
+        # Asked of the input, not of the gradient: where all its sides are 1 it has both layouts.
+        last = maps.is_contiguous(memory_format=torch.channels_last_3d) and not maps.is_contiguous()
+        ctx.layout = torch.channels_last_3d if last else torch.contiguous_format
         return pooled
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (index,) = ctx.saved_tensors
         (gradient,) = gradients
-        total = _zeros(gradient, ctx.sides)
+        total = _zeros(gradient, ctx.sides, ctx.layout)
         for cells, inputs in _positions(ctx.sides, index.shape[2:], *ctx.cells):
             here = index[cells] == _flat_positions(inputs, ctx.sides, index.device)
             # Not a product with 0 and 1: 0 times infinity is no zero.
@@ -72,14 +75,13 @@ class _MaxPool(torch.autograd.Function):
         return total.to(gradient.dtype), None, None, None, None
 
 
-def _zeros(gradient: Tensor, sides: Sides) -> Tensor:
-    """Return zeros of the inputs' shape in the gradient's layout, of at least float32."""
-    last = gradient.is_contiguous(memory_format=torch.channels_last_3d)
+def _zeros(gradient: Tensor, sides: Sides, layout: torch.memory_format) -> Tensor:
+    """Return zeros of the inputs' shape, of at least float32."""
     return torch.empty(
         (*gradient.shape[:2], *sides),
         dtype=torch.promote_types(gradient.dtype, torch.float32),
         device=gradient.device,
-        memory_format=torch.channels_last_3d if last else torch.contiguous_format,
+        memory_format=layout,
     ).zero_()
 
 
