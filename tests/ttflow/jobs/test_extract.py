@@ -24,9 +24,9 @@ from ttflow.errors import ExtractError, ShardError
 from ttflow.flow import raft
 from ttflow.jobs.job import Job, Workers
 from ttflow.jobs.planning import plan_work
-from ttflow.jobs.run import extract, resolve_config
+from ttflow.jobs.run import _with_weights, extract, resolve_config
 from ttflow.jobs.worker import _estimator, run_job, weights_of
-from ttflow.schema import Failure
+from ttflow.schema import Failure, FlowConfig
 from ttflow.shards.layout import prepare_folder
 from ttflow.shards.reader import open_shards
 from ttflow.shards.verify import verify
@@ -432,6 +432,16 @@ def test_shards_are_keyed_by_the_weights(
     # To relabel, nobody needs them.
     monkeypatch.delenv(raft.WEIGHTS_VARIABLE)
     assert extract(dataset, shards, config).unchanged == 4
+
+
+def test_shards_that_did_not_record_their_weights_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights_file(tmp_path / "one.pth", b"one", monkeypatch)
+    raft_config, shards = FlowConfig(estimator="raft"), tmp_path / "shards"
+    prepare_folder(shards, raft_config)  # as earlier releases wrote it
+    assert _with_weights(raft_config, shards) == raft_config
+    assert _with_weights(raft_config, tmp_path / "new").weights_sha256 is not None
 
 
 def test_workers_get_the_weights_or_check_their_own(

@@ -10,10 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from ttdata.errors import InputError
+from ttflow.schema import FlowConfig
 from tttrain.cli import app
 from tttrain.commands import fit as fitting
 from tttrain.commands.evaluate import evaluate
 from tttrain.commands.predict import predict
+from tttrain.evaluation.extraction_check import other_settings
 from tttrain.recipes import resolve
 from tttrain.report.summary import summary
 from tttrain.run import Run, RunInfo
@@ -99,3 +101,10 @@ def test_a_run_that_did_not_record_its_extraction(
     assert "extracted alike" not in caplog.text
     assert evaluate(run.folder, others)["other_extraction"] == []
     assert "others were extracted alike is not known" in caplog.text
+
+
+def test_weights_that_were_not_recorded_are_no_other_extraction() -> None:
+    earlier, now = FlowConfig(estimator="raft"), FlowConfig(estimator="raft", weights_sha256="ab")
+    assert other_settings(now, earlier) == other_settings(earlier, now) == []
+    other = FlowConfig(estimator="raft", weights_sha256="cd")
+    assert other_settings(now, other) == ['weights_sha256 "ab" instead of "cd"']

@@ -21,6 +21,7 @@ from torch.nn import functional
 from ttmodels.base import BranchModel
 from ttmodels.blocks import FILTERS, LEVELS
 from ttmodels.inputs import check_clips
+from ttmodels.plain_values import plain
 from ttmodels.shared_maps import SharedMaps, endless_phases
 from ttmodels.sliding import check_windows, grouped, shared_levels, window_maps
 
@@ -71,6 +72,7 @@ class VideoStream:
     def __init__(
         self, model: BranchModel, step: int | None = None, features: bool = True, group: int = 16
     ) -> None:
+        step, group = plain(step), plain(group)
         check_windows(model, 1 if step is None else step, group)
         if step is None and not features:
             raise ValueError("step is None and features False, expected one of the two")

@@ -7,7 +7,10 @@ if TYPE_CHECKING:
     from tttrain import recipes, windows
     from tttrain.commands.compare import compare
     from tttrain.commands.evaluate import evaluate
+    from tttrain.commands.evaluate_detector import evaluate_detector
     from tttrain.commands.fit import fit
+    from tttrain.commands.fit_detector import fit_detector
+    from tttrain.commands.index import index
     from tttrain.commands.predict import predict
     from tttrain.config import AugmentConfig, TrainConfig
     from tttrain.data.spatial_augment import Augment
@@ -22,7 +25,10 @@ _HOME = {
     "compare": "commands.compare",
     "detection_scores": "indexing.measures.scores",
     "evaluate": "commands.evaluate",
+    "evaluate_detector": "commands.evaluate_detector",
     "fit": "commands.fit",
+    "fit_detector": "commands.fit_detector",
+    "index": "commands.index",
     "predict": "commands.predict",
 }
 _MODULES = ("recipes", "windows")
@@ -35,7 +41,10 @@ __all__ = [
     "compare",
     "detection_scores",
     "evaluate",
+    "evaluate_detector",
     "fit",
+    "fit_detector",
+    "index",
     "predict",
     "recipes",
     "windows",

@@ -140,6 +140,48 @@ def predict(
     typer.echo(told)
 
 
+Dataset = Annotated[Path, typer.Option("--dataset", help="Dataset folder.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
+
+
+@app.command("fit-detector")
+def fit_detector(run_folder: RunFolder, dataset: Dataset, device: Device = "auto") -> None:
+    """Learn from validation videos how a run's scores over time become strokes."""
+    from tttrain.commands.fit_detector import fit_detector as learn
+
+    typer.echo(learn(run_folder, dataset, device=device))
+
+
+@app.command("evaluate-detector")
+def evaluate_detector(
+    run_folder: RunFolder,
+    dataset: Dataset,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
+) -> None:
+    """Measure on whole test videos how well strokes are found and named."""
+    from tttrain.commands.evaluate_detector import detector_lines
+    from tttrain.commands.evaluate_detector import evaluate_detector as measure
+
+    result = measure(run_folder, dataset, device=device)
+    typer.echo(json.dumps(result) if as_json else "\n".join(detector_lines(result)))
+
+
+@app.command()
+def index(
+    run_folder: RunFolder,
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A video, a folder of videos, or a dataset.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the index.")],
+    device: Device = "auto",
+) -> None:
+    """Find and name the strokes of whole videos; the same command goes on after a stop."""
+    from tttrain.commands.index import index as find_strokes
+
+    typer.echo(find_strokes(run_folder, source, out, device=device))
+
+
 @app.command()
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this one in full.")] = None,

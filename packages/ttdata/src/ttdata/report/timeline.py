@@ -66,7 +66,7 @@ def timelines(dataset: Dataset, queue: pl.DataFrame) -> tuple[list[Timeline], in
         _by_video(frame, chosen) for frame in (dataset.annotations, dataset.actions, dataset.clips)
     ]
     found = []
-    for video in chosen.iter_rows(named=True):
+    for video in chosen.iter_rows(named=True, buffer_size=1):
         row = video | {"times": (times := frame_times(video))}
         annotations, actions, clips = (table.get(row["video_id"]) for table in tables)
         lanes = [Lane("result", _result_bars(actions, clips, row, hues))]

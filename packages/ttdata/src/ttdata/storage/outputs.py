@@ -12,13 +12,16 @@ from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.tables import VERSION_KEY
 from ttdata.urls import is_url, local
 
-Kind = Literal["a source", "a synthetic source", "a dataset", "shards", "a run", "a comparison"]
+Kind = Literal[
+    "a source", "a synthetic source", "a dataset", "shards", "a run", "a comparison", "an index"
+]
 
 _DESCRIBED: tuple[tuple[str, Kind], ...] = (
     ("synth.json", "a synthetic source"),
     ("shards.json", "shards"),
     ("run.json", "a run"),
     ("dataset.json", "a dataset"),
+    ("index.json", "an index"),
 )
 """The file that describes a folder; shards hold the `dataset.json` of their dataset, too."""
 

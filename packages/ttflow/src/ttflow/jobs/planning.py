@@ -45,7 +45,8 @@ def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> WorkPlan:
         DatasetError: if clips name no known video, no interval, or come twice.
     """
     specs = _clips_per_video(dataset.clips)
-    videos = {row["video_id"]: row for row in dataset.videos.to_dicts()}
+    facts = dataset.videos.drop("frame_seconds")  # hours of them would be gigabytes
+    videos = {row["video_id"]: row for row in facts.to_dicts()}
     if unknown := sorted(set(specs) - set(videos)):
         raise DatasetError(f"clips of video {unknown[0]!r}, which videos.parquet does not list")
     hashed = config_hash(config)

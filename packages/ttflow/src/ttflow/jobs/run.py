@@ -128,19 +128,30 @@ def extract(
 def _with_weights(config: FlowConfig, shards: Path) -> FlowConfig:
     """The configuration with the hash of the weights, which change every pixel of the flow.
 
-    Without the file that of the shards holds: to relabel them, nobody needs their weights.
+    Without the file that of the shards holds: to relabel them, nobody needs their weights. Shards
+    of earlier releases hold none and go on as they are.
     """
+    made = _made_with(shards)
     try:
         weights = weights_of(config)
     except InputError:
-        stored = shards / "shards.json"
-        if not stored.is_file():
+        if made is None:
             raise
-        sha256 = read_model(stored, ShardsInfo, SCHEMA_VERSION).config.weights_sha256
-        return config.model_copy(update={"weights_sha256": config.weights_sha256 or sha256})
-    if weights is None:
+        return config.model_copy(
+            update={"weights_sha256": config.weights_sha256 or made.weights_sha256}
+        )
+    unrecorded = made is not None and (
+        made.estimator == config.estimator and made.weights_sha256 is None
+    )
+    if weights is None or (unrecorded and config.weights_sha256 is None):
         return config
     return config.model_copy(update={"weights_sha256": weights.sha256})
+
+
+def _made_with(shards: Path) -> FlowConfig | None:
+    """The configuration of a shards folder; None where there is none yet."""
+    stored = shards / "shards.json"
+    return read_model(stored, ShardsInfo, SCHEMA_VERSION).config if stored.is_file() else None
 
 
 def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: Workers) -> Summary:

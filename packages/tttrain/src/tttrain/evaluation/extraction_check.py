@@ -73,6 +73,8 @@ def other_settings(found: FlowConfig, learned: FlowConfig) -> list[str]:
     ['estimator "raft" instead of "farneback"']
     """
     here, there = found.model_dump(mode="json"), learned.model_dump(mode="json")
+    if None in (here["weights_sha256"], there["weights_sha256"]):
+        here["weights_sha256"] = there["weights_sha256"]  # earlier releases did not record it
     return [
         f"{name} {json.dumps(here[name])} instead of {json.dumps(there[name])}"
         for name in here

@@ -29,9 +29,21 @@ class VideoIndex(FrozenModel):
     video: str = Field(description="absolute path of the file that was read")
     fps: float = Field(gt=0, description="average frames per second")
     num_frames: int = Field(ge=0, description="frames that were decoded")
+    video_seconds: float | None = Field(
+        default=None, description="when the last frame ends; null: num_frames / fps"
+    )
     classes: tuple[str, ...] = Field(description="the model's stroke classes, without rejection")
     model: str = Field(description="the run or model folder, and its weights' checksum")
     decoder: Literal["threshold", "tag", "template", "head"] = Field(
         description="what turned scores into strokes (specification 6)"
     )
+    key: str | None = Field(
+        default=None, description="hash of video, network, decoder: what the strokes follow from"
+    )
     strokes: tuple[IndexedStroke, ...]
+
+    @property
+    def duration_seconds(self) -> float:
+        """When the video ends; never before its last stroke."""
+        end = self.num_frames / self.fps if self.video_seconds is None else self.video_seconds
+        return max([end, *(stroke.end_seconds for stroke in self.strokes)])

@@ -48,7 +48,7 @@ def annotations(indexes: Sequence[VideoIndex]) -> pl.DataFrame:
             "whole_file": False,
             "fps": index.fps,
             "num_frames": index.num_frames,
-            "video_seconds": index.num_frames / index.fps,
+            "video_seconds": index.duration_seconds,
             "path": index.video,
         }
         for index in indexes

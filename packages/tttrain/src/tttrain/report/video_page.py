@@ -126,8 +126,7 @@ def _counts(index: VideoIndex) -> list[dict[str, Any]]:
 
 def _duration(index: VideoIndex) -> float:
     """Seconds; never 0, and never before the last stroke's end."""
-    ends = [stroke.end_seconds for stroke in index.strokes]
-    return max([index.num_frames / index.fps, *ends, 1 / index.fps])
+    return max(index.duration_seconds, 1 / index.fps)
 
 
 def _per_minute(count: int, index: VideoIndex) -> float:
