@@ -38,6 +38,9 @@ COMMANDS = {
     "view shards": ("ttflow view shards --out", ["shards"]),
     "fit": ("tttrain fit --recipe demo --data shards --out", ["shards"]),
     "compare": ("tttrain compare --data shards --out", ["shards"]),
+    "index": ("tttrain index run match.mp4 --out", ["run", "match.mp4"]),
+    "index dataset": ("tttrain index run ds --out", ["run", "ds"]),
+    "index folder": ("tttrain index run src --out", ["run", "src"]),
     "predict": ("tttrain predict run shards --out", ["run", "shards"]),
     "predict a video": (
         "tttrain predict run match.mp4 --strokes marks.csv --out",
