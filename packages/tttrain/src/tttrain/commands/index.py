@@ -1,8 +1,6 @@
 """`tttrain index`: the strokes of whole videos, a page each."""
 
 import logging
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +8,8 @@ import polars as pl
 
 from ttdata.errors import InputError, TTError, VideoError
 from ttdata.schema import Video
-from ttdata.sources.folder import is_hidden
 from ttdata.sources.formats.beside import path_below
-from ttdata.sources.videos import SUFFIXES, files_table, probe_videos
+from ttdata.sources.videos import SUFFIXES, files_table, find_videos, probe_videos
 from ttdata.storage.atomic import write_json
 from ttdata.storage.dataset import load_dataset
 from ttdata.storage.job_folder import check_lasting
@@ -92,21 +89,11 @@ def _videos(source: Path) -> tuple[pl.DataFrame, list[str]]:
     if not source.exists():
         raise InputError(f"{source}: no such video, folder or dataset")
     root = source.absolute() if source.is_dir() else source.absolute().parent
-    paths = sorted(_files(root)) if source.is_dir() else [source.absolute()]
+    paths = find_videos(root) if source.is_dir() else [source.absolute()]
     if not paths:
         raise InputError(f"{source}: holds no video; expected {', '.join(sorted(SUFFIXES))}")
     videos, problems = probe_videos(files_table(root, paths))
     return conform(videos, Video), list(problems)
-
-
-def _files(root: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        yield from (
-            Path(folder, name)
-            for name in files
-            if Path(name).suffix.lower() in SUFFIXES and not is_hidden(name)
-        )
 
 
 def _indexed(
@@ -114,12 +101,13 @@ def _indexed(
 ) -> VideoIndex:
     """The index of a video: as it stands, or computed and written, the JSON file last."""
     location, folder = str(row["path"]), page.parent
-    key = digest([scorer.key(location), detector.model_dump(mode="json"), row["video_id"]])[:16]
+    scores_key = scorer.key(location)
+    key = digest([scores_key, detector.model_dump(mode="json"), row["video_id"]])[:16]
     found = _finished(folder / "strokes.json", key)
     if found is not None and page.is_file():
         return found
     kept = folder / "scores.npz"
-    curve = scorer.curve(row["video_id"], location, kept, row["num_frames"])
+    curve = scorer.curve(row["video_id"], location, kept, scores_key, row["num_frames"])
     strokes = detector.decoder.decode([curve]).sort("start_frame", "end_frame")
     times = frame_times(row)
     made = VideoIndex(

@@ -75,20 +75,22 @@ class VideoScorer:
         parts = [*fingerprint(location), self._weights, config_hash(self.extraction)]
         return digest([*parts, self._stride_frames, self.negative])[:16]
 
-    def curve(self, video_id: str, location: str, kept: Path, num_frames: int = 0) -> ScoreCurve:
+    def curve(
+        self, video_id: str, location: str, kept: Path, key: str, num_frames: int = 0
+    ) -> ScoreCurve:
         """The scores of a video, read from `kept` where they are there, else computed and kept.
 
         Args:
             video_id: names the curve.
             location: path or URL.
             kept: the `.npz` file.
+            key: of the video, from `key`.
             num_frames: expected, for the progress.
 
         Raises:
             VideoError: if the video cannot be decoded.
             InputError: if it is shorter than a window.
         """
-        key = self.key(location)
         found = _read(kept, key)
         if found is None:
             ticks = _Ticks(f"scoring {video_id}", num_frames)
@@ -129,8 +131,9 @@ class VideoScorer:
             if row["path"] is None:
                 raise InputError(f"video {row['video_id']!r}: no file at hand, expected its path")
             location = str(row["path"])
-            kept = folder / f"{self.key(location)}.npz"
-            found.append(self.curve(str(row["video_id"]), location, kept))
+            key = self.key(location)
+            kept = folder / f"{key}.npz"
+            found.append(self.curve(str(row["video_id"]), location, kept, key))
         return found
 
 
