@@ -18,7 +18,7 @@ import table_docs
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
 TABLES = (
     *(schema.Video, schema.Annotation, schema.Action, schema.Clip, schema.Review),
-    schema.CoveredSpan,
+    *(schema.CoveredSpan, schema.Stretch),
 )
 
 

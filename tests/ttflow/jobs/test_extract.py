@@ -19,7 +19,9 @@ import torch
 import ttflow.flow
 import ttflow.jobs.run
 from ttdata.errors import DatasetError, InputError
+from ttdata.schema import Stretch
 from ttdata.storage.dataset import load_dataset
+from ttdata.storage.tables import write_table
 from ttflow.errors import ExtractError, ShardError
 from ttflow.flow import raft
 from ttflow.jobs.job import Job, Workers
@@ -29,8 +31,9 @@ from ttflow.jobs.worker import _estimator, run_job, weights_of
 from ttflow.schema import Failure, FlowConfig
 from ttflow.shards.layout import prepare_folder
 from ttflow.shards.reader import open_shards
+from ttflow.shards.stats import flow_stats
 from ttflow.shards.verify import verify
-from ttflow.view.pictures import view
+from ttflow.view.pictures import _contact_sheet, view
 
 
 @pytest.fixture
@@ -116,6 +119,51 @@ def test_a_new_clip_recomputes_its_video_only(
     assert without_ray == ["-dash"]
     assert verify(tmp_path / "shards", deep=True).clips == 13
     assert verify(tmp_path / "shards").problems == ()
+
+
+def test_stretches_are_stored_beside_the_clips(
+    lib,
+    dataset: Path,
+    tmp_path: Path,
+    without_ray: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extract(dataset, tmp_path / "shards", lib.small)
+    without_ray.clear()
+    names = ("clip_id", "video_id", "start_frame", "end_frame", "kind")
+    place = ("-dash@60-120+rest", "-dash", 60, 120, "rest")
+    region = {"x_min": 0.0, "y_min": 0.0, "x_max": 0.5, "y_max": 1.0}
+    row = dict(zip(names, place, strict=True)) | region
+    write_table(pl.DataFrame([row]), dataset / "stretches.parquet", Stretch)
+    extract(dataset, tmp_path / "shards", lib.small)
+    assert without_ray == ["-dash"]
+    shards = open_shards(tmp_path / "shards")
+    stored = shards.read("-dash@60-120+rest")
+    assert {name: stored[name] for name in row} == row
+    assert (stored["label"], stored["split"]) == ("Negative", None)
+    assert (stored["stored_start_frame"], stored["stored_end_frame"]) == (56, 124)
+    assert shards.clips["kind"].to_list() == ["stroke"] * 12 + ["rest"]
+    # As many as `ttdata curate` counted, and as before where they are taken away.
+    counts = {"clips_stroke": 12, "clips_negative": 0, "stretches_rest": 1}
+    info = lib.info.model_copy(update={"counts": counts})
+    (dataset / "dataset.json").write_text(info.model_dump_json())
+    extract(dataset, tmp_path / "shards", lib.small)
+    report = verify(tmp_path / "shards")
+    assert report.problems == ()
+    assert "13 clips (1 of them stretches)" in report.text
+    # Who looks at clips sees none.
+    assert shards.without_stretches.height == 12
+    assert flow_stats(tmp_path / "shards", split=None).clips == 12
+    monkeypatch.setattr("ttflow.view.pictures._save", lambda figure, _: figure)
+    sheet = _contact_sheet(shards, tmp_path / "sheet.png")
+    titles = [axes.get_title() for axes in sheet.axes]
+    assert len(titles) == 12
+    assert all(titles)
+    assert "rest" not in "".join(titles)
+    (dataset / "stretches.parquet").unlink()
+    extract(dataset, tmp_path / "shards", lib.small)
+    assert open_shards(tmp_path / "shards").clips.height == 12
+    assert "12 clips, " in verify(tmp_path / "shards").text
 
 
 def test_damage_is_recomputed(lib, dataset: Path, tmp_path: Path, without_ray: list[str]) -> None:

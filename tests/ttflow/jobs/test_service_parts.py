@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from ttflow.errors import ExtractError
 from ttflow.jobs.job import Job, Outcome, Progress, Workers
 from ttflow.jobs.progress import Tally, track_jobs
 from ttflow.jobs.run import extract
-from ttflow.jobs.worker import run_job, watched_job
+from ttflow.jobs.worker import run_job, watched, watched_job
 from ttflow.schema import SCHEMA_VERSION, ClipRecord
 from ttflow.shards.intervals import ClipSpec
 from ttflow.shards.layout import prepare_folder
@@ -126,6 +126,21 @@ def test_a_job_tells_how_far_it_is(lib, tmp_path: Path, monkeypatch: pytest.Monk
     assert progress == [Progress(video_id="long", num_frames=n) for n in (50, 100)]
     assert isinstance(outcome, Outcome)
     assert (outcome.error, outcome.num_frames) == (None, 130)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("x"), ValueError("x")])
+def test_work_that_ends_without_an_outcome_has_failed(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ttflow.jobs.worker._PROGRESS_FRAMES", 50)
+
+    def work(report: Callable[[int], None]) -> Outcome:
+        report(60)
+        raise error
+
+    *progress, outcome = watched("v", work)
+    assert progress == [Progress(video_id="v", num_frames=50)]
+    assert outcome == Outcome(video_id="v", error=f"v: {type(error).__name__}: {error}")
 
 
 def test_the_line_moves_within_a_video(lib, tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ Reason = Literal[
 ]
 """Why an annotation was rejected (specification 1.1), in the order in which reasons are listed."""
 
-Kind = Literal["stroke", "negative"]
+Kind = Literal["stroke", "negative", "straddling", "rest"]
+"""A clip of a dataset is one of the first two, a stretch one of the others."""
+StretchKind = Literal["straddling", "rest"]
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 Strategy = Literal["paper", "grouped", "given", "file"]
@@ -106,7 +108,10 @@ class Clip(Region):
     start_frame: int = Field(description="first frame of the clip")
     end_frame: int = Field(description="exclusive")
     label: str = Field(description="canonical name of the taxonomy")
-    kind: Kind = Field(description="negative: the label is the rejection class")
+    kind: Kind = Field(
+        description="negative: the label is the rejection class; in shards also straddling, rest: "
+        "of `stretches.parquet`"
+    )
     split: Split | None = Field(description="null for a negative that is not used, or before split")
     player_id: str | None = Field(default=None, description="who performs it; null if unknown")
 
@@ -139,6 +144,25 @@ class CoveredSpan(FrozenModel):
     end_frame: int = Field(ge=0, description="exclusive; equal to the start: nothing is covered")
 
 
+class Stretch(Region):
+    """A row of `stretches.parquet`: frames of a video in which every window is a negative."""
+
+    clip_id: str = Field(
+        description="`<video_id>@<start>-<end>+<kind>`, `#2` and on appended where regions share "
+        "an interval"
+    )
+    video_id: str = Field(description="a video of `videos.parquet`")
+    start_frame: int = Field(description="first frame of the stretch")
+    end_frame: int = Field(description="exclusive")
+    kind: StretchKind = Field(
+        description="straddling: its windows hold up to 0.3 of a stroke's end or beginning; rest: "
+        "they lie between strokes"
+    )
+    player_id: str | None = Field(
+        default=None, description="whose region it is; null if unknown, or of several"
+    )
+
+
 class CurationConfig(FrozenModel):
     """Every number that shapes a curated dataset (specification 1)."""
 
@@ -166,7 +190,14 @@ class CurationConfig(FrozenModel):
     negative_max_seconds: float = Field(
         default=2.3, gt=0, description="of a longer one the centre of this length is kept"
     )
-    reviewed_negatives_only: bool = Field(default=False, description="use only accepted proposals")
+    reviewed_negatives_only: bool = Field(
+        default=False, description="use only accepted proposals; not with `whole_video_negatives`"
+    )
+    whole_video_negatives: bool = Field(
+        default=False,
+        description="also list the stretches at and between strokes from which `tttrain fit` can "
+        "draw negatives: `stretches.parquet`",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> "CurationConfig":
@@ -174,6 +205,15 @@ class CurationConfig(FrozenModel):
             raise ValueError(
                 f"min_duration_seconds {self.min_duration_seconds} exceeds "
                 f"max_duration_seconds {self.max_duration_seconds}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _reviewable(self) -> "CurationConfig":
+        if self.reviewed_negatives_only and self.whole_video_negatives:
+            raise ValueError(
+                "whole_video_negatives=true lists frames that nobody reviews, expected false with "
+                "reviewed_negatives_only=true; switch one of them off"
             )
         return self
 

@@ -110,7 +110,10 @@ class PartRow(FrozenModel):
 
 
 class ClipRecord(Clip):
-    """A row of the shards' `clips.parquet`: a dataset clip with the facts of its video."""
+    """A row of the shards' `clips.parquet`: a dataset clip with the facts of its video.
+
+    A stretch of the dataset is one, too: of kind `straddling` or `rest`, without a split.
+    """
 
     fps: float = Field(description="average frames per second of the video")
     num_frames: int = Field(description="decoded frames of the video, not the header's promise")
@@ -149,7 +152,7 @@ class Manifest(FrozenModel):
     source_size_bytes: int
     source_sha256_ends: str = Field(description="of the first and last MiB of the video file")
     num_frames: int = Field(description="decoded frames of the video")
-    flow_frames: int = Field(description="frames for which flow was computed")
+    flow_frames: int = Field(description="frames of the segments that have a successor")
     generation: int = Field(
         default=0, description="of two manifests of a video the higher one is in force"
     )

@@ -138,6 +138,7 @@ def curate_source(
         actions=result.actions,
         clips=divided.clips,
         covered=covered,
+        stretches=result.stretches,
     )
     notes = (
         *read.notes,

@@ -9,9 +9,10 @@ from ttdata.curation.consensus import interval_ids, make_actions
 from ttdata.curation.decisions import apply_to_actions, decide_proposals, no_reviews
 from ttdata.curation.filters import apply_filters
 from ttdata.curation.negatives import propose
+from ttdata.curation.stretches import find_stretches
 from ttdata.errors import DatasetError
-from ttdata.schema import Clip, CurationConfig, Reason, Video
-from ttdata.storage.tables import conform
+from ttdata.schema import Clip, CurationConfig, Reason, Stretch, StretchKind, Video
+from ttdata.storage.tables import conform, empty
 from ttdata.taxonomy import TTSTROKE21, Taxonomy
 
 VERDICTS = ("usable", "rejected", "touches_rejected", "not_reviewed")
@@ -29,6 +30,8 @@ class CurationResult:
     """Rows as Clip: all strokes and usable negatives, not yet divided (`split` is null)."""
     proposals: pl.DataFrame
     """Every proposal: `video_id, start_frame, end_frame, shortened, touches_rejected, verdict`."""
+    stretches: pl.DataFrame
+    """Rows as Stretch; none without `whole_video_negatives`."""
     funnel: dict[str, int]
     """Counts of each stage: what went in, what was left out for which reason, what came out."""
     unmatched_reviews: pl.DataFrame
@@ -74,10 +77,16 @@ def curate(
     reviewed = apply_to_actions(made, reviews, videos, config.max_overlap)
     actions = reviewed.actions.pipe(_with_players, videos)
     if taxonomy.negative is None:  # no class for them
-        config = config.model_copy(update={"negatives": False})
+        off = {"negatives": False, "whole_video_negatives": False}
+        config = config.model_copy(update=off)
     proposals, gap_counts = propose(actions, annotated, videos, config, covered)
     decided, lines = decide_proposals(proposals, reviews, config.reviewed_negatives_only)
     clips = _clips(actions, decided, videos, taxonomy)
+    stretches = empty(Stretch)
+    if config.whole_video_negatives and taxonomy.negative is not None:
+        stretches = find_stretches(
+            actions, annotated, decided, videos, config, taxonomy.negative, covered
+        )
     used = pl.concat([reviewed.lines, lines])
     unmatched = reviews.filter(~pl.col("line").is_in(used.implode()))
     return CurationResult(
@@ -85,6 +94,7 @@ def curate(
         actions=actions,
         clips=clips,
         proposals=decided,
+        stretches=stretches,
         funnel=_annotation_counts(filtered, videos)
         | _action_counts(actions)
         | gap_counts
@@ -94,7 +104,8 @@ def curate(
             "clips_negative": clips.filter(kind="negative").height,
             "reviews": reviews.height,
             "reviews_unmatched": unmatched.height,
-        },
+        }
+        | _stretch_counts(stretches, config),
         unmatched_reviews=unmatched,
         ambiguous_reviews=reviews.filter(pl.col("line").is_in(reviewed.ambiguous.implode())),
     )
@@ -165,3 +176,11 @@ def _negative_counts(proposals: pl.DataFrame) -> dict[str, int]:
         "negatives_shortened": int(proposals["shortened"].sum()),
         **{f"negatives_{name}": int((verdicts == name).sum()) for name in VERDICTS},
     }
+
+
+def _stretch_counts(stretches: pl.DataFrame, config: CurationConfig) -> dict[str, int]:
+    """Counts where they were asked for: other datasets stay as they were."""
+    if not config.whole_video_negatives:
+        return {}
+    kinds = get_args(StretchKind)
+    return {f"stretches_{kind}": stretches.filter(kind=kind).height for kind in kinds}

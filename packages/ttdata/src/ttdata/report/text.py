@@ -33,6 +33,8 @@ FUNNEL = (
     ("negatives_usable", "usable", 2),
     ("clips_stroke", "clips: strokes", 0),
     ("clips_negative", "clips: negatives, of which a split uses some", 0),
+    ("stretches_straddling", "stretches at the bounds of strokes, for `tttrain fit`", 0),
+    ("stretches_rest", "stretches between strokes, for `tttrain fit`", 0),
 )
 _ALWAYS = ("videos", "annotations", "annotations_accepted", "actions", "actions_accepted")
 

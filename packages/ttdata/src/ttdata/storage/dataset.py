@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ttdata.errors import DatasetError
 from ttdata.schema import (
@@ -19,6 +19,7 @@ from ttdata.schema import (
     CoveredSpan,
     DatasetInfo,
     Review,
+    Stretch,
     Video,
 )
 from ttdata.settings import first_problem
@@ -33,9 +34,11 @@ from ttdata.storage.tables import (
 )
 
 INFO, REVIEWS, COVERED = "dataset.json", "reviews.csv", "covered.parquet"
+STRETCHES = "stretches.parquet"
 WRITTEN = (
     *(INFO, REVIEWS, "report"),
     *("videos.parquet", "annotations.parquet", "actions.parquet", "clips.parquet", COVERED),
+    STRETCHES,
 )
 """Names of what commands write in the folder."""
 
@@ -72,6 +75,12 @@ class Dataset:
         """Rows as CoveredSpan; none where all videos are annotated from end to end."""
         path = self.path / COVERED
         return read_table(path, CoveredSpan) if path.is_file() else empty(CoveredSpan)
+
+    @cached_property
+    def stretches(self) -> pl.DataFrame:
+        """Rows as Stretch; none where curation was not asked for `whole_video_negatives`."""
+        path = self.path / STRETCHES
+        return read_table(path, Stretch) if path.is_file() else empty(Stretch)
 
     @cached_property
     def annotated_spans(self) -> pl.DataFrame:
@@ -115,25 +124,32 @@ def write_dataset(
     actions: pl.DataFrame,
     clips: pl.DataFrame,
     covered: pl.DataFrame | None = None,
+    stretches: pl.DataFrame | None = None,
 ) -> Dataset:
     """Write all tables, each atomically, `dataset.json` last; `reviews.csv` only where it lacks.
 
-    `covered.parquet` is there only where spans are given, so other datasets are as before.
+    `covered.parquet` and `stretches.parquet` are there only where they hold rows, so other datasets
+    are as before.
     """
     path.mkdir(parents=True, exist_ok=True)
     write_table(videos, path / "videos.parquet", Video)
     write_table(annotations, path / "annotations.parquet", Annotation)
     write_table(actions, path / "actions.parquet", Action)
     write_table(clips, path / "clips.parquet", Clip)
-    if covered is None or covered.is_empty():
-        (path / COVERED).unlink(missing_ok=True)
-    else:
-        write_table(covered, path / COVERED, CoveredSpan)
+    _write_or_remove(covered, path / COVERED, CoveredSpan)
+    _write_or_remove(stretches, path / STRETCHES, Stretch)
     if not (path / REVIEWS).exists():
         with atomic_path(path / REVIEWS) as temporary:
             temporary.write_text(",".join(polars_schema(Review).names()) + "\n", encoding="utf-8")
     write_json(path / INFO, info.model_dump(mode="json"))
     return Dataset(path, info)
+
+
+def _write_or_remove(frame: pl.DataFrame | None, path: Path, model: type[BaseModel]) -> None:
+    if frame is None or frame.is_empty():
+        path.unlink(missing_ok=True)
+    else:
+        write_table(frame, path, model)
 
 
 def write_split(dataset: Dataset, info: DatasetInfo, clips: pl.DataFrame) -> Dataset:

@@ -32,7 +32,7 @@ _OWN_FILES = frozenset(
         *(name for name, _ in _DESCRIBED),
         *("videos.parquet", "annotations.parquet", "actions.parquet", "clips.parquet"),
         *("annotations.csv", "videos.csv", "truth.csv", "truth_events.csv", "taxonomy.json"),
-        *("events.csv", "covered.csv", "covered.parquet"),
+        *("events.csv", "covered.csv", "covered.parquet", "stretches.parquet"),
         *("reviews.csv", "failures.jsonl", "metrics.jsonl", "checkpoint.pt", *_COMPARISON),
     ]
 )

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ttdata.errors import VideoError
 from ttdata.video.decode import DecodedFrame, decoded
 from ttflow.extraction.assemble import Assembler, Sink
 from ttflow.extraction.frames import FlowFrame, WorkingFrame
+from ttflow.extraction.masked_flow import Pair, masked_flows
 from ttflow.extraction.tracking import tracked_frames
 from ttflow.flow.estimators import Estimator
 from ttflow.foreground import Foreground
@@ -188,9 +188,10 @@ def flow_frames(
     """Frames of the segments with their flow: pairs (t, t + 1), in order.
 
     Batches are as large as the estimator likes, also across segments, so that a GPU is kept busy
-    where segments are short. No more than a batch of frames waits.
+    where segments are short. No more than a batch of frames waits. Where the foreground is empty
+    the estimator is not called: see `masked_flow`.
     """
-    pending: list[tuple[WorkingFrame, WorkingFrame]] = []
+    pending: list[Pair] = []
     previous: WorkingFrame | None = None
     for frame in frames:
         if previous is not None and inside(previous.index, segments):
@@ -205,24 +206,9 @@ def flow_frames(
         yield _flow_frame(previous, nothing, FLAG_NO_FLOW)
 
 
-def _with_flow(
-    pairs: list[tuple[WorkingFrame, WorkingFrame]], estimator: Estimator
-) -> Iterator[FlowFrame]:
-    if pairs:
-        flows = flow_of_pairs(pairs, estimator)
-        for (frame, _), flow in zip(pairs, flows, strict=True):
-            yield _flow_frame(frame, flow if frame.mask is None else flow * frame.mask)
-
-
-def flow_of_pairs(
-    pairs: Sequence[tuple[WorkingFrame, WorkingFrame]], estimator: Estimator
-) -> NDArray[np.float32]:
-    """(B, 2, H, W): the flow from the first to the second frame of each pair, not masked."""
-    first, second = (
-        torch.from_numpy(np.stack([pair[side].rgb for pair in pairs])).permute(0, 3, 1, 2)
-        for side in (0, 1)
-    )
-    return np.asarray(estimator(first, second).cpu().numpy(), np.float32)
+def _with_flow(pairs: list[Pair], estimator: Estimator) -> Iterator[FlowFrame]:
+    for (frame, _), flow in zip(pairs, masked_flows(pairs, estimator), strict=True):
+        yield _flow_frame(frame, flow)
 
 
 def _flow_frame(frame: WorkingFrame, flow: NDArray[np.float32], flags: int = 0) -> FlowFrame:

@@ -18,18 +18,18 @@ from ttflow.schema import Failure
 from ttflow.shards.layout import failures_path
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_WORKER_DIED = "its worker process died, also when tried again"
+WORKER_DIED = "its worker process died, also when tried again"
 
 
-def failed_outcome(job: Job, error: Exception) -> Outcome:
-    """The outcome of a job that raised: the error in one line."""
+def failed_outcome(video_id: str, path: str, error: BaseException) -> Outcome:
+    """The outcome of work on a video that raised: the error in one line."""
     if isinstance(error, TTError):
-        return Outcome(video_id=job.video_id, error=str(error))
-    reason = " ".join(f"{job.path}: {type(error).__name__}: {error}".split())
-    return Outcome(video_id=job.video_id, error=reason, disk_full=is_disk_full(error))
+        return Outcome(video_id=video_id, error=str(error))
+    reason = " ".join(f"{path}: {type(error).__name__}: {error}".split())
+    return Outcome(video_id=video_id, error=reason, disk_full=is_disk_full(error))
 
 
-def is_disk_full(error: Exception) -> bool:
+def is_disk_full(error: BaseException) -> bool:
     """Whether an error says that the disk or the quota is full."""
     return isinstance(error, OSError) and error.errno in _DISK_FULL
 
@@ -40,7 +40,7 @@ def failures_of(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> list[Failur
     complete = not any(outcome.disk_full for outcome in outcomes)
     found = []
     for job in jobs:
-        default = f"{job.path}: {_WORKER_DIED}" if complete else None
+        default = f"{job.path}: {WORKER_DIED}" if complete else None
         if (error := errors.get(job.video_id, default)) is not None:
             found.append(
                 Failure(video_id=job.video_id, path=job.path, error=error, num_clips=len(job.clips))

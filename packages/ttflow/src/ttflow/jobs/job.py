@@ -58,6 +58,15 @@ def check_workers(estimator: str, workers: Workers) -> None:
             f"--device cuda: estimator {canonical_name(estimator)!r} computes on the CPU only; "
             f"those with a GPU path: {', '.join(ON_GPU)}; or use --device auto"
         )
+    check_count(workers)
+
+
+def check_count(workers: Workers) -> None:
+    """Refuse more workers than this machine has cores.
+
+    Raises:
+        InputError: in that case.
+    """
     cores = available_cores()
     # A cluster that runs already decides by its own cores, and the number is not used.
     if workers.count is not None and workers.count > cores and not os.environ.get("RAY_ADDRESS"):

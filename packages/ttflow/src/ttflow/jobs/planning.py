@@ -44,7 +44,7 @@ def plan_work(dataset: Dataset, shards: Path, config: FlowConfig) -> WorkPlan:
     Raises:
         DatasetError: if clips name no known video, no interval, or come twice.
     """
-    specs = _clips_per_video(dataset.clips)
+    specs = _clips_per_video(pl.concat([_places(dataset.clips), _places(dataset.stretches)]))
     facts = dataset.videos.drop("frame_seconds")  # hours of them would be gigabytes
     videos = {row["video_id"]: row for row in facts.to_dicts()}
     if unknown := sorted(set(specs) - set(videos)):
@@ -96,6 +96,12 @@ def _sources(
             if manifest_key(hashed, specs[video_id], remembered) == stored.key:
                 found[video_id] = remembered
     return found
+
+
+def _places(table: pl.DataFrame) -> pl.DataFrame:
+    return table.select(
+        *("clip_id", "video_id", "start_frame", "end_frame"), *("x_min", "y_min", "x_max", "y_max")
+    )
 
 
 def _clips_per_video(clips: pl.DataFrame) -> dict[str, tuple[ClipSpec, ...]]:

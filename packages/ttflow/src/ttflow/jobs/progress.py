@@ -1,10 +1,11 @@
-"""Progress of an extraction: videos, clips, frames per second, time left."""
+"""Progress of work on videos: videos, clips, frames per second, time left."""
 
 import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from typing import Protocol
 
 from ttflow.jobs.job import Job, Outcome, Progress
 
@@ -13,25 +14,53 @@ logger = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LINES = 5.0
 
 
-def track_jobs(jobs: Sequence[Job], events: Iterable[Progress | Outcome]) -> Iterator[Outcome]:
+class Tracked(Protocol):
+    """A video that is worked on; of a `Job` the clips are counted, too."""
+
+    @property
+    def video_id(self) -> str:
+        """Of the video."""
+
+    @property
+    def expected_frames(self) -> int:
+        """How many it has, as far as is known."""
+
+
+def track_jobs(jobs: Sequence[Tracked], events: Iterable[Progress | Outcome]) -> Iterator[Outcome]:
     """Yield the outcomes, with a bar on a terminal and a line now and then elsewhere."""
-    tally = Tally(jobs)
-    last = time.monotonic()
+    display = Display(jobs)
     for event in events:
-        tally.add(event)
-        now = time.monotonic()
         if isinstance(event, Outcome):
-            if event.error is not None:
-                _clear_line()
-                logger.warning("failed: %s: %s", event.video_id, event.error)
+            display.warn(event)
             yield event
+        display.show(event)
+
+
+class Display:
+    """Shows how far some jobs are: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, jobs: Sequence[Tracked]) -> None:
+        self._tally = Tally(jobs)
+        self._last = time.monotonic()
+
+    def warn(self, outcome: Outcome) -> None:
+        """Say at once why a job failed, if it did."""
+        if outcome.error is not None:
+            _clear_line()
+            logger.warning("failed: %s: %s", outcome.video_id, outcome.error)
+
+    def show(self, event: Progress | Outcome) -> None:
+        """Take note of an event."""
+        self._tally.add(event)
+        now = time.monotonic()
+        is_due = now - self._last >= _SECONDS_BETWEEN_LINES or self._tally.finished
         if sys.stderr.isatty():
             _clear_line()
-            sys.stderr.write(tally.line(now) + ("\n" if tally.finished else ""))
+            sys.stderr.write(self._tally.line(now) + ("\n" if self._tally.finished else ""))
             sys.stderr.flush()
-        elif now - last >= _SECONDS_BETWEEN_LINES or tally.finished:
-            logger.info("%s", tally.line(now))
-            last = now
+        elif is_due:
+            logger.info("%s", self._tally.line(now))
+            self._last = now
 
 
 def _clear_line() -> None:
@@ -40,11 +69,14 @@ def _clear_line() -> None:
 
 
 class Tally:
-    """What is done of some jobs, and how long the rest will take at the speed so far."""
+    """What is done of some jobs, and how long the rest will take at the speed so far.
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    Stretches, where a dataset has some, are counted as clips: they cost as much.
+    """
+
+    def __init__(self, jobs: Sequence[Tracked]) -> None:
         self._expected = {job.video_id: job.expected_frames for job in jobs}
-        self._clips = {job.video_id: len(job.clips) for job in jobs}
+        self._clips = {job.video_id: len(job.clips) for job in jobs if isinstance(job, Job)}
         self._decoded = dict.fromkeys(self._expected, 0)
         self._done: set[str] = set()
         self._start = time.monotonic()
@@ -66,8 +98,8 @@ class Tally:
         open_videos = self._expected.keys() - self._done
         left = sum(max(0, self._expected[v] - self._decoded[v]) for v in open_videos)
         time_left = timedelta(seconds=round(left / speed)) if speed else "unknown time"
+        clips = f"{sum(self._clips[v] for v in self._done)} clips, " if self._clips else ""
         return (
-            f"{len(self._done)}/{len(self._expected)} videos, "
-            f"{sum(self._clips[v] for v in self._done)} clips, "
+            f"{len(self._done)}/{len(self._expected)} videos, {clips}"
             f"{speed:.0f} frames/s, {time_left} left"
         )

@@ -6,7 +6,7 @@ Tasks, not actors: a decoder that crashes hard then costs a retry of one video.
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ttflow.errors import ExtractError
 from ttflow.estimator_names import uses_gpu
 from ttflow.jobs.job import EVENT, Job, Outcome, Progress, Workers
 from ttflow.jobs.ray_address import WAIT_VARIABLE, check_address, no_cluster, wait_seconds
-from ttflow.jobs.worker import watched_job, weights_of
+from ttflow.jobs.worker import torch_sees_gpu, watched_job, weights_of
 from ttflow.schema import ClipRecord
 from ttflow.shards.layout import arrow_schema
 from ttflow.shards.reader import PIXEL_COLUMNS, Location, open_shards, read_rows
@@ -34,6 +34,7 @@ _BLOCK_BYTES = 16 << 20
 CLIPS_PER_TASK = 8
 """Of `read_clips`: rows that a task reads one after the other."""
 _PLACES = "places"
+Row = dict[str, Any]
 _OBJECT_STORE_BYTES = 256 << 20
 
 
@@ -118,19 +119,35 @@ def _lacking(needed: Mapping[str, float]) -> str:
 def run_jobs(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcome]:
     """Run the jobs, each in a task of its own; events come as they happen, outcomes among them.
 
-    A task decodes on its core; with a GPU it computes the flow on a share of it, so that others
-    decode meanwhile. A job whose process dies is tried again twice, then it has no outcome.
+    A task decodes on its core, and computes the flow on a share of a GPU where there is one.
+    A job whose process dies is tried again twice, then it has no outcome.
 
     Raises:
         InputError: if a GPU is asked for and there is none, or others take the whole cluster.
         ExtractError: if Ray itself does not start or breaks down.
     """
+    with working_cluster(workers.count):
+        on_gpu = uses_gpu(jobs[0].config.estimator) and finds_gpu(workers)
+        # Sent along: a worker on another machine has no such file, or another one of its name.
+        sent = {"device": "cuda" if on_gpu else "cpu", "weights": weights_of(jobs[0].config)}
+        rows = [{"job": job.model_dump_json()} for job in jobs]
+        yield from task_events(rows, _run_row, sent, workers.gpu_share if on_gpu else None)
+
+
+@contextmanager
+def working_cluster(workers: int | None = None) -> Iterator[None]:
+    """As `cluster`, once a core of it is free; what breaks in Ray meanwhile is one line.
+
+    Raises:
+        InputError: if others take the whole cluster.
+        ExtractError: if Ray itself does not start or breaks down.
+    """
     shared = ray.is_initialized() or bool(os.environ.get("RAY_ADDRESS"))
     try:
-        with cluster(workers.count):
+        with cluster(workers):
             if shared:
                 wait_for_free({"CPU": 1}, "name another cluster in RAY_ADDRESS")
-            yield from _events(jobs, workers)
+            yield
     except TTError:
         raise
     except Exception as error:  # a killed cluster shows itself in many types
@@ -140,19 +157,28 @@ def run_jobs(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outco
         ) from error
 
 
-def _events(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outcome]:
+def task_events(
+    rows: Sequence[Row],
+    task: Callable[..., Iterator[Row]],
+    sent: Row,
+    gpu_share: float | None = None,
+) -> Iterator[Progress | Outcome]:
+    """Run a task of one core for each row; events come as they happen.
+
+    Args:
+        rows: one for each task.
+        task: yields events as JSON under "event"; run again, it must yield the same ones.
+        sent: keyword arguments of all tasks.
+        gpu_share: of a GPU for each task; None: no GPU.
+    """
     _quiet()
-    on_gpu = _on_gpu(jobs[0].config.estimator, workers)
     options: dict[str, Any] = {"num_cpus": 1, "max_retries": _MAX_RETRIES}
-    if on_gpu:
+    if gpu_share is not None:
         # Without max_calls Ray starts a process per video, which loads torch and CUDA anew.
-        options |= {"num_gpus": workers.gpu_share, "max_calls": 0}
-    # Sent along: a worker on another machine has no such file, or another one of its name.
-    sent = {"device": "cuda" if on_gpu else "cpu", "weights": weights_of(jobs[0].config)}
-    items = [{"job": job.model_dump_json()} for job in jobs]
-    videos = ray.data.from_items(items, override_num_blocks=len(items))
+        options |= {"num_gpus": gpu_share, "max_calls": 0}
+    videos = ray.data.from_items(list(rows), override_num_blocks=len(rows))
     with nameless_arguments():
-        events = videos.flat_map(_run_row, fn_kwargs=sent, **options)
+        events = videos.flat_map(task, fn_kwargs=sent, **options)
     events.context.max_errored_blocks = -1
     events.context.target_max_block_size = 1  # every event travels at once
     for row in events.iter_rows():
@@ -172,12 +198,16 @@ def _run_row(row: dict[str, Any], device: str, weights: Any = None) -> Iterator[
         yield {"event": event.model_dump_json()}
 
 
-def _on_gpu(estimator: str, workers: Workers) -> bool:
-    """Whether tasks use a GPU: looked for first, as a task waits for ever for one there is not."""
-    if workers.device == "cpu" or not uses_gpu(estimator):
+def finds_gpu(workers: Workers) -> bool:
+    """Whether tasks use a GPU: looked for first, as a task waits for ever for one there is not.
+
+    Raises:
+        InputError: if one is asked for and there is none, or it stays taken.
+    """
+    if workers.device == "cpu":
         return False
     if ray.cluster_resources().get("GPU", 0) > 0:
-        look = ray.remote(num_gpus=workers.gpu_share)(_torch_sees_gpu)
+        look = ray.remote(num_gpus=workers.gpu_share)(torch_sees_gpu)
         try:
             if ray.get(look.remote(), timeout=wait_seconds()):
                 return True
@@ -189,12 +219,6 @@ def _on_gpu(estimator: str, workers: Workers) -> bool:
     if workers.device == "cuda":
         raise InputError("--device cuda: Ray and torch find no GPU here")
     return False
-
-
-def _torch_sees_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _quiet() -> None:
@@ -214,15 +238,15 @@ def read_clips(
 ) -> ray.data.Dataset:
     """The clips of a shards folder as a Ray Dataset, one row per clip, typed by `ClipRow`.
 
-    Rows are read when they are consumed, a few at a time, in the given order.
+    Rows are read when consumed, a few at a time. Stretches are rows, too: filter by `kind`.
 
     Args:
         path: the folder.
         clip_ids: which clips, in this order; None: all, in the order of `clips.parquet`.
         columns: those of `PartRow` to read; the columns of `ClipRecord` are always there.
         task_options: of the reading tasks (`num_cpus`, `compute`, ...); a step that follows
-            runs in the same tasks where it is given the same. A task whose process died is tried
-            again twice by default.
+            runs in the same tasks where it is given the same. By default a task whose process
+            died is tried again twice.
 
     Raises:
         ShardError: if the folder or a clip is missing.

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from ttdata.errors import DatasetError, InputError
+from ttdata.schema import Clip
 from ttdata.settings import load_config
 from ttdata.storage.dataset import Dataset, load_dataset
 from ttdata.storage.job_folder import check_lasting
@@ -103,7 +104,11 @@ def extract(
         ExtractError: if videos failed, after all others were finished, or the disk is full.
     """
     dataset = load_dataset(dataset_path)
-    _ = dataset.videos, dataset.clips  # a damaged table is found before a folder is made
+    _ = (
+        dataset.videos,
+        dataset.clips,
+        dataset.stretches,
+    )  # a damaged table is found before a folder is made
     workers = workers or Workers()
     check_workers(config.estimator, workers)
     if dataset.clips.is_empty():
@@ -228,8 +233,16 @@ def _stored_records(path: Path) -> pl.DataFrame | None:
         return None
 
 
+def _stretches_as_clips(dataset: Dataset) -> pl.DataFrame:
+    label = pl.lit(dataset.info.taxonomy.negative, pl.String)
+    return conform(dataset.stretches.with_columns(label=label), Clip)
+
+
 def _records(dataset: Dataset, manifests: dict[str, Manifest]) -> pl.DataFrame:
-    """Clips of the finished videos, columns of `ClipRecord`, in the dataset's order."""
+    """Rows as `ClipRecord` of the finished videos, in the dataset's order; stretches last.
+
+    Stretches are in no split: nothing takes them for clips that does not ask for their kind.
+    """
     decoded = pl.DataFrame(
         {
             "video_id": list(manifests),
@@ -238,7 +251,8 @@ def _records(dataset: Dataset, manifests: dict[str, Manifest]) -> pl.DataFrame:
         schema={"video_id": pl.String, "num_frames": pl.Int64},
     )
     facts = dataset.videos.select("video_id", "fps", "session_id").join(decoded, on="video_id")
-    joined = dataset.clips.join(facts, on="video_id", maintain_order="left")
+    clips = pl.concat([dataset.clips, _stretches_as_clips(dataset)])
+    joined = clips.join(facts, on="video_id", maintain_order="left")
     timed = joined.with_columns(uneven=are_uneven(joined, dataset.videos)).with_columns(
         pl.when("uneven").then(seconds_at(joined, dataset.videos, f"{bound}_frame")).alias(name)
         for bound, name in (("start", "start_seconds"), ("end", "end_seconds"))

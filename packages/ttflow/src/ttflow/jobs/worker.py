@@ -27,16 +27,40 @@ def watched_job(
 
     Args: see `run_job`.
     """
+    return watched(job.video_id, lambda report: run_job(job, device, report, weights))
+
+
+def watched(
+    video_id: str, work: Callable[[Callable[[int], None]], Outcome]
+) -> Iterator[Progress | Outcome]:
+    """Do some work on a video in a thread of its own and yield its progress, the outcome last.
+
+    Work that is done again yields the same events, also if it finds most of it done already.
+    Whatever ends it without an outcome (SystemExit, a panic of polars) becomes a failed one: the
+    thread is all that dies of it.
+
+    Args:
+        video_id: of the video.
+        work: gets what is to be called with the number of frames so far.
+    """
     events: queue.SimpleQueue[Progress | Outcome] = queue.SimpleQueue()
+    told = 0
 
     def report(num_frames: int) -> None:
-        if num_frames % _PROGRESS_FRAMES == 0:
-            events.put(Progress(video_id=job.video_id, num_frames=num_frames))
+        nonlocal told
+        for number in range(told + _PROGRESS_FRAMES, num_frames + 1, _PROGRESS_FRAMES):
+            events.put(Progress(video_id=video_id, num_frames=number))
+            told = number
 
-    def work() -> None:
-        events.put(run_job(job, device, report, weights))
+    def run() -> None:
+        try:
+            outcome = work(report)
+            report(outcome.num_frames)
+        except BaseException as error:  # without an outcome the reader would wait for ever
+            outcome = failed_outcome(video_id, video_id, error)
+        events.put(outcome)
 
-    threading.Thread(target=work, daemon=True).start()
+    threading.Thread(target=run, daemon=True).start()
     while isinstance(event := events.get(), Progress):
         yield event
     yield event
@@ -61,7 +85,7 @@ def run_job(
     try:
         num_frames, flow_frames = _extract(job, device, on_frame, weights)
     except Exception as error:  # one video must never end the job of all others
-        return failed_outcome(job, error)
+        return failed_outcome(job.video_id, job.path, error)
     return Outcome(
         video_id=job.video_id,
         num_frames=num_frames,
@@ -90,14 +114,26 @@ def _extract(
 @lru_cache(maxsize=1)
 def _estimator(name: str, device: str, weights: "Weights | None") -> "Estimator":
     """The estimator of this process; its libraries keep to the one core a job is given."""
+    from ttflow.flow.estimators import create
+
+    keep_to_one_core()
+    return create(name, device, weights=weights)
+
+
+def keep_to_one_core() -> None:
+    """Let the libraries of this process use one thread: a task has a core."""
     import cv2
     import torch
 
-    from ttflow.flow.estimators import create
-
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    return create(name, device, weights=weights)
+
+
+def torch_sees_gpu() -> bool:
+    """Whether torch finds a GPU in this process."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def weights_of(config: FlowConfig) -> "Weights | None":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ttdata.errors import DatasetError
 from ttdata.schema import SCHEMA_VERSION as DATASET_VERSION
-from ttdata.schema import DatasetInfo
+from ttdata.schema import DatasetInfo, StretchKind
 from ttdata.storage.tables import read_table
 from ttflow.errors import ShardError
 from ttflow.schema import SCHEMA_VERSION, ClipRecord, Manifest, PartRow, ShardsInfo
@@ -38,7 +38,8 @@ class Shards:
         path: the folder, absolute.
         info: its configuration (`shards.json`).
         dataset: taxonomy, split and leakage (`dataset.json`).
-        clips: one row per clip, columns of `ClipRecord`.
+        clips: one row per clip, columns of `ClipRecord`; also one per stretch (specification 1.10),
+            which `kind` tells apart.
         manifests: the newest committed manifest of each video.
     """
 
@@ -47,6 +48,11 @@ class Shards:
     dataset: DatasetInfo
     clips: pl.DataFrame
     manifests: dict[str, Manifest]
+
+    @property
+    def without_stretches(self) -> pl.DataFrame:
+        """The rows of `clips` that are clips of the dataset: strokes and negatives."""
+        return self.clips.filter(~pl.col("kind").is_in(get_args(StretchKind)))
 
     @cached_property
     def _locations(self) -> dict[str, Location]:

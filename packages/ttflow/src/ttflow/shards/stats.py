@@ -51,7 +51,7 @@ def flow_stats(path: Path, split: str | None = "train") -> FlowStats:
 
     Args:
         path: the shards folder.
-        split: of the clips to look at; None: all clips.
+        split: of the clips to look at; None: all clips, but no stretches.
 
     Raises:
         ShardError: if the folder cannot be opened.
@@ -60,9 +60,11 @@ def flow_stats(path: Path, split: str | None = "train") -> FlowStats:
     Source: specification 2.5: maxima above 5 px only, all of them where none is.
     """
     shards = open_shards(path)
-    clips = shards.clips if split is None else shards.clips.filter(pl.col("split") == split)
+    clips = shards.without_stretches
+    clips = clips if split is None else clips.filter(pl.col("split") == split)
     if clips.is_empty():
-        raise InputError(f"{shards.path}: no clip of split {split!r}")
+        wanted = "no clip" if split is None else f"no clip of split {split!r}"
+        raise InputError(f"{shards.path}: {wanted}")
     maxima_px = np.concatenate(list(_maxima(shards, clips["clip_id"].to_list())))
     used = [_counted(maxima_px[:, axis]) for axis in (0, 1)]
     return FlowStats(

@@ -27,6 +27,7 @@ class Report:
 
     videos: int
     clips: int
+    """Stretches among them."""
     parts: int
     num_bytes: int
     failed_videos: int
@@ -34,11 +35,14 @@ class Report:
     problems: tuple[str, ...]
     damaged_videos: tuple[str, ...] = ()
     """Videos whose parts have problems: `repair` gives them up for the next extraction."""
+    stretches: int = 0
+    """Of the clips."""
 
     @property
     def text(self) -> str:
         """The report for a person."""
-        sizes = f"{self.videos} videos, {self.clips} clips, {self.parts} parts"
+        stretches = f" ({self.stretches} of them stretches)" if self.stretches else ""
+        sizes = f"{self.videos} videos, {self.clips} clips{stretches}, {self.parts} parts"
         total = f"{sizes}, {self.num_bytes / 1e6:.1f} MB"
         if self.failed_videos:
             lost = f"{self.failed_videos} videos failed and {self.missing_clips} clips are missing"
@@ -87,6 +91,7 @@ def verify(path: Path, deep: bool = False) -> Report:
         missing_clips=missing,
         problems=tuple(problems),
         damaged_videos=tuple(damaged),
+        stretches=shards.clips.height - shards.without_stretches.height,
     )
 
 
@@ -122,7 +127,8 @@ def _failures(shards: Shards) -> list[Failure]:
 def _lost(shards: Shards, missing: int) -> Iterator[str]:
     counts = shards.dataset.counts
     if {"clips_stroke", "clips_negative"} <= counts.keys():
-        expected = counts["clips_stroke"] + counts["clips_negative"]
+        names = ("clips_stroke", "clips_negative", "stretches_straddling", "stretches_rest")
+        expected = sum(counts.get(name, 0) for name in names)
         found = shards.clips.height + missing
         if found != expected:
             yield f"{shards.path}: {found} clips with those that failed, the dataset has {expected}"

@@ -24,12 +24,8 @@ from ttdata.storage.atomic import atomic_path
 from ttdata.storage.outputs import check_output_folder
 from ttdata.video.probe import probe
 from ttflow.extraction.frames import FlowFrame, WorkingFrame
-from ttflow.extraction.pipeline import (
-    fitting_frames,
-    flow_frames,
-    flow_of_pairs,
-    working_frames,
-)
+from ttflow.extraction.masked_flow import flow_of_pairs
+from ttflow.extraction.pipeline import fitting_frames, flow_frames, working_frames
 from ttflow.flow.colors import flow_colors, full_length
 from ttflow.flow.estimators import create
 from ttflow.jobs.worker import weights_of
@@ -243,9 +239,10 @@ def _file_name(text: str) -> str:
 
 
 def _view_shards(shards: Shards, out: Path, clip_id: str | None, frame: int | None) -> list[Path]:
-    if shards.clips.is_empty():
+    clips = shards.without_stretches
+    if clips.is_empty():
         raise InputError(f"{shards.path}: holds no clip")
-    chosen = clip_id if clip_id is not None else str(shards.clips["clip_id"][0])
+    chosen = clip_id if clip_id is not None else str(clips["clip_id"][0])
     row = shards.read(chosen)
     first, last = row["stored_start_frame"], row["stored_end_frame"]
     middle = (row["start_frame"] + row["end_frame"]) // 2
@@ -295,9 +292,8 @@ def _figure_of_clip(shards: Shards, row: dict[str, Any], position: int, picture:
 
 def _contact_sheet(shards: Shards, picture: Path) -> Path:
     """A row per clip, evenly chosen: its first, middle and last frames as the network sees them."""
-    config = shards.info.config
-    step = max(1, math.ceil(shards.clips.height / _SHEET_CLIPS))
-    chosen = shards.clips[::step]
+    config, clips = shards.info.config, shards.without_stretches
+    chosen = clips[:: max(1, math.ceil(clips.height / _SHEET_CLIPS))]
     columns, wanted = 2, ["stored_start_frame", "stored_end_frame", "rgb"]
     rows = math.ceil(chosen.height / columns)
     figure = Figure(figsize=(14, 1.55 * rows + 0.4), layout="constrained")
