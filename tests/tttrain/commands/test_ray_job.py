@@ -16,6 +16,11 @@ COMMANDS = (
     (["evaluate", "run", "--data", "{data}"], "run"),
     (["predict", "{run}", "{data}", "--out", "strokes.csv"], "strokes.csv"),
     (["predict", "{run}", "{data}", "--out", "strokes"], "strokes"),
+    (["fit-detector", "run", "--dataset", "{data}"], "RUN run"),
+    (["evaluate-detector", "run", "--dataset", "{data}"], "RUN run"),
+    (["index", "run", "{data}", "--out", "{run}"], "RUN run"),
+    (["index", "{run}", "videos", "--out", "{data}"], "INPUT videos"),
+    (["index", "{run}", "{data}", "--out", "index"], "index"),
 )
 
 

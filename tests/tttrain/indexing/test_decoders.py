@@ -13,8 +13,15 @@ from tttrain import detection_scores
 from tttrain.indexing.baselines import argmax_strokes, grid_strokes, motion_curve
 from tttrain.indexing.decoders import fitting
 from tttrain.indexing.decoders.curves import ScoreCurve, strokes_of
-from tttrain.indexing.decoders.fitting import Decoder, decoded, fit_decoder, fit_kind
-from tttrain.indexing.decoders.segments import Affine, Segments, fit_affine, to_table
+from tttrain.indexing.decoders.fitting import Decoder, Fit, decoded, fit_decoder, fit_kind
+from tttrain.indexing.decoders.segments import (
+    Affine,
+    Segments,
+    central_names,
+    fit_affine,
+    fit_name_radius,
+    to_table,
+)
 from tttrain.indexing.decoders.tag import TagDecoder, contrast, grouped
 from tttrain.indexing.decoders.template import TemplateDecoder, innovations
 from tttrain.indexing.decoders.threshold import ThresholdDecoder, smoothed
@@ -82,10 +89,41 @@ def test_smoothing_is_the_mean_of_the_cells_that_exist() -> None:
 
 def test_runs_above_the_threshold_become_rows() -> None:
     curve = curve_of(steps(30, (5, 15), (20, 21)))
-    decoder = ThresholdDecoder(temperature=1, threshold=0, smooth_cells=1, min_cells=2)
+    decoder = ThresholdDecoder(
+        temperature=1, threshold=0, smooth_cells=1, min_cells=2, name_radius=0
+    )
     found = to_table(curve, decoder.segments(curve))
     assert found.drop("score").rows() == [("v", 40, 120, "serve")]
     assert found["score"][0] == pytest.approx(0.9 / (1 + np.exp(-4)))
+
+
+def test_the_name_comes_from_the_middle() -> None:
+    """The cells of a segment's sides speak of the strokes before and after."""
+    log_names = np.log(np.repeat([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], [3, 1, 3], axis=0))
+    start, end = np.array([0.0, 2.9, 6.0]), np.array([7.0, 4.2, 7.0])
+    alone = np.exp(central_names(log_names, start, end, 0))
+    assert alone == pytest.approx(np.array([[0.4, 0.6], [0.4, 0.6], [0.2, 0.8]]))
+    wide = central_names(log_names, start[:1], end[:1], 1)[0]
+    mean = np.log([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]).mean(axis=0)
+    assert wide[0] - wide[1] == pytest.approx(mean[0] - mean[1])
+    assert np.exp(wide).sum() == pytest.approx(1)
+    last = central_names(log_names, start[2:], end[2:], 2)  # two cells of three exist
+    assert np.exp(last) == pytest.approx(np.array([[0.2, 0.8]]))
+
+
+def test_the_radius_that_names_most_strokes_is_taken() -> None:
+    """Three strokes: the middle cell errs in one, its neighbours outvote it, farther ones err."""
+    serve, push = np.log([0.1, 0.9]), np.log([0.9, 0.1])
+    names = np.stack([push, push, serve, push, serve, push, push] + [serve] * 10)
+    scores = np.concatenate([names - np.log(2), np.full((17, 1), -np.log(2))], axis=1)
+    curve = ScoreCurve("v", scores, LABELS, 17 * 8, 8, 4.0)
+    rows = [("v", 0, 56, "serve"), ("v", 64, 88, "serve"), ("v", 96, 120, "serve")]
+    truths = pl.DataFrame(
+        rows, schema=["video_id", "start_frame", "end_frame", "label"], orient="row"
+    )
+    assert curve.stroke_labels == ("push", "serve")
+    assert fit_name_radius([curve], truths, 1.0) == 1
+    assert fit_name_radius([curve], truths.with_columns(label=pl.lit("lob")), 1.0) == 0
 
 
 def test_lengths_are_corrected_about_the_centre() -> None:
@@ -127,7 +165,9 @@ def test_of_groups_of_one_stroke_one_is_left() -> None:
     odds = steps(60, (10, 20), (40, 52))
     odds[14] = -1.0
     curve = curve_of(odds)
-    decoder = TagDecoder(temperature=1, smooth_cells=1, min_contrast=0.3, max_iou=0.1, max_cells=30)
+    decoder = TagDecoder(
+        temperature=1, smooth_cells=1, min_contrast=0.3, max_iou=0.1, max_cells=30, name_radius=0
+    )
     found = to_table(curve, decoder.segments(curve))
     assert found.select("start_frame", "end_frame").rows() == [(80, 160), (320, 416)]
 
@@ -183,12 +223,12 @@ def test_the_kind_that_does_best_on_other_videos_is_chosen(
     decoder = fit_decoder(curves, truths, measure="f1", kinds=("threshold", "tag"))
     assert (decoder.num_videos, decoder.num_strokes) == (3, len(truths))
     assert decoder.chosen.kind == max(decoder.values, key=lambda kind: decoder.values[kind])
-    assert decoder.chosen == fit_kind(decoder.chosen.kind, curves, truths, measure="f1")
+    assert decoder.chosen == fit_kind(decoder.chosen.kind, curves, truths, Fit(measure="f1"))
     halves = [curves[0::2], curves[1::2]]
     names = [[curve.video_id for curve in half] for half in halves]
     found = [
         decoded(
-            fit_kind("tag", other, truths.filter(pl.col("video_id").is_in(known)), measure="f1"),
+            fit_kind("tag", other, truths.filter(pl.col("video_id").is_in(known)), Fit("f1")),
             half,
         )
         for half, other, known in zip(halves, halves[::-1], names[::-1], strict=True)

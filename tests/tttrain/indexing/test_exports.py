@@ -65,3 +65,12 @@ def test_no_stroke_at_all_is_no_error(tmp_path: Path) -> None:
 def test_a_spreadsheet_computes_nothing(tmp_path: Path) -> None:
     write_exports(tmp_path, BOTH)
     assert ",'=cmd" in (tmp_path / "strokes.csv").read_text()
+
+
+def test_files_of_videos_that_are_gone_go(tmp_path: Path) -> None:
+    write_exports(tmp_path, BOTH)
+    assert (tmp_path / "mediaeval" / "day" / "one.xml").is_file()
+    (tmp_path / "elan" / "notes.txt").write_text("mine")
+    write_exports(tmp_path, BOTH[1:])
+    found = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(found) == ["activitynet.json", "notes.txt", "strokes.csv", "two.eaf", "two.xml"]

@@ -12,10 +12,16 @@ from ttdata.errors import InputError
 from ttflow.extraction.stream import stream_patches
 from ttflow.flow.estimators import create
 from ttflow.schema import FlowConfig
-from ttmodels import I3D, SSTC, ModelCard, StrokeModel
+from ttmodels import I3D, SSTC, ModelCard, StrokeModel, dense_features
 from tttrain.data.sampling import Window
 from tttrain.evaluation.scoring import network_inputs
-from tttrain.indexing.video_scores import score_curve
+from tttrain.indexing.still import SkipStill, still_scores, window_speeds
+from tttrain.indexing.video_scores import (
+    VideoScores,
+    score_curve,
+    video_scores,
+    without_still,
+)
 
 CONFIG = FlowConfig(
     estimator="dis-ultrafast",
@@ -72,6 +78,29 @@ def test_as_window_by_window(video: Path, model: StrokeModel, stride: int) -> No
     assert (curve.stride_frames, curve.first_frame) == (stride, 8.0)
 
 
+def test_features_and_energy_of_two_regions(video: Path, model: StrokeModel) -> None:
+    estimator = create(CONFIG.estimator, "cpu")
+    regions = ((0.0, 0.0, 0.5, 1.0), None)
+    found = video_scores(
+        video, model, CONFIG, estimator, regions=regions, stride_frames=None, features=True
+    )
+    chunks = list(stream_patches(video, CONFIG, estimator, regions=regions))
+    for region, scores in zip(regions, found, strict=True):
+        rgb = np.concatenate([chunk.rgb for chunk in chunks if chunk.region == region])
+        flow = np.concatenate([chunk.flow for chunk in chunks if chunk.region == region])
+        with torch.no_grad():
+            window = Window("all", rgb, flow)
+            expected = dense_features(model, *network_inputs(model, window))[0].numpy()  # type: ignore[arg-type]
+        assert scores.features.dtype == np.float16
+        assert scores.features.shape == (75 // 8, 1440)
+        np.testing.assert_allclose(scores.features, expected, rtol=2e-3, atol=1e-4)
+        assert scores.log_probabilities.shape == (0, 3)
+        assert scores.energy.max() > 0
+        lengths = np.hypot(flow[:, 0] / 32, flow[:, 1] / 32).mean(axis=(1, 2))
+        np.testing.assert_allclose(scores.energy, lengths, rtol=1e-5)
+    assert not np.array_equal(found[0].features, found[1].features)
+
+
 def test_the_same_bits_again_and_settings_are_put_back(video: Path, model: StrokeModel) -> None:
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     one, two = (
@@ -93,3 +122,29 @@ def test_what_cannot_be_scored_is_one_line(video: Path, model: StrokeModel) -> N
         other = I3D(3, 3)
     with pytest.raises(InputError, match=r"is a I3D"):
         score_curve(video, other, CONFIG, estimator)
+
+
+def test_still_windows_get_a_constant_with_and_without_features(
+    video: Path, model: StrokeModel
+) -> None:
+    """The rule says what a still window gets; whether it saves work does not show in the scores."""
+
+    def scores(skip: SkipStill | None, features: bool) -> VideoScores:
+        estimator = create(CONFIG.estimator, "cpu")
+        (found,) = video_scores(video, model, CONFIG, estimator, features=features, skip_still=skip)
+        return found
+
+    plain = scores(None, False)
+    speeds = window_speeds(plain.energy, 16, 8)
+    skip = SkipStill(float(np.median(speeds)), "Negative")
+    still = speeds < skip.below_px
+    assert 0 < still.sum() < len(still)
+    expected = without_still(plain, model, skip, 8).log_probabilities
+    assert (expected[still] == still_scores(LABELS, "Negative")).all()
+    assert np.array_equal(expected[~still], plain.log_probabilities[~still])
+    for features in (False, True):
+        found = scores(skip, features)
+        np.testing.assert_allclose(found.log_probabilities, expected, rtol=0, atol=1e-5)
+        assert (found.log_probabilities[still] == expected[still]).all()
+        assert len(found.features) == (75 // 8 if features else 0)
+        assert np.array_equal(found.energy, plain.energy)

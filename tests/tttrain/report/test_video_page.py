@@ -1,14 +1,10 @@
 """The page of an indexed video: what it says, and in a browser what it shows and gives away."""
 
-import shutil
-from collections.abc import Iterator
-from fractions import Fraction
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import av
-import cv2
-import numpy as np
 import pytest
 
 from tttrain.indexing.document import IndexedStroke, VideoIndex
@@ -16,7 +12,7 @@ from tttrain.report.video_page import Film, clock, write_overview, write_video_p
 
 FPS = 60
 CLASSES = ("Serve Forehand Loop", "Offensive Backhand Hit")
-BROWSER = shutil.which("chromium")
+Check = Callable[[Any, int], None]
 
 
 def stroke(start: int, end: int, label: str, score: float) -> IndexedStroke:
@@ -96,31 +92,8 @@ def test_overview_counts(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Frame i shows i as eight blocks, black for 0 and white for 1, most significant first."""
-    path = tmp_path_factory.mktemp("film") / "match #1.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(FPS))
-        stream.width, stream.height, stream.pix_fmt = 320, 80, "yuv420p"
-        for number in range(240):
-            bits = np.array([number >> bit & 1 for bit in range(7, -1, -1)], np.uint8)
-            rgb = np.repeat(np.tile(np.repeat(bits * 255, 40), (80, 1))[:, :, None], 3, axis=2)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24")))
-        container.mux(stream.encode(None))
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no chromium here")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(
-            executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield found
-        found.close()
+def film(tmp_path_factory: pytest.TempPathFactory, write_numbered: Callable[..., Path]) -> Path:
+    return write_numbered(tmp_path_factory.mktemp("film") / "match #1.mp4")
 
 
 @pytest.fixture(params=[1280, 400])
@@ -139,40 +112,117 @@ def page(request: pytest.FixtureRequest, browser: Any, film: Path) -> Iterator[A
     opened.close()
 
 
-def shown_frame(page: Any) -> int:
-    """The number in the picture."""
-    page.wait_for_function("film.paused && !film.seeking")
-    page.wait_for_timeout(100)  # until the frame is painted
-    encoded = np.frombuffer(page.locator("#film").screenshot(), np.uint8)
-    picture = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
-    assert picture is not None
-    height, width = picture.shape
-    values = [picture[height // 2, int((place + 0.5) * width / 8)] for place in range(8)]
-    return int("".join("1" if value > 127 else "0" for value in values), 2)
-
-
 @pytest.mark.slow
-def test_keys_play_a_stroke_to_its_last_frame(page: Any) -> None:
+def test_keys_play_a_stroke_to_its_last_frame(page: Any, assert_comes_to_rest_at: Check) -> None:
     page.keyboard.press("n")
-    page.wait_for_function("!playing && film.paused", timeout=10_000)
-    assert shown_frame(page) == 89
+    page.wait_for_function("!playing && film.paused")
+    assert_comes_to_rest_at(page, 89)
     page.keyboard.press(",")
-    assert shown_frame(page) == 88
+    assert_comes_to_rest_at(page, 88)
     page.keyboard.press(".")
-    assert shown_frame(page) == 89
+    assert_comes_to_rest_at(page, 89)
     page.keyboard.press("ArrowLeft")  # before the first comes the last
     assert "3 of 3" in page.inner_text("#now")
-    page.wait_for_function("!playing && film.paused", timeout=10_000)
-    assert shown_frame(page) == 227
+    page.wait_for_function("!playing && film.paused")
+    assert_comes_to_rest_at(page, 227)
+
+
+PAUSE_AFTER_FRAME = """frame => new Promise((done) => {
+  function look() {
+    if (painted * data.fps < frame + 0.5) { requestAnimationFrame(look); return; }
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key: " ", bubbles: true }));
+    done();
+  }
+  look();
+})"""
 
 
 @pytest.mark.slow
-def test_a_click_shows_the_first_frame(page: Any) -> None:
-    page.evaluate("() => { film.play = () => Promise.reject(new Error('not now')); }")
+def test_a_film_stopped_anywhere_goes_on_frame_by_frame(
+    page: Any, shown_frame: Callable[[Any], int], assert_comes_to_rest_at: Check
+) -> None:
+    page.keyboard.press("4")  # far from the stroke's end, however late the page gets to look
+    page.keyboard.press("n")
+    page.evaluate(PAUSE_AFTER_FRAME, 32)
+    assert page.evaluate("film.paused && playing === false")
+    until = time.monotonic() + 30
+    while (stopped := round(page.evaluate("painted * data.fps"))) != shown_frame(page):
+        assert time.monotonic() < until
+    assert 32 < stopped < 89
+    page.keyboard.press(".")
+    assert_comes_to_rest_at(page, stopped + 1)
+    for _ in range(3):  # at once: none is lost
+        page.keyboard.press(",")
+    assert_comes_to_rest_at(page, stopped - 2)
+
+
+NOT_PLAYED = "() => { film.play = () => Promise.reject(new Error('not now')); }"
+
+
+@pytest.mark.slow
+def test_no_step_is_lost_to_a_late_picture(page: Any, assert_comes_to_rest_at: Check) -> None:
+    page.evaluate(NOT_PLAYED)
     page.locator('.track .stroke[data-number="1"]').click()
-    assert shown_frame(page) == 100
+    for key, frame in ((",", 97), (".", 100)) * 3:
+        for _ in range(3):
+            page.keyboard.press(key)
+        assert_comes_to_rest_at(page, frame)
+    for _ in range(3):
+        page.keyboard.press(",")
+        page.evaluate("paint(0, { mediaTime: 100 / data.fps })")  # as of the seek before
+    assert_comes_to_rest_at(page, 97)
+
+
+@pytest.mark.slow
+def test_steps_begin_where_the_viewer_sought(page: Any, assert_comes_to_rest_at: Check) -> None:
+    page.evaluate(NOT_PLAYED)
+    page.locator('.track .stroke[data-number="1"]').click()
+    assert_comes_to_rest_at(page, 100)
+    page.evaluate("film.currentTime = 237.5 / data.fps")  # as the film's own controls do
+    page.wait_for_function("Math.round(painted * data.fps) === 237")
+    assert_comes_to_rest_at(page, 237)
+    for _ in range(5):  # 239 is the last
+        page.keyboard.press(".")
+    assert_comes_to_rest_at(page, 239)
+    page.keyboard.press(",")
+    assert_comes_to_rest_at(page, 238)
+
+
+@pytest.mark.slow
+def test_steps_get_through_frames_of_any_length(
+    tmp_path: Path,
+    browser: Any,
+    write_numbered: Callable[..., Path],
+    assert_comes_to_rest_at: Check,
+) -> None:
+    begins = [0, 40, 80, *range(400, 1880, 40)]  # the third lasts eight times as long as others
+    film = write_numbered(tmp_path / "uneven.mp4", milliseconds=begins)
+    uneven = {"fps": len(begins) / 1.88, "num_frames": len(begins)}
+    whole = index(stroke(0, 60, CLASSES[0], 1.0)).model_copy(update=uneven)
+    write_video_page(tmp_path / "page.html", whole, Film(film))
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("film.readyState >= 2")
+    page.evaluate("film.controls = false")
+    for _ in range(10):
+        page.keyboard.press(".")
+        page.wait_for_function("!film.seeking")
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    assert page.evaluate("film.currentTime") == pytest.approx(10.5 * 0.047, abs=1e-5)
+    for key, presses, frame in ((".", 10, 17), (".", 25, 39), (",", 45, 0)):
+        for _ in range(presses):
+            page.keyboard.press(key)
+        assert_comes_to_rest_at(page, frame)
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_click_shows_the_first_frame(page: Any, assert_comes_to_rest_at: Check) -> None:
+    page.evaluate(NOT_PLAYED)
+    page.locator('.track .stroke[data-number="1"]').click()
+    assert_comes_to_rest_at(page, 100)
     page.locator('.show[data-number="2"]').click()
-    assert shown_frame(page) == 180
+    assert_comes_to_rest_at(page, 180)
 
 
 @pytest.mark.slow

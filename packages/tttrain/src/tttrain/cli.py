@@ -142,14 +142,35 @@ def predict(
 
 Dataset = Annotated[Path, typer.Option("--dataset", help="Dataset folder.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Videos at once.")]
+VideosPerGpu = Annotated[
+    int, typer.Option("--videos-per-gpu", min=1, max=100, help="Videos that share a GPU.")
+]
 
 
 @app.command("fit-detector")
-def fit_detector(run_folder: RunFolder, dataset: Dataset, device: Device = "auto") -> None:
-    """Learn from validation videos how a run's scores over time become strokes."""
+def fit_detector(
+    run_folder: RunFolder,
+    dataset: Dataset,
+    device: Device = "auto",
+    overrides: Settings = None,
+    workers: Workers = None,
+    videos_per_gpu: VideosPerGpu = 4,
+) -> None:
+    """Learn from whole videos how strokes are found: a decoder, and a joint head."""
+    from ttdata.settings import override
     from tttrain.commands.fit_detector import fit_detector as learn
+    from tttrain.indexing.detector import DetectorConfig
 
-    typer.echo(learn(run_folder, dataset, device=device))
+    told = learn(
+        run_folder,
+        dataset,
+        config=override(DetectorConfig(), overrides or ()),
+        device=device,
+        workers=workers,
+        videos_per_gpu=videos_per_gpu,
+    )
+    typer.echo(told)
 
 
 @app.command("evaluate-detector")
@@ -157,13 +178,17 @@ def evaluate_detector(
     run_folder: RunFolder,
     dataset: Dataset,
     device: Device = "auto",
+    workers: Workers = None,
+    videos_per_gpu: VideosPerGpu = 4,
     as_json: Annotated[bool, typer.Option("--json", help="Print the measures as JSON.")] = False,
 ) -> None:
     """Measure on whole test videos how well strokes are found and named."""
     from tttrain.commands.evaluate_detector import detector_lines
     from tttrain.commands.evaluate_detector import evaluate_detector as measure
 
-    result = measure(run_folder, dataset, device=device)
+    result = measure(
+        run_folder, dataset, device=device, workers=workers, videos_per_gpu=videos_per_gpu
+    )
     typer.echo(json.dumps(result) if as_json else "\n".join(detector_lines(result)))
 
 
@@ -174,12 +199,26 @@ def index(
         Path, typer.Argument(metavar="INPUT", help="A video, a folder of videos, or a dataset.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder of the index.")],
+    players: Annotated[
+        int, typer.Option(min=1, max=2, help="In view; 2: one in each half of the picture.")
+    ] = 1,
     device: Device = "auto",
+    workers: Workers = None,
+    videos_per_gpu: VideosPerGpu = 4,
 ) -> None:
     """Find and name the strokes of whole videos; the same command goes on after a stop."""
     from tttrain.commands.index import index as find_strokes
 
-    typer.echo(find_strokes(run_folder, source, out, device=device))
+    told = find_strokes(
+        run_folder,
+        source,
+        out,
+        players=players,
+        device=device,
+        workers=workers,
+        videos_per_gpu=videos_per_gpu,
+    )
+    typer.echo(told)
 
 
 @app.command()

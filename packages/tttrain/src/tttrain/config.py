@@ -150,7 +150,7 @@ class ScheduleConfig(FrozenModel):
 
 
 class AugmentConfig(FrozenModel):
-    """How training clips are varied (specification 3.2, 3.4); one draw per clip and epoch."""
+    """How training clips are varied (specification 3.2, 3.4, 3.6); one draw per clip and epoch."""
 
     spatial: bool = Field(
         default=True, description="The crop of a training clip is rotated, shifted and scaled."
@@ -163,6 +163,12 @@ class AugmentConfig(FrozenModel):
         description="The start follows a normal distribution round the central window, as in the "
         "paper, or is uniform over all windows inside the stroke; only for temporal=true.",
     )
+    straddling_share: float = Field(
+        default=0.0, ge=0, le=10, description="Negatives at strokes' bounds per training clip."
+    )
+    rest_share: float = Field(
+        default=0.0, ge=0, le=10, description="Negatives between strokes per training clip."
+    )
     rotation_degrees: float = Field(
         default=10.0, ge=0, le=180, description="The largest rotation, either way."
     )
@@ -172,9 +178,7 @@ class AugmentConfig(FrozenModel):
     scale: float = Field(
         default=0.1, ge=0, lt=1, description="The largest departure of the scale from 1."
     )
-    mirror: bool = Field(
-        default=False, description="Half of the training clips are flipped left to right."
-    )
+    mirror: bool = Field(default=False, description="Half of the clips are flipped left to right.")
 
 
 class ExecutionConfig(FrozenModel):

@@ -34,7 +34,11 @@ FLAT_KEYS = {
 }
 """The place of each key that moved; recipe, batch_size, precision, seed, augment did not."""
 
-ADDED_KEYS = {("augment", "window_draw"): "normal"}
+ADDED_KEYS: dict[tuple[str, str], object] = {
+    ("augment", "window_draw"): "normal",
+    ("augment", "straddling_share"): 0.0,
+    ("augment", "rest_share"): 0.0,
+}
 """Keys that came later, with the value that stands for what was done before them."""
 
 

@@ -164,21 +164,47 @@ class Run:
         """Hold `.<name>.lock`, which its process's death releases.
 
         Args:
-            name: "fit" for the command, "worker" for the process that writes.
+            name: "fit" for the command, "worker" for the process that writes, "detector" for
+                the commands that write `detector/`.
             wait: for a predecessor to end, instead of an error.
 
         Raises:
             InputError: if another process holds it and `wait` is off.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / f".{name}.lock").open("a") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                raise InputError(
-                    f"{self.folder}: another `tttrain fit` works on this folder; wait for it"
-                ) from None
+        with lock_folder(self.folder, name, wait=wait):
             yield
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path, name: str, *, wait: bool = False) -> Iterator[None]:
+    """Hold `.<name>.lock` of a folder, as `Run.lock`; the folder is made when missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".{name}.lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            command = {"detector": "fit-detector` or `evaluate-detector"}.get(name, name)
+            raise InputError(
+                f"{folder}: another `tttrain {command}` works on this folder; wait for it"
+            ) from None
+        yield
+
+
+@contextlib.contextmanager
+def clean_folder(folder: Path) -> Iterator[None]:
+    """Remove what dead jobs left half-written below a folder, before and after some work.
+
+    After as well: processes that outlived their killed command end soon after it, maybe only while
+    the next one works. Only while the folder's lock is held.
+    """
+    _remove_temporary(folder)
+    yield
+    _remove_temporary(folder)
+
+
+def _remove_temporary(folder: Path) -> None:
+    for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def _in_sections(values: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
 from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
+from tttrain.data.sampling import stretch_shares
 from tttrain.report.summary import LAST_EPOCH, leakage
 from tttrain.run import Run, RunInfo, differences
 from tttrain.training.torch_state import preserved
@@ -79,6 +80,7 @@ def check(config: TrainConfig, data: TrainingData, run: Run) -> tuple[int, int, 
     data.check_shape(shape)
     if not data.clips["train"]:
         raise InputError(f"{data.path}: no clip has the split 'train'; run `ttdata split` first")
+    data.stretches(config)
     if run.exists():
         _check_same(run, config, data)
     elif not data.clips["validation"]:
@@ -160,13 +162,22 @@ def _announce(info: RunInfo, data: TrainingData) -> None:
     if execution.resident_max_gib is not None:
         limit = f"{execution.resident_max_gib:.2f} GiB"
     if execution.data_path == "auto":
-        size = data.resident_gib()
+        size = data.resident_gib(data.stretches(info.resolved))
         logger.info("pixels: %.2f GiB decoded; a worker keeps them up to %s", size, limit)
     counts = ", ".join(f"{count} {name}" for name, count in info.num_clips.items())
     logger.info("clips: %s; %d classes; seed %d", counts, len(info.classes), info.seed)
+    _announce_stretches(info, data)
     if not info.num_clips["validation"]:
         logger.warning("no validation clips: %s", LAST_EPOCH)
     logger.info(leakage(None if info.split is None else info.split.model_dump(mode="json")))
+
+
+def _announce_stretches(info: RunInfo, data: TrainingData) -> None:
+    for kind, found in data.stretches(info.resolved).items():
+        wanted = stretch_shares(info.config)[kind] * info.num_clips["train"]
+        few = f", fewer than the {wanted:.0f} asked for" if wanted > len(found) else ""
+        count = min(wanted, len(found))
+        logger.info("%s: %.0f windows an epoch, of %d stretches%s", kind, count, len(found), few)
 
 
 def _versions() -> dict[str, str]:

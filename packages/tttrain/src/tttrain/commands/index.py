@@ -1,6 +1,7 @@
 """`tttrain index`: the strokes of whole videos, a page each."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,33 @@ from ttdata.storage.dataset import load_dataset
 from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
 from ttdata.storage.tables import conform
-from ttdata.video.times import frame_times
-from ttflow.shards.layout import digest
-from tttrain.indexing.detector import Detector, stored
-from tttrain.indexing.document import IndexedStroke, VideoIndex
+from ttflow.roi import Region
+from tttrain.commands.video_indexer import PASSES, VideoIndexer, finished
+from tttrain.indexing.document import VideoIndex
 from tttrain.indexing.exports import write_exports
-from tttrain.indexing.scorer import VideoScorer
-from tttrain.report.video_page import Film, write_overview, write_video_page
-from tttrain.run import Run
+from tttrain.indexing.jobs.items import Parallel, VideoItem
+from tttrain.indexing.jobs.run import run_videos
+from tttrain.indexing.split_videos import regions_by_video
+from tttrain.indexing.tracks import HALVES
+from tttrain.report.video_page import write_overview
+from tttrain.run import clean_folder, lock_folder
 
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
+Job = tuple[dict[str, Any], Sequence[Region | None], Path]
+"""A video's row, the regions of its players, its page."""
 
 
 def index(
-    run_folder: str | Path, source: str | Path, out: str | Path, *, device: str = "auto"
+    run_folder: str | Path,
+    source: str | Path,
+    out: str | Path,
+    *,
+    players: int = 1,
+    device: str = "auto",
+    workers: int | None = None,
+    videos_per_gpu: int = Parallel.videos_per_gpu,
 ) -> str:
     """Find and name the strokes of a video, of a folder of videos, or of a dataset's videos.
 
@@ -41,8 +53,13 @@ def index(
         run_folder: with a detector (`tttrain fit-detector`).
         source: of the videos.
         out: gets `index.html`, `strokes.csv`, `activitynet.json`, `mediaeval/`, `elan/`, and a
-            folder per video in `videos/` with `index.html` and `strokes.json`.
+            folder per video in `videos/` with `index.html`, `stills/` and `strokes.json`, and
+            `film.mp4` where browsers cannot play the video.
+        players: in view, 1 or 2; of two, one plays in the left half of the picture, one in the
+            right. Where the strokes of a dataset's video have regions, these are taken instead.
         device: "auto", "cpu", "cuda" or "cuda:N".
+        workers: videos at once; None: one per core. The result does not depend on it.
+        videos_per_gpu: that share a GPU.
 
     Returns:
         How many strokes of how many videos, and where they stand.
@@ -52,31 +69,69 @@ def index(
         TTError: if a video failed; the others are finished.
     """
     run_folder, source, out = Path(run_folder), Path(source), Path(out)
+    check_lasting(run_folder, "RUN")
     check_lasting(source, "INPUT")
+    check_lasting(out)
     videos, problems = _videos(source)
     check_output_folder(out, "an index", [run_folder, source, *videos["path"].drop_nulls()])
-    run = Run(run_folder.absolute())
-    detector = stored(run)
-    scorer = VideoScorer(
-        run, detector.negative, device, stride_frames=detector.decoder.stride_frames
-    )
-    write_json(out / "index.json", {"schema_version": SCHEMA_VERSION, "run": str(run.folder)})
-    done: list[tuple[VideoIndex, Path]] = []
-    for number, row in enumerate(videos.iter_rows(named=True), start=1):
-        logger.info("video %d of %d: %s", number, videos.height, row["video_id"])
-        page = path_below(out / "videos", f"{row['video_id']}/index", ".html")
-        try:
-            done.append((_indexed(row, page, run, detector, scorer), page))
-        except (VideoError, InputError) as error:
-            problems.append(str(error))
-    indexes = [item for item, _ in done]
-    write_exports(out, indexes)
-    write_overview(out / "index.html", done)
-    count = sum(len(item.strokes) for item in indexes)
+    if players not in (1, 2):
+        raise InputError(f"players is {players}, expected 1 or 2")
+    indexer, regions = VideoIndexer(run_folder, device), _regions(source)
+    others: Sequence[Region | None] = HALVES if players == 2 else (None,)
+    parallel = Parallel(workers, videos_per_gpu)
+    jobs = [
+        (row, regions.get(row["video_id"], others), _page(out, row["video_id"]))
+        for row in videos.iter_rows(named=True)
+    ]
+    with lock_folder(out, "index"), clean_folder(out):
+        write_json(
+            out / "index.json", {"schema_version": SCHEMA_VERSION, "run": str(indexer.run.folder)}
+        )
+        done, failed = _indexed(indexer, jobs, out.absolute(), parallel)
+        write_exports(out, [item for item, _ in done])
+        write_overview(out / "index.html", done)
+    problems += failed
+    count = sum(len(item.strokes) for item, _ in done)
     summary = f"{count} strokes of {len(done)} videos: {out / 'index.html'}"
     if problems:
         raise TTError(f"{summary}; {len(problems)} videos failed: {'; '.join(problems)}")
     return summary
+
+
+def _page(out: Path, video_id: str) -> Path:
+    """Of a video; absolute, as a worker's folder is another one."""
+    return path_below(out.absolute() / "videos", f"{video_id}/index", ".html")
+
+
+def _indexed(
+    indexer: VideoIndexer, jobs: Sequence[Job], out: Path, parallel: Parallel
+) -> tuple[list[tuple[VideoIndex, Path]], list[str]]:
+    """The indexes with their pages, and a line per video that failed."""
+    keys, items, errors = {}, [], {}
+    for row, regions, page in jobs:
+        video_id = row["video_id"]
+        try:
+            keys[video_id] = indexer.key(row, regions)
+        except VideoError as error:
+            errors[video_id] = str(error)
+            continue
+        if finished(page, keys[video_id]) is None:
+            expected, arguments = PASSES * row["num_frames"], (row, regions, page)
+            items.append(VideoItem(video_id, str(row["path"]), expected, arguments))
+    logger.info("%d videos to index, %d unchanged", len(items), len(keys) - len(items))
+    errors |= run_videos(
+        items, indexer.work, indexer.ready, out, parallel=parallel, device=indexer.scorer.device
+    )
+    done = []
+    for row, _, page in jobs:
+        video_id = row["video_id"]
+        if video_id in errors:
+            continue
+        if (found := finished(page, keys[video_id])) is not None:
+            done.append((found, page))
+        else:
+            errors[video_id] = f"{row['path']}: changed meanwhile; run the same command again"
+    return done, [errors[row["video_id"]] for row, *_ in jobs if row["video_id"] in errors]
 
 
 def _videos(source: Path) -> tuple[pl.DataFrame, list[str]]:
@@ -96,51 +151,9 @@ def _videos(source: Path) -> tuple[pl.DataFrame, list[str]]:
     return conform(videos, Video), list(problems)
 
 
-def _indexed(
-    row: dict[str, Any], page: Path, run: Run, detector: Detector, scorer: VideoScorer
-) -> VideoIndex:
-    """The index of a video: as it stands, or computed and written, the JSON file last."""
-    location, folder = str(row["path"]), page.parent
-    scores_key = scorer.key(location)
-    key = digest([scores_key, detector.model_dump(mode="json"), row["video_id"]])[:16]
-    found = _finished(folder / "strokes.json", key)
-    if found is not None and page.is_file():
-        return found
-    kept = folder / "scores.npz"
-    curve = scorer.curve(row["video_id"], location, kept, scores_key, row["num_frames"])
-    strokes = detector.decoder.decode([curve]).sort("start_frame", "end_frame")
-    times = frame_times(row)
-    made = VideoIndex(
-        video_id=row["video_id"],
-        video=location,
-        fps=row["fps"],
-        num_frames=curve.num_frames,
-        video_seconds=float(times.seconds_at(curve.num_frames)),
-        classes=curve.stroke_labels,
-        model=f"{run.folder} {detector.weights_sha256[:12]}",
-        decoder=detector.decoder.chosen.kind,
-        key=key,
-        strokes=tuple(
-            IndexedStroke(
-                start_frame=item["start_frame"],
-                end_frame=item["end_frame"],
-                start_seconds=float(times.seconds_at(item["start_frame"])),
-                end_seconds=float(times.seconds_at(item["end_frame"])),
-                label=item["label"],
-                score=min(max(item["score"], 0.0), 1.0),
-            )
-            for item in strokes.iter_rows(named=True)
-        ),
-    )
-    write_video_page(page, made, Film(Path(location)))
-    write_json(folder / "strokes.json", made.model_dump(mode="json"))
-    return made
-
-
-def _finished(path: Path, key: str) -> VideoIndex | None:
-    """What a file holds, if it was computed from the same."""
-    try:
-        found = VideoIndex.model_validate_json(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found if found.key == key else None
+def _regions(source: Path) -> dict[str, list[Region | None]]:
+    """By video, the regions of a dataset's strokes; a video without any is left out."""
+    if not (source / "dataset.json").is_file():
+        return {}
+    found = regions_by_video(load_dataset(source).clips.filter(kind="stroke"))
+    return {video_id: own for video_id, own in found.items() if any(own)}

@@ -18,8 +18,18 @@ from ttflow.errors import ShardError
 from ttflow.schema import FlowConfig
 from ttflow.shards.reader import Shards, open_shards
 from ttflow.shards.stats import flow_scale
+from tttrain.config import TrainConfig
 from tttrain.data.decode import decode_request
-from tttrain.data.sampling import ClipInfo, Request, Window, resident_bytes
+from tttrain.data.sampling import (
+    ClipInfo,
+    Request,
+    Stretch,
+    Stretches,
+    Window,
+    resident_bytes,
+    stretch_shares,
+)
+from tttrain.data.stretches import Strokes, of_training_videos, windows_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +44,7 @@ class TrainingData:
         self.classes: tuple[str, ...] = self.taxonomy.classes
         self.split: SplitInfo | None = shards.dataset.split
         self.extraction: FlowConfig = shards.info.config
+        self._stretches: dict[tuple[int, tuple[str, ...]], Stretches] = {}
 
     @property
     def clip_shape(self) -> tuple[int, int, int]:
@@ -55,7 +66,51 @@ class TrainingData:
 
     def everything(self) -> list[tuple[str, ClipInfo]]:
         """The video and the facts of every clip with pixels, used or not, by clip_id."""
-        return [(row["video_id"], self._clip(row)) for row in self._with_pixels(self._shards.clips)]
+        clips = self._with_pixels(self._shards.without_stretches)
+        return [(row["video_id"], self._clip(row)) for row in clips]
+
+    def stretches(self, config: TrainConfig) -> Stretches:
+        """What a configuration asks for: by kind, the stretches of training videos, by clip_id.
+
+        Those that hold no window of the configuration (by default, of the shards) are left out.
+
+        Raises:
+            InputError: if it asks for a kind of which there is none.
+        """
+        num_frames = (config.network.clip_shape or self.clip_shape)[0]
+        asked = num_frames, tuple(stretch_shares(config))
+        if asked not in self._stretches:
+            self._stretches[asked] = self._find_stretches(*asked)
+        return self._stretches[asked]
+
+    def _find_stretches(self, num_frames: int, kinds: tuple[str, ...]) -> Stretches:
+        table = of_training_videos(self._shards.clips).filter(pl.col("kind").is_in(kinds))
+        found: dict[str, list[Stretch]] = {kind: [] for kind in kinds}
+        for row in self._with_pixels(table):
+            strokes = self._strokes.get(row["video_id"], Strokes(()))
+            low, high = windows_of(row, strokes, num_frames)
+            if high - low >= num_frames:
+                stretch = Stretch(**vars(self._clip(row)), windows=(low, high))
+                found[row["kind"]].append(stretch)
+        for kind in kinds:
+            self._check_stretches(kind, found[kind], num_frames)
+        return found
+
+    @cached_property
+    def _strokes(self) -> dict[str, Strokes]:
+        """By video."""
+        table = self._shards.clips.filter(kind="stroke")
+        videos = table.partition_by("video_id", as_dict=True)
+        return {str(video): Strokes(rows.to_dicts()) for (video,), rows in videos.items()}
+
+    def _check_stretches(self, kind: str, found: Sequence[Stretch], num_frames: int) -> None:
+        if not found:
+            raise InputError(
+                f"{self.path}: no stretch of kind {kind!r} for windows of {num_frames} frames in "
+                f"videos all of training, expected some for augment.{kind}_share; `ttdata curate "
+                f"--set whole_video_negatives=true --set window_frames={num_frames}`, then split "
+                f"by video and extract, or --set augment.{kind}_share=0"
+            )
 
     def timing(self, clip: ClipInfo) -> tuple[float, float]:
         """When a clip begins and how long it lasts, in seconds, by its video's own times."""
@@ -111,6 +166,10 @@ class TrainingData:
         """Of what training and testing depend on: clips, labels, splits and pixels."""
         rows = [[name, *vars(clip).values()] for name in SPLITS for clip in self.clips[name]]
         used = {clip.clip_id for clips in self.clips.values() for clip in clips}
+        stretches = of_training_videos(self._shards.clips).sort("clip_id")
+        names = ("kind", "clip_id", "start_frame", "end_frame")
+        rows += [list(row) for row in stretches.select(names).rows()]
+        used |= set(stretches["clip_id"])
         pixels = sorted(
             part.sha256
             for manifest in self._shards.manifests.values()
@@ -127,10 +186,11 @@ class TrainingData:
         ]
         return flow_scale(np.concatenate([np.array(item) for item in maxima]).reshape(-1, 2))
 
-    def resident_gib(self) -> float:
-        """Memory that keeping all training and validation clips decoded takes, from above."""
+    def resident_gib(self, stretches: Stretches | None = None) -> float:
+        """Memory that keeping all that training reads decoded takes, from above."""
         config = self.extraction
-        clips = [*self.clips["train"], *self.clips["validation"]]
+        further = [clip for found in (stretches or {}).values() for clip in found]
+        clips = [*self.clips["train"], *self.clips["validation"], *further]
         side, window, margin = config.patch_side, config.window_frames, config.margin_frames
         return resident_bytes(clips, side, window, margin) / 2**30
 

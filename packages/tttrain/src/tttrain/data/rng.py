@@ -5,9 +5,15 @@ from typing import Literal
 
 import numpy as np
 
-Purpose = Literal["order", "window", "augment", "dropout"]
+Purpose = Literal["order", "window", "augment", "dropout", "stretches"]
 
-_STREAMS: dict[Purpose, int] = {"order": 0, "window": 1, "augment": 2, "dropout": 3}
+_STREAMS: dict[Purpose, int] = {
+    "order": 0,
+    "window": 1,
+    "augment": 2,
+    "dropout": 3,
+    "stretches": 4,
+}
 
 
 def generator(seed: int, epoch: int, purpose: Purpose, clip_id: str = "") -> np.random.Generator:

@@ -4,7 +4,8 @@ Nothing here depends on the number of workers: an epoch is one permutation, cut 
 batches, and a worker takes every n-th clip of each.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,6 +27,18 @@ class ClipInfo:
     total_frames: int
     fps: float
     class_index: int
+
+
+@dataclass(frozen=True)
+class Stretch(ClipInfo):
+    """A clip whose every window between two frames is a negative (specification 3.6)."""
+
+    windows: tuple[int, int]
+    """First frame of those windows, and the one past their last."""
+
+
+Stretches = Mapping[str, Sequence[Stretch]]
+"""By kind, `straddling` or `rest`."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,30 @@ class Source(Protocol):
         ...
 
 
+def stretch_shares(config: TrainConfig) -> dict[str, float]:
+    """The shares above 0 by the kind of stretch that they ask for."""
+    augment = config.augment
+    shares = {"straddling": augment.straddling_share, "rest": augment.rest_share}
+    return {kind: share for kind, share in shares.items() if share}
+
+
+def with_stretches(
+    clips: Sequence[ClipInfo], stretches: Stretches, config: TrainConfig, epoch: int
+) -> list[ClipInfo]:
+    """The clips of an epoch: all of training, and stretches drawn without replacement.
+
+    Of each kind `share` times the number of clips, half up, at most all there are. The draw follows
+    from seed, epoch and kind alone.
+    """
+    found = list(clips)
+    for kind, share in stretch_shares(config).items():
+        ordered = sorted(stretches.get(kind, ()), key=lambda stretch: stretch.clip_id)
+        count = min(math.floor(share * len(clips) + 0.5), len(ordered))
+        order = generator(config.seed, epoch, "stretches", kind).permutation(len(ordered))
+        found += [ordered[index] for index in order[:count]]
+    return found
+
+
 def epoch_batches(
     clips: Sequence[ClipInfo], batch_size: int, seed: int, epoch: int
 ) -> list[list[ClipInfo]]:
@@ -75,7 +112,13 @@ def rank_slice(batch: Sequence[ClipInfo], rank: int, num_workers: int) -> list[C
 
 
 def training_request(clip: ClipInfo, config: TrainConfig, num_frames: int, epoch: int) -> Request:
-    """The window of a clip in one epoch of training."""
+    """The window of a clip in one epoch of training; of a stretch, each is equally likely."""
+    if isinstance(clip, Stretch):
+        first, end = clip.windows
+        rng = generator(config.seed, epoch, "window", clip.clip_id)
+        return Request(
+            clip.clip_id, first + math.floor((end - first - num_frames + 1) * rng.random())
+        )
     if not config.augment.temporal:
         return central_request(clip, num_frames)
     start = training_start(

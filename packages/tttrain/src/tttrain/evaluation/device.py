@@ -23,6 +23,7 @@ def choose_device(asked: str, configured: str) -> torch.device:
     Raises:
         InputError: for another word, or a GPU that is not here.
     """
+    check_device(asked)
     if asked != "auto":
         return _asked_for(asked)
     if configured == "cpu":
@@ -34,9 +35,17 @@ def choose_device(asked: str, configured: str) -> torch.device:
     return torch.device("cpu")
 
 
-def _asked_for(asked: str) -> torch.device:
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", asked):
+def check_device(asked: str) -> None:
+    """Refuse a word that names no device; whether the device is here is not looked at.
+
+    Raises:
+        InputError: in that case.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", asked):
         raise InputError(f"--device {asked}: expected auto, cpu, cuda or cuda:N")
+
+
+def _asked_for(asked: str) -> torch.device:
     device = torch.device(asked)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == "cuda" and (device.index or 0) >= count:

@@ -1,12 +1,16 @@
 """Indexes that know little or nothing, beside which a decoder must stand (specification 6.8)."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from ttdata.errors import InputError
+from ttdata.storage.dataset import Dataset
 from tttrain.indexing.decoders.curves import ScoreCurve
 from tttrain.indexing.decoders.segments import Segments, runs, to_table
 from tttrain.indexing.decoders.threshold import mean_inside
+from tttrain.indexing.video_scores import VideoScores
 
 MIN_FRAMES = 30
 GRID_FRAMES = 150
@@ -95,3 +99,68 @@ def motion_curve(
     return ScoreCurve(
         video_id, scores, (label, negative), num_frames, stride_frames, first_frame, negative
     )
+
+
+def cell_energy(energy: np.ndarray, stride_frames: int) -> np.ndarray:
+    """Mean energy (cells,) of each `stride_frames` frames; a rest at the end is left out.
+
+    >>> cell_energy(np.array([1.0, 3.0, 5.0, 5.0, 9.0]), 2).tolist()
+    [2.0, 5.0]
+    """
+    cells = len(energy) // stride_frames
+    found: np.ndarray = energy[: cells * stride_frames].reshape(cells, -1).mean(axis=1)
+    return found
+
+
+def one_annotator_strokes(dataset: Dataset, truths: pl.DataFrame) -> pl.DataFrame:
+    """Each true stroke as one of its annotators marked it: what a perfect detector would reach.
+
+    Of a stroke that one person annotated nothing can be said, so it is as the truth has it. With n
+    annotators the truth is their median, to which the one contributes: the ceiling is a bit high.
+
+    Args:
+        dataset: with the annotations that the truths were merged from.
+        truths: `video_id, start_frame, end_frame, label`.
+
+    Returns:
+        As `truths`, with score 1.
+    """
+    one = dataset.actions.filter(status="accepted").select(
+        "video_id",
+        "start_frame",
+        "end_frame",
+        "label",
+        annotation_id=pl.col("annotation_ids").list.first(),
+    )
+    bounds = dataset.annotations.select(
+        "annotation_id", one_start="start_frame", one_end="end_frame"
+    )
+    names = ["video_id", "start_frame", "end_frame", "label"]
+    found = truths.join(one.unique(names), on=names, how="left").join(
+        bounds, on="annotation_id", how="left"
+    )
+    return found.select(
+        "video_id",
+        start_frame=pl.coalesce("one_start", "start_frame"),
+        end_frame=pl.coalesce("one_end", "end_frame"),
+        label="label",
+        score=pl.lit(1.0),
+    )
+
+
+def shuffled(scored: dict[str, VideoScores], seed: int = 0) -> dict[str, VideoScores]:
+    """The same scores and features in another order of time: whoever finds strokes there guesses.
+
+    Args:
+        scored: by track.
+        seed: of the order.
+    """
+    rng = np.random.default_rng(seed)
+    return {
+        track_id: replace(
+            scores,
+            log_probabilities=rng.permutation(scores.log_probabilities),
+            features=rng.permutation(scores.features),
+        )
+        for track_id, scores in scored.items()
+    }

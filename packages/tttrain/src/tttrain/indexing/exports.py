@@ -1,12 +1,13 @@
 """Found strokes in the formats that people correct them in, and that other tools read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from ttdata.sources.annotations import ANNOTATION_COLUMNS
 from ttdata.sources.formats import activitynet, crowd, eaf, mediaeval_xml
+from ttdata.sources.formats.beside import path_below
 from ttdata.sources.formats.eaf import milliseconds
 from tttrain.indexing.document import VideoIndex
 
@@ -20,7 +21,8 @@ def write_exports(out: Path, indexes: Sequence[VideoIndex]) -> None:
     Args:
         out: the folder; it gets `strokes.csv` (as a crowd export, which `ttdata curate` reads),
             `activitynet.json`, `mediaeval/<video_id>.xml` and `elan/<video_id>.eaf`.
-        indexes: one per video; a video without strokes is in none of the files.
+        indexes: one per video; a video without strokes is in none of the files. What an earlier
+            index left of other videos goes.
 
     Raises:
         InputError: if a format cannot hold a video's id or rate.
@@ -28,8 +30,19 @@ def write_exports(out: Path, indexes: Sequence[VideoIndex]) -> None:
     strokes = annotations(indexes)
     crowd.write(out / "strokes.csv", strokes.select(ANNOTATION_COLUMNS.names()))
     activitynet.write(out / "activitynet.json", strokes)
+    timed = strokes.filter(milliseconds("end") > milliseconds("start"))
     mediaeval_xml.write(out / "mediaeval", strokes)
-    eaf.write(out / "elan", strokes.filter(milliseconds("end") > milliseconds("start")))
+    eaf.write(out / "elan", timed)
+    for folder, suffix, rows in (("mediaeval", ".xml", strokes), ("elan", ".eaf", timed)):
+        _remove_others(out / folder, suffix, rows["video_id"].unique())
+
+
+def _remove_others(folder: Path, suffix: str, video_ids: Iterable[str]) -> None:
+    """Remove files of videos that are not among these."""
+    kept = {path_below(folder, video_id, suffix) for video_id in video_ids}
+    for path in folder.rglob(f"*{suffix}"):
+        if path not in kept:
+            path.unlink()
 
 
 def annotations(indexes: Sequence[VideoIndex]) -> pl.DataFrame:

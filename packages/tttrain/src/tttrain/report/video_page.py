@@ -24,6 +24,8 @@ class Film:
     """The video itself, or a copy that browsers play."""
     stills: Sequence[Path | None] = ()
     """A strip of pictures per stroke; None, or none at all, where there is none."""
+    still_wh: tuple[int, int] | None = None
+    """Width and height of a strip, pixels: the page keeps room for those it has not read yet."""
 
 
 def write_video_page(target: Path, index: VideoIndex, film: Film) -> None:
@@ -43,7 +45,8 @@ def write_video_page(target: Path, index: VideoIndex, film: Film) -> None:
             stroke.model_dump() | {"still": still and _relative(still, target.parent)}
             for stroke, still in zip(index.strokes, stills, strict=True)
         ],
-        "data": _data(index, film.path.name),
+        "still_wh": film.still_wh,
+        "data": _data(index, Path(index.video).name),
         "counts": _counts(index),
         "duration": _duration(index),
     }

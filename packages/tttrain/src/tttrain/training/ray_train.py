@@ -13,6 +13,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from tttrain.config import TrainConfig
 from tttrain.data import decode as decoding
 from tttrain.data.cache import ResidentSource, place
 from tttrain.data.dataset import TrainingData, open_data
-from tttrain.data.sampling import Request, Source, Window
+from tttrain.data.sampling import Request, Source, Stretches, Window
 from tttrain.errors import TrainingError
 from tttrain.run import Run, thread_limit
 from tttrain.training.collective import Worker, sum_over_workers
@@ -205,9 +206,11 @@ def _work(config: Mapping[str, Any]) -> None:
     # From what was asked for: an earlier start may have been sized on another machine.
     asked = info.resolved.model_copy(update={"execution": info.config.execution})
     workers_here = context.get_local_world_size()
-    resolved = sized(asked, data.resident_gib(), workers_here, config["thread_limit"])
+    stretches = data.stretches(asked)
+    gib = data.resident_gib(stretches)
+    resolved = sized(asked, gib, workers_here, config["thread_limit"])
     computed_on = set_up(resolved, worker.device)
-    source = _source(data, resolved, worker.device)
+    source = _source(data, stretches, resolved, place(worker.device, gib))
     # A predecessor that was orphaned by a kill must not write beside us.
     own = run.lock("worker", wait=True) if worker.rank == 0 else contextlib.nullcontext()
     with own:
@@ -217,14 +220,14 @@ def _work(config: Mapping[str, Any]) -> None:
         # Only now is the checkpoint final; every worker must read the same one.
         sum_over_workers([0.0])
         try:
-            Trainer(run, data.clips, source, worker).train(ray.train.report)
+            Trainer(run, data.clips, source, worker, stretches).train(ray.train.report)
         except TrainingError as error:
             # Every worker meets this error in the same step; trying again would end the same way.
             if worker.rank == 0:
                 write_json(run.folder / _FAILURE, {"error": str(error)})
 
 
-def _source(data: TrainingData, config: TrainConfig, device: str) -> Source:
+def _source(data: TrainingData, stretches: Stretches, config: TrainConfig, kept_on: str) -> Source:
     assert config.network.clip_shape is not None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
@@ -234,9 +237,9 @@ def _source(data: TrainingData, config: TrainConfig, device: str) -> Source:
     num_frames = config.network.clip_shape[0]
     if config.execution.data_path == "stream":
         return StreamSource(data.path, num_frames, config.execution.num_workers)
-    clips = [clip.clip_id for name in ("train", "validation") for clip in data.clips[name]]
-    stored = _decoded(data.path, clips, decoding.clip_row, config.execution.num_workers)
-    kept_on = place(device, data.resident_gib())
+    read = [*data.clips["train"], *data.clips["validation"], *chain(*stretches.values())]
+    clip_ids = [clip.clip_id for clip in read]
+    stored = _decoded(data.path, clip_ids, decoding.clip_row, config.execution.num_workers)
     return ResidentSource(map(decoding.clip, stored.iter_rows()), num_frames, kept_on)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from ttmodels import ModelCard
 from tttrain.data.rng import generator
-from tttrain.data.sampling import ClipInfo, Source
+from tttrain.data.sampling import ClipInfo, Source, Stretches, with_stretches
 from tttrain.flat_keys import flat_hash
 from tttrain.run import Run
 from tttrain.training import checkpoint as checkpoints
@@ -45,12 +45,17 @@ class Trainer:
     """One worker's training of one run, from where its checkpoint stands."""
 
     def __init__(
-        self, run: Run, clips: dict[str, list[ClipInfo]], source: Source, worker: Worker
+        self,
+        run: Run,
+        clips: dict[str, list[ClipInfo]],
+        source: Source,
+        worker: Worker,
+        stretches: Stretches | None = None,
     ) -> None:
         self.run, self.worker = run, worker
         self.info = run.info()
         self.config = self.info.resolved
-        self.clips = clips
+        self.clips, self.stretches = clips, stretches or {}
         self.batches = Batches(self.info, source, worker)
         self.model = build(self.config, len(self.info.classes))
         self.model.to(device=worker.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -136,9 +141,10 @@ class Trainer:
         # Dropout alone draws from the global generator.
         rng = generator(self.config.seed, epoch, "dropout", str(self.worker.rank))
         torch.manual_seed(int(rng.integers(2**63)))
+        shown = with_stretches(self.clips["train"], self.stretches, self.config, epoch)
         trained = train_epoch(
             self.wrapped,
-            self.batches.training(self.clips["train"], epoch),
+            self.batches.training(shown, epoch),
             self.optimizer,
             self.config,
             self.names,

@@ -1,6 +1,7 @@
 """Choice of a decoder on validation videos (specification 6.7)."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,18 +11,19 @@ from pydantic import Field
 from ttdata.errors import InputError
 from ttdata.settings import FrozenModel
 from tttrain.indexing.decoders.curves import ScoreCurve, strokes_of
-from tttrain.indexing.decoders.segments import Segments, to_table
+from tttrain.indexing.decoders.segments import Segments, fit_name_radius, to_table
 from tttrain.indexing.decoders.tag import TagDecoder, tag_candidates
 from tttrain.indexing.decoders.template import TemplateDecoder, template_candidates
 from tttrain.indexing.decoders.threshold import ThresholdDecoder, threshold_candidates
 from tttrain.indexing.measures.scores import detection_scores
+from tttrain.indexing.tracks import video_of
 
 Measure = Literal["pxr", "map", "f1"]
 Kind = Literal["threshold", "tag", "template"]
 Candidate = ThresholdDecoder | TagDecoder | TemplateDecoder
 Fitted = tuple[Candidate, list[Segments]]
 """A decoder and the segments that it finds, by video."""
-Candidates = Callable[[Sequence[ScoreCurve], list[np.ndarray], float], Iterator[Fitted]]
+Candidates = Callable[[Sequence[ScoreCurve], list[np.ndarray], float, int], Iterator[Fitted]]
 _CANDIDATES: dict[Kind, Candidates] = {
     "threshold": threshold_candidates,
     "tag": tag_candidates,
@@ -45,6 +47,11 @@ class Decoder(FrozenModel):
     )
     num_videos: int = Field(ge=1, description="validation videos")
     num_strokes: int = Field(ge=1, description="their true strokes")
+
+    @property
+    def value(self) -> float:
+        """The measure of the chosen kind on validation videos that it was not fitted to."""
+        return self.values[self.chosen.kind]
 
     def decode(self, curves: Sequence[ScoreCurve]) -> pl.DataFrame:
         """The strokes of videos, `video_id, start_frame, end_frame, label, score`.
@@ -74,6 +81,7 @@ def fit_decoder(
     curves: Sequence[ScoreCurve],
     truths: pl.DataFrame,
     *,
+    annotated: pl.DataFrame | None = None,
     measure: Measure = "pxr",
     temperature: float = 1.0,
     kinds: Sequence[Kind] = ("threshold", "tag", "template"),
@@ -87,6 +95,8 @@ def fit_decoder(
     Args:
         curves: of the validation videos, all with one stride.
         truths: `video_id, start_frame, end_frame, label` of these videos.
+        annotated: `video_id, start_frame, end_frame` of the spans in which strokes are known; None:
+            everywhere.
         measure: by which settings and kinds are chosen.
         temperature: divides the logs of the scores (specification 5.4).
         kinds: which decoders may be chosen.
@@ -102,59 +112,77 @@ def fit_decoder(
             "strokes; expected one stride and at least one stroke: annotate validation videos"
         )
     tried = tuple(kinds) if len(own) >= LEAST_STROKES else ("threshold",)
-    values = {kind: _held_out(kind, curves, own, measure, temperature) for kind in tried}
+    how = Fit(measure=measure, temperature=temperature, annotated=annotated)
+    values = {kind: _held_out(kind, curves, own, how) for kind in tried}
     best = max(tried, key=lambda kind: values[kind])
     return Decoder(
-        chosen=fit_kind(best, curves, own, measure=measure, temperature=temperature),
+        chosen=fit_kind(best, curves, own, how),
         stride_frames=strides[0],
         measure=measure,
         values=values,
-        num_videos=len(curves),
+        num_videos=len({video_of(curve.video_id) for curve in curves}),
         num_strokes=len(own),
     )
 
 
+@dataclass(frozen=True)
+class Fit:
+    """By what settings are chosen."""
+
+    measure: Measure = "pxr"
+    temperature: float = 1.0
+    annotated: pl.DataFrame | None = None
+    """The spans in which strokes are known; None: everywhere."""
+
+
 def fit_kind(
-    kind: Kind,
-    curves: Sequence[ScoreCurve],
-    truths: pl.DataFrame,
-    *,
-    measure: Measure = "pxr",
-    temperature: float = 1.0,
+    kind: Kind, curves: Sequence[ScoreCurve], truths: pl.DataFrame, how: Fit | None = None
 ) -> Candidate:
     """The settings of one kind of decoder with the largest measure; ties: the first."""
+    how = how or Fit()
     strokes = [strokes_of(curve, truths) for curve in curves]
     best, best_value = None, -1.0
-    for candidate, found in _CANDIDATES[kind](curves, strokes, temperature):
+    radius = fit_name_radius(curves, truths, how.temperature)
+    for candidate, found in _CANDIDATES[kind](curves, strokes, how.temperature, radius):
         detections = pl.concat(map(to_table, curves, found))
-        value = _measured(detections, curves, truths, measure)
+        value = _measured(detections, curves, truths, how)
         if best is None or value > best_value:
             best, best_value = candidate, value
     assert best is not None
     return best
 
 
-def _held_out(
-    kind: Kind,
-    curves: Sequence[ScoreCurve],
-    truths: pl.DataFrame,
-    measure: Measure,
-    temperature: float,
-) -> float:
+def folds_of(track_ids: Sequence[str]) -> list[list[int]]:
+    r"""The places of tracks in each fold; those of one video are in one.
+
+    >>> folds_of(["a", "b\tleft", "b\tright", "c"])
+    [[0, 3], [1, 2]]
+    """
+    videos = list(dict.fromkeys(map(video_of, track_ids)))
+    fold = {video_id: number % FOLDS for number, video_id in enumerate(videos)}
+    return [
+        [place for place, track in enumerate(track_ids) if fold[video_of(track)] == number]
+        for number in range(FOLDS)
+    ]
+
+
+def _held_out(kind: Kind, curves: Sequence[ScoreCurve], truths: pl.DataFrame, how: Fit) -> float:
     """The measure over all videos, each decoded by what was fitted to the other fold.
 
     Where a fold has no video or no stroke, all videos are decoded by what was fitted to them.
     """
-
-    def fitted(part: Sequence[ScoreCurve]) -> Candidate:
-        known = _of(truths, part)
-        return fit_kind(kind, part, known, measure=measure, temperature=temperature)
-
-    folds = [curves[number::FOLDS] for number in range(FOLDS)]
+    folds = [
+        [curves[place] for place in places]
+        for places in folds_of([curve.video_id for curve in curves])
+    ]
     if any(_of(truths, fold).is_empty() for fold in folds):
-        return _measured(decoded(fitted(curves), curves), curves, truths, measure)
-    found = [decoded(fitted(folds[1 - number]), fold) for number, fold in enumerate(folds)]
-    return _measured(pl.concat(found), curves, truths, measure)
+        found = [decoded(fit_kind(kind, curves, truths, how), curves)]
+    else:
+        found = [
+            decoded(fit_kind(kind, other, _of(truths, other), how), fold)
+            for fold, other in zip(folds, folds[::-1], strict=True)
+        ]
+    return _measured(pl.concat(found), curves, truths, how)
 
 
 def _of(truths: pl.DataFrame, curves: Sequence[ScoreCurve]) -> pl.DataFrame:
@@ -163,7 +191,7 @@ def _of(truths: pl.DataFrame, curves: Sequence[ScoreCurve]) -> pl.DataFrame:
 
 
 def _measured(
-    detections: pl.DataFrame, curves: Sequence[ScoreCurve], truths: pl.DataFrame, measure: Measure
+    detections: pl.DataFrame, curves: Sequence[ScoreCurve], truths: pl.DataFrame, how: Fit
 ) -> float:
     """The measure; 0 where it is not a number, as where nothing is found."""
     videos = pl.DataFrame(
@@ -172,6 +200,9 @@ def _measured(
             "num_frames": [curve.num_frames for curve in curves],
         }
     )
-    scores = detection_scores(truths, detections, videos, resamples=0)
-    value = float(getattr(scores, measure))
+    annotated = how.annotated
+    if annotated is not None:
+        annotated = annotated.join(videos, on="video_id", how="semi")
+    scores = detection_scores(truths, detections, videos, annotated=annotated, resamples=0)
+    value = float(getattr(scores, how.measure))
     return 0.0 if np.isnan(value) else value

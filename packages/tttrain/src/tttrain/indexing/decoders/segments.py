@@ -1,5 +1,6 @@
 """Segments that a decoder found, and what all decoders do with them: length, name, frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,11 +8,13 @@ import polars as pl
 from pydantic import Field
 
 from ttdata.settings import FrozenModel
-from tttrain.indexing.decoders.curves import ScoreCurve
+from tttrain.indexing.decoders.curves import ScoreCurve, strokes_of
 
 _LEAST_PAIRS = 10
 """With fewer pairs a slope would be chance: lengths are shifted only."""
 _SLOPES = (0.0, 3.0)
+NAME_RADII = (0, 1, 2, 3, 4, 6, 8)
+"""Tried on validation videos: cells on each side of a segment's middle that give its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,20 +106,49 @@ def to_table(curve: ScoreCurve, segments: Segments) -> pl.DataFrame:
     return table.filter(pl.col("end_frame") > pl.col("start_frame")).sort("start_frame")
 
 
-def mean_names(log_names: np.ndarray, weights: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Log-probability (N, strokes) of names: the weighted mean over the cells of each segment.
+def central_names(
+    log_names: np.ndarray, start: np.ndarray, end: np.ndarray, radius: int
+) -> np.ndarray:
+    """Log-probability (N, strokes) of names: the mean over the cells around each segment's middle.
+
+    Windows far from the middle hold half a stroke and half of the next one; their names are worse
+    than none (specification 6.3).
 
     Args:
-        log_names: (cells, strokes) of a curve.
-        weights: (cells,) positive.
-        cells: (N, 2) int64, first cell, last cell + 1.
+        log_names: (cells, strokes) of a curve, at least one cell.
+        start: (N,) in cells.
+        end: (N,).
+        radius: cells before and after the one in the middle; at the video's ends those that exist.
     """
-    sums = np.concatenate([np.zeros((1, log_names.shape[1])), (weights[:, None] * log_names)])
-    sums = sums.cumsum(axis=0)
-    weight = np.concatenate([[0.0], weights.cumsum()])
-    total = np.maximum(weight[cells[:, 1]] - weight[cells[:, 0]], 1e-12)
-    means = (sums[cells[:, 1]] - sums[cells[:, 0]]) / total[:, None]
-    return normalised(means)
+    cells = len(log_names)
+    middle = np.clip(np.floor((start + end) / 2), 0, cells - 1).astype(np.int64)
+    first, last = np.maximum(middle - radius, 0), np.minimum(middle + radius + 1, cells)
+    sums = np.concatenate([np.zeros((1, log_names.shape[1])), log_names.cumsum(axis=0)])
+    return normalised((sums[last] - sums[first]) / (last - first)[:, None])
+
+
+def fit_name_radius(curves: Sequence[ScoreCurve], truths: pl.DataFrame, temperature: float) -> int:
+    """The radius of `central_names` that names most true strokes rightly; of equal ones the least.
+
+    Args:
+        curves: at least one.
+        truths: `video_id, start_frame, end_frame, label`; labels that no curve knows count wrong.
+        temperature: of the class scores.
+    """
+    right = np.zeros(len(NAME_RADII), dtype=np.int64)
+    for curve in curves:
+        labels = truths.filter(pl.col("video_id") == curve.video_id)["label"].to_list()
+        if not labels or not len(curve):
+            continue
+        start, end = strokes_of(curve, truths).T
+        names = curve.log_names(temperature)
+        for place, radius in enumerate(NAME_RADII):
+            found = central_names(names, start, end, radius).argmax(axis=1)
+            right[place] += sum(
+                curve.stroke_labels[name] == label
+                for name, label in zip(found, labels, strict=True)
+            )
+    return NAME_RADII[int(right.argmax())]
 
 
 def normalised(log_names: np.ndarray) -> np.ndarray:

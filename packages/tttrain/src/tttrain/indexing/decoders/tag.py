@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ttdata.settings import FrozenModel
 from tttrain.indexing.decoders.curves import ScoreCurve
-from tttrain.indexing.decoders.segments import Affine, Segments, fit_affine, mean_names, runs
+from tttrain.indexing.decoders.segments import Affine, Segments, central_names, fit_affine, runs
 from tttrain.indexing.decoders.threshold import mean_inside, probability, smoothed
 from tttrain.indexing.nms import nms
 
@@ -35,6 +35,7 @@ class TagDecoder(FrozenModel):
     min_contrast: float = Field(description="groups of less contrast are dropped")
     max_iou: float = Field(ge=0, le=1, description="of two groups that overlap more, one stays")
     max_cells: int = Field(ge=1, description="longer groups are not made")
+    name_radius: int = Field(ge=0, description="cells on each side of the middle that name it")
     affine: Affine = Field(default=Affine(), description="from a group's length to the stroke's")
 
     def segments(self, curve: ScoreCurve) -> Segments:
@@ -50,8 +51,8 @@ class TagDecoder(FrozenModel):
         standing = score >= self.min_contrast
         groups, score = groups[standing], score[standing]
         kept = nms(groups[:, 0], groups[:, 1], score, self.max_iou)
-        names = mean_names(curve.log_names(self.temperature), stroke, groups[kept])
         start, end = groups[kept].T.astype(float)
+        names = central_names(curve.log_names(self.temperature), start, end, self.name_radius)
         return Segments(start, end, np.clip(score[kept], 0.0, 1.0), names)
 
 
@@ -111,7 +112,7 @@ def contrast(stroke: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def tag_candidates(
-    curves: Sequence[ScoreCurve], strokes: list[np.ndarray], temperature: float
+    curves: Sequence[ScoreCurve], strokes: list[np.ndarray], temperature: float, name_radius: int
 ) -> Iterator[tuple[TagDecoder, list[Segments]]]:
     """Decoders of all widths, contrasts, overlaps, fitted to these videos; what they find."""
     longest = max((float((own[:, 1] - own[:, 0]).max()) for own in strokes if len(own)), default=1)
@@ -122,6 +123,7 @@ def tag_candidates(
             min_contrast=min(CONTRASTS),
             max_iou=iou,
             max_cells=int(np.ceil(1.2 * longest)),
+            name_radius=name_radius,
         )
         found = [decoder.raw(curve) for curve in curves]
         for least in CONTRASTS:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ttdata.settings import FrozenModel
 from tttrain.indexing.decoders.curves import ScoreCurve
-from tttrain.indexing.decoders.segments import Affine, Segments, fit_affine, normalised
+from tttrain.indexing.decoders.segments import Affine, Segments, central_names, fit_affine
 from tttrain.indexing.decoders.semi_markov import best_cuttings, log_posteriors
 from tttrain.indexing.decoders.templates import Templates, fit_templates
 
@@ -22,7 +22,6 @@ class TemplateDecoder(FrozenModel):
 
     kind: Literal["template"] = "template"
     temperature: float = Field(gt=0, description="divides the logs of the class scores")
-    appearance: Templates = Field(description="moments of the log-odds; they weigh the names")
     memory: float = Field(
         ge=0,
         lt=1,
@@ -32,6 +31,7 @@ class TemplateDecoder(FrozenModel):
     evidence: Templates = Field(description="moments of what is left; they give the ratios")
     tempering: float = Field(gt=0, description="alpha, multiplies the log-likelihood ratio")
     penalty: float = Field(description="taken from every segment's score")
+    name_radius: int = Field(ge=0, description="cells on each side of the middle that name it")
     affine: Affine = Field(default=Affine(), description="from a segment's length to the stroke's")
 
     def segments(self, curve: ScoreCurve) -> Segments:
@@ -47,19 +47,6 @@ class TemplateDecoder(FrozenModel):
     def scores(self, ratios: np.ndarray) -> np.ndarray:
         """Scores (T, D) of segments from their log-likelihood ratios (T, D)."""
         return self.tempering * ratios + (self.evidence.log_prior() - self.penalty)
-
-    def names(self, log_names: np.ndarray, start: int, end: int) -> np.ndarray:
-        """Mean log-probability (strokes,) of names, weighted by how far the template stands out.
-
-        Args:
-            log_names: (T, strokes) of the video.
-            start: first cell.
-            end: last cell + 1.
-        """
-        weights = np.maximum(self.appearance.at(end - start) - self.appearance.background_mean, 0.0)
-        weights += 1e-6
-        result: np.ndarray = weights @ log_names[start:end] / weights.sum()
-        return result
 
 
 def cut(
@@ -80,8 +67,7 @@ def cut(
     for decoder, cells, posterior in zip(decoders, cuttings, posteriors, strict=True):
         means = [_mean_segment(posterior, shortest, *own) for own in cells]
         start, end, score = np.array(means).reshape(-1, 3).T
-        rows = np.array([decoder.names(log_names, *own) for own in cells])
-        names = normalised(rows.reshape(len(cells), log_names.shape[1]))
+        names = central_names(log_names, start, end, decoder.name_radius)
         found.append(Segments(start, end, np.minimum(score, 1.0), names))
     return found
 
@@ -112,12 +98,11 @@ def _mean_segment(
 
 
 def template_candidates(
-    curves: Sequence[ScoreCurve], strokes: list[np.ndarray], temperature: float
+    curves: Sequence[ScoreCurve], strokes: list[np.ndarray], temperature: float, name_radius: int
 ) -> Iterator[tuple[TemplateDecoder, list[Segments]]]:
     """Decoders of all settings, templates fitted to these videos; what they find in them."""
     odds = [curve.log_odds(temperature) for curve in curves]
     names = [curve.log_names(temperature) for curve in curves]
-    appearance = fit_templates(odds, strokes)
     for memory in MEMORIES:
         left = [innovations(values, memory) for values in odds]
         evidence = fit_templates(left, strokes)
@@ -126,11 +111,11 @@ def template_candidates(
             decoders = [
                 TemplateDecoder(
                     temperature=temperature,
-                    appearance=appearance,
                     memory=memory,
                     evidence=evidence,
                     tempering=tempering,
                     penalty=penalty,
+                    name_radius=name_radius,
                 )
                 for penalty in PENALTIES
             ]

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ttdata.settings import FrozenModel
 from tttrain.indexing.decoders.curves import ScoreCurve
-from tttrain.indexing.decoders.segments import Affine, Segments, fit_affine, mean_names, runs
+from tttrain.indexing.decoders.segments import Affine, Segments, central_names, fit_affine, runs
 
 THRESHOLDS = tuple(float(value) for value in np.arange(-6.0, 7.0))
 WIDTHS = (1, 3, 5)
@@ -24,6 +24,7 @@ class ThresholdDecoder(FrozenModel):
     threshold: float = Field(description="log-odds of a stroke above which a cell belongs to one")
     smooth_cells: int = Field(ge=1, description="width of the moving mean over log-odds")
     min_cells: int = Field(ge=1, description="shorter runs are dropped")
+    name_radius: int = Field(ge=0, description="cells on each side of the middle that name it")
     affine: Affine = Field(default=Affine(), description="from a run's length to the stroke's")
 
     def segments(self, curve: ScoreCurve) -> Segments:
@@ -36,18 +37,22 @@ class ThresholdDecoder(FrozenModel):
         found = runs(smoothed(odds, self.smooth_cells) > self.threshold)
         found = found[found[:, 1] - found[:, 0] >= self.min_cells]
         stroke = probability(odds)
-        names = mean_names(curve.log_names(self.temperature), stroke, found)
         start, end = found.T.astype(float)
+        names = central_names(curve.log_names(self.temperature), start, end, self.name_radius)
         return Segments(start, end, mean_inside(stroke, found), names)
 
 
 def threshold_candidates(
-    curves: Sequence[ScoreCurve], strokes: list[np.ndarray], temperature: float
+    curves: Sequence[ScoreCurve], strokes: list[np.ndarray], temperature: float, name_radius: int
 ) -> Iterator[tuple[ThresholdDecoder, list[Segments]]]:
     """Decoders of all thresholds, widths, shortest runs, fitted to these videos; what they find."""
     for threshold, width, least in product(THRESHOLDS, WIDTHS, LEAST):
         decoder = ThresholdDecoder(
-            temperature=temperature, threshold=threshold, smooth_cells=width, min_cells=least
+            temperature=temperature,
+            threshold=threshold,
+            smooth_cells=width,
+            min_cells=least,
+            name_radius=name_radius,
         )
         found = [decoder.raw(curve) for curve in curves]
         affine = fit_affine(found, strokes)

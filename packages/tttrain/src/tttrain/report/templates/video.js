@@ -6,6 +6,15 @@ const all = (selector) => [...document.querySelectorAll(selector)];
 const frame = 1 / data.fps;
 let current = -1;
 let playing = false; // whether the chosen stroke is played, so that the film stops at its end
+let painted = 0; // when the frame in the picture begins; after a seek, the one to come
+let sought = null; // where the page itself sent the film, until it plays on or is sent elsewhere
+
+// Asked for at all times: after pause() and a seek, Chromium may keep the old picture otherwise.
+function paint(_, shown) {
+  // The picture may be of an earlier seek, and of a frame that lasts longer than a step.
+  if (sought === null) painted = shown.mediaTime;
+  film.requestVideoFrameCallback(paint);
+}
 
 const isShown = (number) => {
   const stroke = data.strokes[number];
@@ -16,8 +25,20 @@ const shown = () => data.strokes.map((_, number) => number).filter(isShown);
 const isTicked = (number) => document.querySelector(`.chosen[data-number="${number}"]`).checked;
 const taken = () => shown().filter(isTicked).map((number) => data.strokes[number]);
 
-// Half a frame on: a seek to a frame's very start may show the one before.
-const seek = (seconds) => { film.currentTime = Math.max(0, seconds + frame / 2); };
+// Half a frame on: a seek to a frame's very start may show the one before. Steps beyond the end are
+// not counted; where frame times are uneven, the last frame may be much shorter than others.
+function seek(seconds) {
+  const last = film.duration > frame ? film.duration - 0.6 * frame : Infinity; // not known at first
+  painted = Math.max(0, Math.min(seconds, last));
+  sought = painted + frame / 2;
+  film.currentTime = sought;
+}
+
+// From then on the picture says where the film is.
+function playOn() { if (!film.paused && !film.seeking) sought = null; }
+function sentElsewhere() {
+  if (sought !== null && Math.abs(film.currentTime - sought) > frame / 4) sought = null;
+}
 
 function choose(number, play) {
   current = number;
@@ -108,7 +129,7 @@ function save(name, text) {
 
 function toggle(id) { byId(id).checked = !byId(id).checked; }
 const stem = data.video.replaceAll(/[^\p{L}\p{N}._-]+/gu, "_");
-function step(count) { playing = false; film.pause(); film.currentTime = Math.max(0, film.currentTime + count * frame); }
+function step(count) { playing = false; film.pause(); seek(painted + count * frame); }
 function speed(index) { byId("speed").selectedIndex = index; film.playbackRate = Number(byId("speed").value); }
 function take() {
   const box = document.querySelector(`.chosen[data-number="${current}"]`);
@@ -135,6 +156,9 @@ byId("previous").addEventListener("click", () => move(-1));
 byId("next").addEventListener("click", () => move(1));
 byId("again").addEventListener("click", () => (current >= 0 ? choose(current, true) : move(1)));
 byId("speed").addEventListener("change", (event) => speed(event.target.selectedIndex));
+film.addEventListener("play", playOn);
+film.addEventListener("seeked", playOn);
+film.addEventListener("seeking", sentElsewhere);
 film.addEventListener("error", () => { byId("film-error").hidden = false; });
 if (data.strokes.length > 0) {
   byId("certainty").addEventListener("input", filter);
@@ -146,3 +170,5 @@ if (data.strokes.length > 0) {
   filter();
 }
 requestAnimationFrame(tick);
+if ("requestVideoFrameCallback" in film) film.requestVideoFrameCallback(paint);
+else film.addEventListener("timeupdate", () => { painted = film.currentTime - frame / 2; });

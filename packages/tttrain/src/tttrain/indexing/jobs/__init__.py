@@ -1,0 +1,1 @@
+"""Many videos as units of work."""
