@@ -5,6 +5,8 @@ BIN := .venv/bin
 PACKAGES := ttdata ttflow ttmodels tttrain
 SOURCES := packages tests benchmarks examples tools
 DEMO := demo
+# A video of the demo's test players.
+UNSEEN := video_0014
 # Without cached bytecode every process compiles torch and Ray anew: half of its start.
 unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread; the tests of a file share what it sets up.
@@ -18,7 +20,7 @@ setup: .venv/.ready
 		packages/ttdata/pyproject.toml packages/ttflow/pyproject.toml packages/ttmodels/pyproject.toml packages/tttrain/pyproject.toml
 	PYTHON="$(PYTHON)" sh tools/setup.sh
 
-# From synthetic videos to a tested model; each step skips what is already there.
+# From synthetic videos to a tested model and the strokes of a whole video; each step skips what is already there.
 demo: .venv/.ready
 	$(BIN)/ttdata synth $(DEMO)/source --config examples/demo/synth.json
 	$(BIN)/ttdata curate $(DEMO)/source --out $(DEMO)/dataset --config examples/demo/curation.json
@@ -27,7 +29,9 @@ demo: .venv/.ready
 	$(BIN)/tttrain fit --data $(DEMO)/shards --out $(DEMO)/run --recipe demo
 	$(BIN)/tttrain evaluate $(DEMO)/run --data $(DEMO)/shards
 	rm -rf $(DEMO)/report && cp -r $(DEMO)/run/report $(DEMO)/report
-	@echo "Open $(DEMO)/report/index.html in a browser."
+	$(BIN)/tttrain fit-detector $(DEMO)/run --dataset $(DEMO)/dataset
+	$(BIN)/tttrain index $(DEMO)/run $(DEMO)/source/videos/$(UNSEEN).mp4 --out $(DEMO)/index
+	@echo "Open $(DEMO)/report/index.html and $(DEMO)/index/videos/$(UNSEEN)/index.html in a browser."
 
 test: .venv/.ready
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests $(PARALLEL) $(PYTEST_ARGS)

@@ -174,7 +174,9 @@ def test_a_submitted_job_outlives_its_worker(
     places = {"http://head-node:8265": ray_head.address, "/data/my_shards": str(shards)}
     places["/data/my_run"] = str(out := tmp_path / "run")
     fit, evaluate = (
-        [places.get(word, word) for word in line] for line in commands(PAGE) if "tttrain" in line
+        [places.get(word, word) for word in line]
+        for line in commands(PAGE)
+        if {"fit", "evaluate"} & set(line)
     )
     settings = ("schedule.epochs=40", "execution.device=cpu", "execution.data_path=resident")
     job = subprocess.Popen(
