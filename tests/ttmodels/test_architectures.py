@@ -166,7 +166,9 @@ def test_defaults_are_the_paper() -> None:
     with torch.device("meta"):
         shapes = {name: model_type().config.clip_shape for name, model_type in MODELS.items()}
     assert shapes == {
-        **dict.fromkeys(("sstc", "rgb", "flow", "early", "late", "ltc"), (100, 120, 120)),
+        **dict.fromkeys(
+            ("sstc", "rgb", "flow", "pose", "sstc_pose", "early", "late", "ltc"), (100, 120, 120)
+        ),
         "c3d": (16, 112, 112),
         "i3d": (64, 224, 224),
         "two_stream_i3d": (64, 224, 224),

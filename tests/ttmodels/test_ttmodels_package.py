@@ -55,6 +55,8 @@ def test_importing_loads_nothing_heavier_than_torch() -> None:
 
 @pytest.mark.parametrize("name", sorted(ttmodels.MODELS))
 def test_shape_annotations_hold(checked: ModuleType, name: str) -> None:
+    if name in ("pose", "sstc_pose"):
+        return  # not clips alone: test_pose.py
     large = name in ("c3d", "ltc", "i3d", "two_stream_i3d")
     model = checked.MODELS[name](num_classes=3, clip_shape=(17, 33, 35) if large else (9, 11, 17))
     clips = [torch.rand(2, CHANNELS[clip], *model.config.clip_shape) for clip in model.inputs]
@@ -119,6 +121,7 @@ def test_readme_table_has_the_true_numbers_of_parameters(readme: str) -> None:
 
 
 def test_readme_tree_lists_every_file(readme: str) -> None:
-    listed = set(re.findall(r"^  (\S+)  ", readme.split("## What is where")[1], re.MULTILINE))
+    found = set(re.findall(r"^  (\S+)  ", readme.split("## What is where")[1], re.MULTILINE))
+    listed = {name for name in found if not name.endswith("/")}
     folder = Path(ttmodels.__file__).parent
     assert listed == {path.name for path in folder.iterdir() if path.is_file()}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ttmodels.blocks import CELL_FRAMES
     from ttmodels.c3d import C3D, C3DConfig
     from ttmodels.card import ModelCard
-    from ttmodels.config import ModelConfig, NetworkConfig
+    from ttmodels.config import BranchConfig, ModelConfig, NetworkConfig
     from ttmodels.detection_head import CellDetections, DetectionHead, DetectionHeadConfig
     from ttmodels.early_fusion import EarlyFusion
     from ttmodels.errors import ModelFileError
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ttmodels.late_fusion import LateFusion
     from ttmodels.loading import MODELS, load
     from ttmodels.ltc import LTC, LTCConfig
+    from ttmodels.pose.landmarks import normalise_pose
+    from ttmodels.pose.network import PoseNet
+    from ttmodels.pose.three_streams import ThreeStreams
     from ttmodels.single_stream import FlowNet, RGBNet
     from ttmodels.sliding import SlidingWindows
     from ttmodels.sstc import SSTC, SSTCConfig
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from ttmodels.video_stream import StreamOutput, VideoStream, dense_features, num_features
 
 _HOME = {
+    "BranchConfig": "config",
     "BranchModel": "base",
     "C3D": "c3d",
     "C3DConfig": "c3d",
@@ -50,6 +54,7 @@ _HOME = {
     "ModelConfig": "config",
     "ModelFileError": "errors",
     "NetworkConfig": "config",
+    "PoseNet": "pose.network",
     "RGBNet": "single_stream",
     "SSTC": "sstc",
     "SSTCConfig": "sstc",
@@ -57,6 +62,7 @@ _HOME = {
     "StoredNetwork": "stored_network",
     "StreamOutput": "video_stream",
     "StrokeModel": "base",
+    "ThreeStreams": "pose.three_streams",
     "TwoStreamI3D": "two_stream_i3d",
     "TwoStreamI3DConfig": "two_stream_i3d",
     "VideoStream": "video_stream",
@@ -65,6 +71,7 @@ _HOME = {
     "export_program": "export",
     "grad_cam": "gradcam",
     "load": "loading",
+    "normalise_pose": "pose.landmarks",
     "num_features": "video_stream",
 }
 
@@ -75,6 +82,7 @@ __all__ = [
     "LTC",
     "MODELS",
     "SSTC",
+    "BranchConfig",
     "BranchModel",
     "C3DConfig",
     "CellDetections",
@@ -90,12 +98,14 @@ __all__ = [
     "ModelConfig",
     "ModelFileError",
     "NetworkConfig",
+    "PoseNet",
     "RGBNet",
     "SSTCConfig",
     "SlidingWindows",
     "StoredNetwork",
     "StreamOutput",
     "StrokeModel",
+    "ThreeStreams",
     "TwoStreamI3D",
     "TwoStreamI3DConfig",
     "VideoStream",
@@ -104,6 +114,7 @@ __all__ = [
     "export_program",
     "grad_cam",
     "load",
+    "normalise_pose",
     "num_features",
 ]
 

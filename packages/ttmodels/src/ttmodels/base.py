@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ttmodels.blocks import Branch
 from ttmodels.config import ModelConfig, NetworkConfig, OneStreamConfig
-from ttmodels.inputs import INPUTS, check_clips
+from ttmodels.inputs import check_clips, input_shape
 from ttmodels.stored_network import StoredNetwork
 
 
@@ -33,7 +33,7 @@ class StrokeModel(StoredNetwork):
 
     Attributes:
         name: name of this network in a model folder.
-        inputs: names of the clips that `forward` takes, in order: "rgb", "flow".
+        inputs: names of the clips that `forward` takes, in order: "rgb", "flow", "pose".
         streams: names of the results of `forward_features`, in order.
         config: what it was built from.
         card: labels, flow scale and provenance; saved with the weights.
@@ -86,7 +86,7 @@ class StrokeModel(StoredNetwork):
                 setattr(module, "recompute", on)  # noqa: B010 - not every module has it
 
     def predict_proba(
-        self, *clips: Float[Tensor, "batch _ time height width"]
+        self, *clips: Float[Tensor, "batch _ time ..."]
     ) -> Float[Tensor, "batch classes"]:
         """Return the class scores: the softmax of the logits, each row adds up to 1.
 
@@ -97,10 +97,10 @@ class StrokeModel(StoredNetwork):
         return torch.softmax(self(*clips), dim=1)
 
     def example_inputs(self) -> tuple[Tensor, ...]:
-        """Return a batch of two clips of zeros per input."""
+        """Return a batch of two clips, or poses, of zeros per input."""
         weight = next(self.parameters())
-        shapes = [(2, INPUTS[name].channels, *self.config.clip_shape) for name in self.inputs]
-        return tuple(weight.new_zeros(shape) for shape in shapes)
+        shapes = [input_shape(name, self.config.clip_shape) for name in self.inputs]
+        return tuple(weight.new_zeros(2, *shape) for shape in shapes)
 
     def _check(self, **clips: Tensor) -> None:
         check_clips(self.config.clip_shape, next(self.parameters()).dtype, clips)

@@ -52,6 +52,28 @@ def fastest_layout(
     return clip.contiguous(memory_format=torch.channels_last_3d)
 
 
+def spatial_means(
+    maps: Float[Tensor, "batch channel time height width"], fields: int
+) -> Float[Tensor, "batch channel time places"]:
+    """Return the means of maps over fields x fields fields, row by row, at each time.
+
+    Field i of a side of n places covers places [floor(i n / fields), ceil((i + 1) n / fields)): all
+    are equal where `fields` divides n, else neighbours overlap, and a side of fewer places repeats
+    some. These are the values of adaptive average pooling, whose gradient on GPUs is added in no
+    fixed order; here training repeats bit for bit.
+    """
+    rows, columns = (
+        [(i * side // fields, -(-(i + 1) * side // fields)) for i in range(fields)]
+        for side in maps.shape[3:]
+    )
+    means = [
+        maps[..., top:bottom, left:right].mean(dim=(3, 4))
+        for top, bottom in rows
+        for left, right in columns
+    ]
+    return torch.stack(means, dim=3)
+
+
 class Branch(nn.Module):
     """One stream: a clip to 500 features.
 
@@ -63,23 +85,35 @@ class Branch(nn.Module):
           | fully connected | ReLU                             -> (B, 500)                features
 
     Divisions round down at each pooling (100 -> 50 -> 25 -> 12). At 100 x 120 x 120 the fully
-    connected layer takes 80 * 12 * 15 * 15 = 216 000 values and holds 108 M weights.
+    connected layer takes 80 * 12 * 15 * 15 = 216 000 values and holds 108 M weights. With `fields`
+    it takes the means of the maps over that many fields along height and width, at each time: of 3
+    x 3 fields 80 * 12 * 3 * 3 = 8640 values and 4.3 M weights, of one 960 values and 0.5 M.
 
     Source: Martin et al. 2018, section IV-A, figure 2; specification 4. Differs: pools before the
     ReLU. Both are monotone, so the values are the same, and the ReLU has eight times less to do.
+    The means over fields are this project's; specification 4.7.
+
+    Args:
+        in_channels: of the clip.
+        clip_shape: (time, height, width) of the clip.
+        fields: fields along height and along width whose means are taken; None: every place.
 
     Attributes:
         recompute: compute each stage again in the backward pass instead of keeping its results.
     """
 
-    def __init__(self, in_channels: int, clip_shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, in_channels: int, clip_shape: tuple[int, int, int], fields: int | None = None
+    ) -> None:
         super().__init__()
         first, second, third = FILTERS
         time, height, width = (side // 8 for side in clip_shape)
         self.conv1 = nn.Conv3d(in_channels, first, kernel_size=3, padding=1)
         self.conv2 = nn.Conv3d(first, second, kernel_size=3, padding=1)
         self.conv3 = nn.Conv3d(second, third, kernel_size=3, padding=1)
-        self.fc = nn.Linear(third * time * height * width, FEATURES)
+        places = height * width if fields is None else fields**2
+        self.fc = nn.Linear(third * time * places, FEATURES)
+        self.fields = fields
         self.recompute = False
 
     def forward_convs(
@@ -95,6 +129,8 @@ class Branch(nn.Module):
         self, maps: Float[Tensor, "batch 80 time8 height8 width8"]
     ) -> Float[Tensor, "batch 500"]:
         """Return the features that the fully connected layer makes of these maps."""
+        if self.fields is not None:
+            maps = spatial_means(maps, self.fields)
         return functional.relu(self.fc(maps.flatten(start_dim=1)))
 
     def forward(

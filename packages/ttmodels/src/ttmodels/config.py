@@ -1,14 +1,16 @@
 """Settings that networks are built from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import ClassVar, TypeGuard
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Literal, TypeGuard
 
 from ttmodels.inputs import INPUTS
 from ttmodels.plain_values import plain
 
 MIN_SIDE = 8
 """Three poolings halve every axis three times, so shorter axes would vanish."""
+
+Head = Literal["flat", "pooled"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class NetworkConfig:
         for setting in fields(self):
             object.__setattr__(self, setting.name, plain(getattr(self, setting.name)))
         check_positive("num_classes", self.num_classes)
+
+    def stored(self) -> dict[str, Any]:
+        """Return what a model folder records and a network is built from again."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,45 @@ class ModelConfig(NetworkConfig):
     def _least(self) -> str:
         sides = self.smallest_clip
         return str(sides[0] if len(set(sides)) == 1 else sides)
+
+
+@dataclass(frozen=True)
+class BranchConfig(ModelConfig):
+    """Settings of the SSTC family.
+
+    Args:
+        head: what the layers of 500 features read: "flat", the last maps place by place as in the
+            paper, or "pooled", their spatial means at each time.
+        pool_fields: of the pooled head, fields along height and along width: 3 (means over 3 x 3
+            fields) or 1 (over the whole picture).
+    """
+
+    head: Head = field(default="flat", kw_only=True)
+    pool_fields: int = field(default=3, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.head not in ("flat", "pooled"):
+            raise ValueError(f"head is {self.head!r}, expected 'flat' or 'pooled'")
+        if not _is_int(self.pool_fields) or self.pool_fields not in (1, 3):
+            raise ValueError(f"pool_fields is {self.pool_fields!r}, expected 1 or 3")
+        if self.head == "flat" and self.pool_fields != 3:
+            raise ValueError(
+                f"pool_fields is {self.pool_fields} and head 'flat', which pools nothing; "
+                "expected head 'pooled'"
+            )
+
+    @property
+    def fields_per_side(self) -> int | None:
+        """Fields along height and along width that branches average over; None: no averaging."""
+        return self.pool_fields if self.head == "pooled" else None
+
+    def stored(self) -> dict[str, Any]:
+        """Return the settings, of the head only if it is not the paper's: folders stay as ever."""
+        values = super().stored()
+        if self.head == "flat":
+            del values["head"], values["pool_fields"]
+        return values
 
 
 @dataclass(frozen=True)

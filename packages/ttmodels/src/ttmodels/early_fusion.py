@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from ttmodels.base import BranchModel
 from ttmodels.blocks import FEATURES, Branch
-from ttmodels.config import ModelConfig
+from ttmodels.config import BranchConfig, Head, ModelConfig
 
 
 class EarlyFusion(BranchModel):
@@ -35,18 +35,25 @@ class EarlyFusion(BranchModel):
     Args:
         num_classes: number of logits, the rejection class included.
         clip_shape: (time, height, width) in frames and pixels, each at least 8.
+        head: "flat" (the paper's) or "pooled"; see `ttmodels.BranchConfig`.
+        pool_fields: 3 or 1, of the pooled head.
     """
 
     name: ClassVar[str] = "early"
     inputs = ("rgb", "flow")
     streams = ("rgb_flow",)
+    config_type: ClassVar[type[ModelConfig]] = BranchConfig
 
     def __init__(
-        self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
+        self,
+        num_classes: int = 21,
+        clip_shape: tuple[int, int, int] = (100, 120, 120),
+        head: Head = "flat",
+        pool_fields: int = 3,
     ) -> None:
-        config = ModelConfig(num_classes, clip_shape)
+        config = BranchConfig(num_classes, clip_shape, head=head, pool_fields=pool_fields)
         super().__init__(config)
-        self.branch = Branch(5, config.clip_shape)
+        self.branch = Branch(5, config.clip_shape, config.fields_per_side)
         self.head = nn.Linear(FEATURES, config.num_classes)
 
     def features(

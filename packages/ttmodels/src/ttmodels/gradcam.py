@@ -16,7 +16,7 @@ from ttmodels.base import StrokeModel
 
 def grad_cam(
     model: StrokeModel,
-    *clips: Float[Tensor, "batch _ time height width"],
+    *clips: Float[Tensor, "batch _ time ..."],
     target: Int[Tensor, " batch"] | int | None = None,
     full_size: bool = True,
 ) -> dict[str, Float[Tensor, "batch _ _ _"]]:
@@ -33,8 +33,9 @@ def grad_cam(
         full_size: interpolate to the clip's (time, height, width); else the size of the maps.
 
     Returns:
-        From stream ("rgb", "flow", "rgb_flow") to (batch, time, height, width), the dtype of the
-        maps: 1 where the activation is largest in its clip, 0 where nothing speaks for the class.
+        From stream ("rgb", "flow", "rgb_flow", "pose") to (batch, time, height, width), the dtype
+        of the maps: 1 where the activation is largest in its clip, 0 where nothing speaks for the
+        class. Beside clips a pose is the same at every place; alone its height and width are 1.
 
     Raises:
         ValueError: if a target is no class, or the clips are not what the network takes.
@@ -46,7 +47,7 @@ def grad_cam(
         logits = model.forward_head(*leaves)
         chosen = logits.gather(1, _targets(logits, target)[:, None]).sum()
         gradients = torch.autograd.grad(chosen, leaves)
-    sides = clips[0].shape[2:]
+    sides = clips[0].shape[2:] if clips[0].ndim == 5 else (clips[0].shape[2], 1, 1)
     return {
         stream: _activation(leaf.detach(), gradient, sides if full_size else None)
         for stream, leaf, gradient in zip(model.streams, leaves, gradients, strict=True)
@@ -65,7 +66,7 @@ def _targets(logits: Tensor, target: Tensor | int | None) -> Tensor:
     return targets.to(torch.int64).expand(batch)
 
 
-def _activation(maps: Tensor, gradient: Tensor, sides: torch.Size | None) -> Tensor:
+def _activation(maps: Tensor, gradient: Tensor, sides: tuple[int, ...] | None) -> Tensor:
     weights = gradient.mean(dim=(2, 3, 4), keepdim=True)
     activation = functional.relu((weights * maps).sum(dim=1, keepdim=True))
     if sides is not None:

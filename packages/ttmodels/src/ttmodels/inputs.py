@@ -1,4 +1,4 @@
-"""Clips that networks take: channels, range of the values, shape."""
+"""What networks take, clips or landmarks: channels, range of the values, shape."""
 
 from dataclasses import dataclass
 
@@ -20,6 +20,43 @@ INPUTS: dict[str, ClipInput] = {
     "flow": ClipInput(channels=2, low=-1.0, high=1.0),
 }
 """Red, green, blue = value / 255; flow x (right), y (down) = clip(px per frame / scale, -1, 1)."""
+
+POSE = ClipInput(channels=3, low=-5.0, high=5.0)
+"""x (right), y (down) in torso lengths from the middle of the hips; visibility in [0, 1]."""
+
+POSE_POINTS = 33
+"""Landmarks of a person, in the order of BlazePose: (batch, 3, time, 33)."""
+
+
+def input_named(name: str) -> ClipInput:
+    """Return the channels and the range of an input: "rgb", "flow" or "pose"."""
+    return POSE if name == "pose" else INPUTS[name]
+
+
+def input_shape(name: str, clip_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the shape of one input of a network for clips of this shape, without the batch."""
+    if name == "pose":
+        return POSE.channels, clip_shape[0], POSE_POINTS
+    return INPUTS[name].channels, *clip_shape
+
+
+def check_pose(num_frames: int, dtype: torch.dtype, pose: Tensor) -> None:
+    """Raise unless the landmarks are what a network takes.
+
+    Args:
+        num_frames: the network was built for.
+        dtype: of the network's weights; under autocast any floating type may come in.
+        pose: landmarks, (batch, 3, time, 33).
+
+    Raises:
+        ValueError: for another shape or dtype; the message says what was expected and found.
+    """
+    if pose.ndim != 4 or pose.shape[1:] != (POSE.channels, num_frames, POSE_POINTS):
+        raise ValueError(
+            f"pose has shape {tuple(pose.shape)}, expected "
+            f"(batch, {POSE.channels}, {num_frames}, {POSE_POINTS}) as normalise_pose gives it"
+        )
+    _check_dtype("pose", pose, dtype)
 
 
 def check_clips(
@@ -64,7 +101,7 @@ def _fits(clip: Tensor, expected: tuple[int, ...], or_larger: bool) -> bool:
 
 
 def _check_dtype(name: str, clip: Tensor, dtype: torch.dtype) -> None:
-    wanted = INPUTS[name]
+    wanted = input_named(name)
     if not clip.is_floating_point():
         raise ValueError(
             f"{name} has dtype {clip.dtype}, expected {dtype} "

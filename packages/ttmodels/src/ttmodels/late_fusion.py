@@ -26,7 +26,7 @@ from torch import Tensor
 from ttmodels.base import BranchModel
 from ttmodels.blocks import Branch
 from ttmodels.card import ModelCard
-from ttmodels.config import ModelConfig
+from ttmodels.config import BranchConfig, Head, ModelConfig
 from ttmodels.single_stream import FlowNet, RGBNet
 
 
@@ -36,19 +36,26 @@ class LateFusion(BranchModel):
     Args:
         num_classes: number of logits, the rejection class included.
         clip_shape: (time, height, width) in frames and pixels, each at least 8.
+        head: "flat" (the paper's) or "pooled"; see `ttmodels.BranchConfig`.
+        pool_fields: 3 or 1, of the pooled head.
     """
 
     name: ClassVar[str] = "late"
     inputs = ("rgb", "flow")
     streams = ("rgb", "flow")
+    config_type: ClassVar[type[ModelConfig]] = BranchConfig
 
     def __init__(
-        self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
+        self,
+        num_classes: int = 21,
+        clip_shape: tuple[int, int, int] = (100, 120, 120),
+        head: Head = "flat",
+        pool_fields: int = 3,
     ) -> None:
-        config = ModelConfig(num_classes, clip_shape)
+        config = BranchConfig(num_classes, clip_shape, head=head, pool_fields=pool_fields)
         super().__init__(config)
-        self.rgb_net = RGBNet(config.num_classes, config.clip_shape)
-        self.flow_net = FlowNet(config.num_classes, config.clip_shape)
+        self.rgb_net = RGBNet(**config.stored())
+        self.flow_net = FlowNet(**config.stored())
 
     @classmethod
     def from_streams(cls, rgb_net: RGBNet, flow_net: FlowNet) -> "LateFusion":

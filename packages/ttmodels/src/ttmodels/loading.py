@@ -11,6 +11,8 @@ from ttmodels.early_fusion import EarlyFusion
 from ttmodels.i3d import I3D
 from ttmodels.late_fusion import LateFusion
 from ttmodels.ltc import LTC
+from ttmodels.pose.network import PoseNet
+from ttmodels.pose.three_streams import ThreeStreams
 from ttmodels.single_stream import FlowNet, RGBNet
 from ttmodels.sstc import SSTC
 from ttmodels.two_stream_i3d import TwoStreamI3D
@@ -19,6 +21,8 @@ MODELS: dict[str, type[StrokeModel]] = {
     "sstc": SSTC,
     "rgb": RGBNet,
     "flow": FlowNet,
+    "pose": PoseNet,
+    "sstc_pose": ThreeStreams,
     "early": EarlyFusion,
     "late": LateFusion,
     "c3d": C3D,

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from ttmodels.card import ModelCard
 from ttmodels.config import ModelConfig, NetworkConfig
-from ttmodels.inputs import INPUTS
+from ttmodels.inputs import INPUTS, POSE, POSE_POINTS
 
 _HEAD = """---
 library_name: ttmodels
@@ -41,7 +40,7 @@ def model_page(
         [
             f"{_HEAD}# {title}",
             "",
-            f"- Network: `{name}` of ttmodels, with `{json.dumps(asdict(config))}`",
+            f"- Network: `{name}` of ttmodels, with `{json.dumps(config.stored())}`",
             *_clip(config),
             f"- Classes, in the order of the logits: {_classes(config, card)}",
             *(f"- Input {_input(item, card)}" for item in inputs),
@@ -88,6 +87,12 @@ def _classes(config: NetworkConfig, card: ModelCard) -> str:
 
 
 def _input(name: str, card: ModelCard) -> str:
+    if name == "pose":
+        return (
+            f"`pose`: (batch, {POSE.channels}, time, {POSE_POINTS}) floats: x (right) and y (down) "
+            "in torso lengths from the middle of the hips, visibility; `ttmodels.normalise_pose` "
+            "makes them of landmarks"
+        )
     if name not in INPUTS:
         return f"`{name}`: (batch, cells, values) floats, a cell per 8 frames of a video"
     clip = INPUTS[name]

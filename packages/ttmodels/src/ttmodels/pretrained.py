@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from ttmodels.card import ModelCard
 from ttmodels.config import NetworkConfig
 from ttmodels.errors import ModelFileError
-from ttmodels.inputs import INPUTS
+from ttmodels.inputs import input_named
 
 FORMAT = "ttmodels"
 SCHEMA_VERSION = 1
@@ -68,7 +68,7 @@ def write(
             "format": FORMAT,
             "schema_version": SCHEMA_VERSION,
             "model": name,
-            "config": asdict(config),
+            "config": config.stored(),
             "inputs": _input_facts(inputs),
             **asdict(card),
             "weights_sha256": _sha256(weights),
@@ -218,9 +218,10 @@ def _check_label_count(card: ModelCard, config: NetworkConfig) -> None:
 
 
 def _input_facts(inputs: Sequence[str]) -> dict[str, Any]:
+    found = {name: input_named(name) for name in inputs}
     return {
-        name: {"channels": INPUTS[name].channels, "range": [INPUTS[name].low, INPUTS[name].high]}
-        for name in inputs
+        name: {"channels": item.channels, "range": [item.low, item.high]}
+        for name, item in found.items()
     }
 
 

@@ -36,13 +36,13 @@ from torch import Tensor, nn
 
 from ttmodels.base import BranchModel
 from ttmodels.blocks import FEATURES, Branch
-from ttmodels.config import ModelConfig
+from ttmodels.config import BranchConfig, Head, ModelConfig
 
 Fusion = Literal["concat", "bilinear"]
 
 
 @dataclass(frozen=True)
-class SSTCConfig(ModelConfig):
+class SSTCConfig(BranchConfig):
     """Settings of SSTC.
 
     Args:
@@ -64,6 +64,8 @@ class SSTC(BranchModel):
         num_classes: number of logits, the rejection class included.
         clip_shape: (time, height, width) in frames and pixels, each at least 8.
         fusion: "concat" or "bilinear".
+        head: "flat" (the paper's) or "pooled"; see `ttmodels.BranchConfig`.
+        pool_fields: 3 or 1, of the pooled head.
     """
 
     name: ClassVar[str] = "sstc"
@@ -76,11 +78,13 @@ class SSTC(BranchModel):
         num_classes: int = 21,
         clip_shape: tuple[int, int, int] = (100, 120, 120),
         fusion: Fusion = "concat",
+        head: Head = "flat",
+        pool_fields: int = 3,
     ) -> None:
-        config = SSTCConfig(num_classes, clip_shape, fusion)
+        config = SSTCConfig(num_classes, clip_shape, fusion, head=head, pool_fields=pool_fields)
         super().__init__(config)
-        self.rgb_branch = Branch(3, config.clip_shape)
-        self.flow_branch = Branch(2, config.clip_shape)
+        self.rgb_branch = Branch(3, config.clip_shape, config.fields_per_side)
+        self.flow_branch = Branch(2, config.clip_shape, config.fields_per_side)
         self.head: nn.Linear | nn.Bilinear
         if fusion == "concat":
             self.head = nn.Linear(2 * FEATURES, config.num_classes)

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -64,7 +63,7 @@ class StoredNetwork(nn.Module, ABC):
             raise ValueError(
                 f"config is a {type(config).__name__}, expected {cls.config_type.__name__}"
             )
-        return cls(**asdict(config))
+        return cls(**config.stored())
 
     def save_pretrained(self, folder: str | PathLike[str], card: ModelCard | None = None) -> None:
         """Write `model.safetensors` and `config.json` into a folder, each of them atomically.
