@@ -27,9 +27,14 @@ class Player:
 
 def player_of(row: Mapping[str, Any]) -> Player:
     """The player of a row with the columns of Region and a `player_id`."""
-    x_min, y_min, x_max, y_max = (row[name] for name in ("x_min", "y_min", "x_max", "y_max"))
-    region = None if x_min is None else (x_min, y_min, x_max, y_max)
-    return Player(region, row["player_id"])
+    return Player(region_of(row), row["player_id"])
+
+
+def region_of(row: Mapping[str, Any]) -> Region | None:
+    """The region of a row with the columns of Region; None where one of them is missing."""
+    corners = tuple(row[name] for name in ("x_min", "y_min", "x_max", "y_max"))
+    x_min, y_min, x_max, y_max = corners
+    return None if None in corners else (x_min, y_min, x_max, y_max)
 
 
 def player_regions(regions: Iterable[Region | None]) -> tuple[Region | None, ...]:

@@ -12,12 +12,12 @@ import polars as pl
 from ttdata.curation.overlaps import Ints, overlapping_pairs
 from ttdata.curation.player_regions import Player, in_the_way, player_of, players_of
 from ttdata.schema import CoveredSpan, CurationConfig, Stretch, StretchKind
+from ttdata.sources.annotations import REGION
 from ttdata.storage.tables import conform, empty
 
 Piece = tuple[StretchKind, int, int]
 
-_CORNERS = ("x_min", "y_min", "x_max", "y_max")
-_PLACE = ("video_id", "start_frame", "end_frame", *_CORNERS, "player_id")
+_PLACE = ("video_id", "start_frame", "end_frame", *REGION, "player_id")
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,14 @@ def find_stretches(
     by_video = obstacles.partition_by("video_id", as_dict=True)
     rows = [
         {"video_id": video_id, "kind": kind, "start_frame": start, "end_frame": end}
-        | dict(zip(_CORNERS, player.region or (None,) * 4, strict=True))
+        | dict(zip(REGION, player.region or (None,) * 4, strict=True))
         | {"player_id": player.player_id}
         for video_id, *span in _spans(videos, covered).iter_rows()
         if (table := by_video.get((video_id,))) is not None and table["is_stroke"].any()
         for player, items in _players(table, config)
         for kind, start, end in stretches_of((span[0], span[1]), items, config.window_frames)
     ]
-    order = ("video_id", "start_frame", "end_frame", "kind", *_CORNERS)
+    order = ("video_id", "start_frame", "end_frame", "kind", *REGION)
     table = conform(pl.DataFrame(rows, infer_schema_length=None), Stretch) if rows else None
     return empty(Stretch) if table is None else table.sort(order).pipe(_named)
 
@@ -181,7 +181,7 @@ def _obstacles(
 ) -> pl.DataFrame:
     """`_PLACE` of all that is in the way of negatives, and whether it `is_stroke`."""
     something = actions.filter(~((pl.col("status") == "accepted") & (pl.col("label") == negative)))
-    nobody = [pl.lit(None, pl.Float64).alias(name) for name in _CORNERS]
+    nobody = [pl.lit(None, pl.Float64).alias(name) for name in REGION]
     unexplained = _unexplained(annotations, actions, videos, config)
     refused = proposals.filter(verdict="rejected").with_columns(
         *nobody, player_id=pl.lit(None, pl.String)

@@ -7,7 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from ttdata.curation.player_regions import region_of
 from ttdata.errors import DatasetError, VideoError
+from ttdata.sources.annotations import REGION
 from ttdata.storage.dataset import Dataset
 from ttflow.jobs.job import Job
 from ttflow.schema import Failure, FlowConfig
@@ -99,9 +101,7 @@ def _sources(
 
 
 def _places(table: pl.DataFrame) -> pl.DataFrame:
-    return table.select(
-        *("clip_id", "video_id", "start_frame", "end_frame"), *("x_min", "y_min", "x_max", "y_max")
-    )
+    return table.select("clip_id", "video_id", "start_frame", "end_frame", *REGION)
 
 
 def _clips_per_video(clips: pl.DataFrame) -> dict[str, tuple[ClipSpec, ...]]:
@@ -110,9 +110,7 @@ def _clips_per_video(clips: pl.DataFrame) -> dict[str, tuple[ClipSpec, ...]]:
         raise DatasetError(f"clips.parquet: clip {repeated['clip_id'][0]!r} comes twice")
     specs: dict[str, list[ClipSpec]] = {}
     for row in clips.sort("video_id", "start_frame", "end_frame", "clip_id").to_dicts():
-        corners = tuple(row[name] for name in ("x_min", "y_min", "x_max", "y_max"))
-        region = None if None in corners else corners
-        spec = ClipSpec(row["clip_id"], row["start_frame"], row["end_frame"], region)
+        spec = ClipSpec(row["clip_id"], row["start_frame"], row["end_frame"], region_of(row))
         if not 0 <= spec.start_frame < spec.end_frame:
             raise DatasetError(
                 f"clip {spec.clip_id}: [{spec.start_frame}, {spec.end_frame}) is no interval"

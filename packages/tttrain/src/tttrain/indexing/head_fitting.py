@@ -9,13 +9,12 @@ import polars as pl
 
 from ttflow.shards.layout import digest
 from ttmodels import DetectionHead
-from tttrain.indexing.decoders.fitting import folds_of
+from tttrain.indexing.decoders.fitting import Fit, folds_of, lengths_of, measured, strokes_in
 from tttrain.indexing.detector import HEAD, DetectorConfig, FittedHead, checksum, feature_tracks
 from tttrain.indexing.joint_head.choice import choose_min_score
 from tttrain.indexing.joint_head.decoding import head_strokes
 from tttrain.indexing.joint_head.tracks import FeatureTrack
 from tttrain.indexing.joint_head.training import train_head
-from tttrain.indexing.measures.scores import detection_scores
 from tttrain.indexing.scorer import Scored
 from tttrain.indexing.split_videos import SplitVideos
 
@@ -123,22 +122,15 @@ def _held_out(head: DetectionHead, videos: KnownVideos, config: DetectorConfig) 
         [tracks[place] for place in places]
         for places in folds_of([track.video_id for track in tracks])
     ]
-    if any(_of(truths, fold).is_empty() for fold in folds):
+    if any(strokes_in(truths, fold).is_empty() for fold in folds):
         folds = [tracks]
     found = []
     for measured_on, chosen_on in zip(folds, folds[::-1], strict=True):
         least = _least(head, videos, chosen_on, config)
         classes = head.card.labels
         found += [head_strokes(head, track, classes, config.head, least) for track in measured_on]
-    scores = detection_scores(
-        truths,
-        pl.concat(found),
-        _lengths(tracks),
-        annotated=videos.known.track_annotated,
-        resamples=0,
-    )
-    value = float(getattr(scores, config.measure))
-    return value if value == value else 0.0  # not a number where nothing is found
+    how = Fit(measure=config.measure, annotated=videos.known.track_annotated)
+    return measured(pl.concat(found), tracks, truths, how)
 
 
 def _least(
@@ -151,22 +143,9 @@ def _least(
         head,
         tracks,
         videos.known.track_truths,
-        _lengths(tracks),
+        lengths_of(tracks),
         videos.known.track_annotated,
         head.card.labels,
         config.head,
         config.measure,
-    )
-
-
-def _of(truths: pl.DataFrame, tracks: Sequence[FeatureTrack]) -> pl.DataFrame:
-    return truths.filter(pl.col("video_id").is_in([track.video_id for track in tracks]))
-
-
-def _lengths(tracks: Sequence[FeatureTrack]) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "video_id": [track.video_id for track in tracks],
-            "num_frames": [track.num_frames for track in tracks],
-        }
     )

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from ttdata.curation.player_regions import region_of
 from ttdata.errors import InputError
+from ttdata.sources.annotations import REGION
 from ttdata.storage.dataset import Dataset
 from ttflow.roi import Region
-from tttrain.indexing.tracks import BOUNDS, Track, by_track, tracks_of, video_of
+from tttrain.indexing.tracks import Track, by_track, tracks_of, video_of
 
 logger = logging.getLogger(__name__)
 
@@ -155,10 +157,8 @@ def regions_by_video(strokes: pl.DataFrame) -> dict[str, list[Region | None]]:
         strokes: rows as Clip.
     """
     found: dict[str, list[Region | None]] = {}
-    rows = strokes.select(*_NAMES, *BOUNDS).sort(pl.all())
-    for video_id, _, _, left, top, right, bottom in rows.iter_rows():
-        region = None if left is None else (left, top, right, bottom)
-        found.setdefault(video_id, []).append(region)
+    for row in strokes.select(*_NAMES, *REGION).sort(pl.all()).iter_rows(named=True):
+        found.setdefault(row["video_id"], []).append(region_of(row))
     return found
 
 

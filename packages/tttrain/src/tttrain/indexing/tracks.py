@@ -8,7 +8,6 @@ import polars as pl
 from ttflow.extraction.regions import player_regions
 from ttflow.roi import Region
 
-BOUNDS = ("x_min", "y_min", "x_max", "y_max")
 HALVES: tuple[Region, ...] = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0))
 """Regions of two players at a table's ends, seen from its side, where nobody marked them."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 import polars as pl
@@ -105,7 +105,7 @@ def fit_decoder(
         InputError: if there is no stroke in these videos, or strides differ.
     """
     strides = sorted({curve.stride_frames for curve in curves})
-    own = _of(truths, curves)
+    own = strokes_in(truths, curves)
     if len(strides) != 1 or own.is_empty():
         raise InputError(
             f"decoder: {len(curves)} validation videos with strides {strides} and {len(own)} "
@@ -145,7 +145,7 @@ def fit_kind(
     radius = fit_name_radius(curves, truths, how.temperature)
     for candidate, found in _CANDIDATES[kind](curves, strokes, how.temperature, radius):
         detections = pl.concat(map(to_table, curves, found))
-        value = _measured(detections, curves, truths, how)
+        value = measured(detections, curves, truths, how)
         if best is None or value > best_value:
             best, best_value = candidate, value
     assert best is not None
@@ -175,32 +175,46 @@ def _held_out(kind: Kind, curves: Sequence[ScoreCurve], truths: pl.DataFrame, ho
         [curves[place] for place in places]
         for places in folds_of([curve.video_id for curve in curves])
     ]
-    if any(_of(truths, fold).is_empty() for fold in folds):
+    if any(strokes_in(truths, fold).is_empty() for fold in folds):
         found = [decoded(fit_kind(kind, curves, truths, how), curves)]
     else:
         found = [
-            decoded(fit_kind(kind, other, _of(truths, other), how), fold)
+            decoded(fit_kind(kind, other, strokes_in(truths, other), how), fold)
             for fold, other in zip(folds, folds[::-1], strict=True)
         ]
-    return _measured(pl.concat(found), curves, truths, how)
+    return measured(pl.concat(found), curves, truths, how)
 
 
-def _of(truths: pl.DataFrame, curves: Sequence[ScoreCurve]) -> pl.DataFrame:
-    """The true strokes of the curves' videos."""
-    return truths.filter(pl.col("video_id").is_in([curve.video_id for curve in curves]))
+class _Track(Protocol):
+    """A score curve or a track of features."""
+
+    @property
+    def video_id(self) -> str: ...
+
+    @property
+    def num_frames(self) -> int: ...
 
 
-def _measured(
-    detections: pl.DataFrame, curves: Sequence[ScoreCurve], truths: pl.DataFrame, how: Fit
-) -> float:
-    """The measure; 0 where it is not a number, as where nothing is found."""
-    videos = pl.DataFrame(
+def strokes_in(truths: pl.DataFrame, tracks: Sequence[_Track]) -> pl.DataFrame:
+    """The true strokes of these tracks."""
+    return truths.filter(pl.col("video_id").is_in([track.video_id for track in tracks]))
+
+
+def lengths_of(tracks: Sequence[_Track]) -> pl.DataFrame:
+    """`video_id, num_frames` of tracks."""
+    return pl.DataFrame(
         {
-            "video_id": [curve.video_id for curve in curves],
-            "num_frames": [curve.num_frames for curve in curves],
+            "video_id": [track.video_id for track in tracks],
+            "num_frames": [track.num_frames for track in tracks],
         }
     )
-    annotated = how.annotated
+
+
+def measured(
+    detections: pl.DataFrame, tracks: Sequence[_Track], truths: pl.DataFrame, how: Fit
+) -> float:
+    """The measure; 0 where it is not a number, as where nothing is found."""
+    videos, annotated = lengths_of(tracks), how.annotated
     if annotated is not None:
         annotated = annotated.join(videos, on="video_id", how="semi")
     scores = detection_scores(truths, detections, videos, annotated=annotated, resamples=0)
