@@ -1,5 +1,6 @@
 """Decoding: count, order, rotation, timestamps, and one clear error for what is broken."""
 
+import gc
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from av.video.reformatter import VideoReformatter
 
 from ttdata.errors import VideoError
+from ttdata.video.container import Orientation
 from ttdata.video.decode import EXACT, DecodedFrame, frames
 
 
@@ -78,10 +80,22 @@ def test_layouts_of_devices_give_the_same_pixels(
 ) -> None:
     frame = av.VideoFrame.from_ndarray(texture(360, 640), format="rgb24").reformat(format=planar)
     images = [
-        DecodedFrame(0, 0.0, raw, None, VideoReformatter()).image(size)
+        DecodedFrame(0, 0.0, raw, None, VideoReformatter(), Orientation(False, 0)).image(size)
         for raw in (frame, frame.reformat(format=device))
     ]
     np.testing.assert_array_equal(*images)
+
+
+def test_pictures_go_at_once(number_video: Path) -> None:
+    """Not when Python next looks for cycles: of a large video that would be a gigabyte."""
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(list(frames(number_video))) > 20
+        kept = sum(isinstance(item, av.VideoFrame) for item in gc.get_objects())
+    finally:
+        gc.enable()
+    assert kept <= 1
 
 
 def test_without_a_device_auto_is_software(number_video: Path) -> None:

@@ -64,7 +64,12 @@ class Orientation:
 
 def orientation(frame: VideoFrame) -> Orientation:
     """The orientation that a frame's display matrix states; angles are rounded to quarters."""
-    return Orientation(_is_mirrored(frame), round(frame.rotation / 90) % 4)
+    return Orientation(_is_mirrored(frame), turns(frame))
+
+
+def turns(frame: VideoFrame) -> int:
+    """The quarters, 0 to 3, of the angle that a frame's display matrix states."""
+    return round(frame.rotation / 90) % 4
 
 
 def _is_mirrored(frame: VideoFrame) -> bool:

@@ -15,7 +15,15 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ttdata.errors import VideoError
-from ttdata.video.container import best_stream, clock_start, open_container, orientation, reason
+from ttdata.video.container import (
+    Orientation,
+    best_stream,
+    clock_start,
+    open_container,
+    orientation,
+    reason,
+    turns,
+)
 
 Image = NDArray[np.uint8]
 Hwaccel = Literal["none", "auto"]
@@ -77,16 +85,19 @@ class DecodedFrame:
     converter: VideoReformatter
     """Shared by the frames of a video: it keeps its tables from frame to frame."""
 
+    orientation: Orientation
+    """As the picture is displayed."""
+
     @property
     def shown_hw(self) -> tuple[float, float]:
         """Height and width as displayed, in square pixels."""
         stored = float(self.raw.height), float(self.raw.width * (self.pixel_aspect or 1))
-        return stored[::-1] if orientation(self.raw).swaps_sides else stored
+        return stored[::-1] if self.orientation.swaps_sides else stored
 
     def image(self, size: tuple[int, int] | None = None) -> Image:
         """(H, W, 3) uint8 RGB, oriented as displayed and resized by area; see `frames`."""
         height, width = self.raw.height, self.raw.width
-        shown = orientation(self.raw)
+        shown = self.orientation
         if size is None:
             stored = height, max(1, round(width * (self.pixel_aspect or 1)))
         else:
@@ -125,12 +136,18 @@ def decoded(path: Path | str, hwaccel: Hwaccel = "none") -> Iterator[DecodedFram
         zero_seconds = clock_start(container)
         time_seconds, index = -np.inf, 0
         source, converter = iter(container.decode(stream)), VideoReformatter()
+        shown: Orientation | None = None
         while (frame := _next_frame(source, path, index, stream.frames)) is not None:
             stated = None if frame.time is None else frame.time - zero_seconds
             if stated is None or stated <= time_seconds:
                 stated = time_seconds + step_seconds if index else 0.0
             time_seconds = float(stated)
-            yield DecodedFrame(index, time_seconds, frame, stream.sample_aspect_ratio, converter)
+            # PyAV ties a frame that was asked for its matrix into a cycle, so that its picture
+            # stays until Python looks for those: ask the first one, and where its angle changes.
+            if shown is None or turns(frame) != shown.turns:
+                shown = orientation(frame)
+            aspect = stream.sample_aspect_ratio
+            yield DecodedFrame(index, time_seconds, frame, aspect, converter, shown)
             index += 1
         if index == 0:
             raise VideoError(f"{path}: opens but yields no frame{_promise(stream.frames)}")
