@@ -1,6 +1,8 @@
 """Limits of a container, from files as the kernel writes them."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,21 @@ def test_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert machine.available_memory() == 2**27
     limited(monkeypatch, tmp_path, "max 100000\n", f"{2**62}\n")
     assert machine.available_memory() == whole
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of the C library on Linux")
+def test_free_memory_between_small_blocks_is_given_back() -> None:
+    code = """
+from ttdata.machine import return_free_memory
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+blocks = []
+for _ in range(400):
+    blocks += [bytearray(100_000), bytearray(600)]
+for place in range(0, 800, 2):
+    blocks[place] = None
+before = resident()
+return_free_memory()
+assert before - resident() > 20_000_000, (before, resident())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

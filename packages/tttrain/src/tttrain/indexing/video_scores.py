@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ttdata.errors import InputError
+from ttdata.machine import return_free_memory
 from ttflow.extraction.stream import PatchChunk, stream_patches
 from ttflow.flow.estimators import Estimator
 from ttflow.roi import Region
@@ -24,6 +25,7 @@ from tttrain.training.torch_state import exact
 
 STRIDE_FRAMES = 8
 """15 scores a second at 120 frames per second: boundaries need no finer grid."""
+_TIDY_CHUNKS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,9 @@ def video_scores(
     parts = {region: _Part(model, stride_frames, features, skip_still) for region in regions}
     device = next(model.parameters()).device
     chunks = stream_patches(path, config, estimator, regions=regions, on_frame=on_frame)
-    for chunk in chunks:
+    for number, chunk in enumerate(chunks):
+        if number % _TIDY_CHUNKS == 0:
+            return_free_memory()
         # Flow is computed between chunks, under the caller's settings, as extraction does.
         with exact(device, num_threads):
             parts[chunk.region].push(chunk)
