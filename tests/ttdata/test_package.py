@@ -18,7 +18,7 @@ import table_docs
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
 TABLES = (
     *(schema.Video, schema.Annotation, schema.Action, schema.Clip, schema.Review),
-    *(schema.CoveredSpan, schema.Stretch),
+    *(schema.CoveredSpan, schema.Stretch, schema.Suspect),
 )
 
 
@@ -46,7 +46,7 @@ def test_importing_is_cheap(module: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     loaded = set(result.stdout.split())
-    assert not loaded & {"torch", "ray", "cv2", "polars", "av", "numpy", "pydantic"}
+    assert not loaded & {"torch", "ray", "cv2", "polars", "av", "numpy", "pydantic", "sqlite3"}
 
 
 def test_data_modules_load_no_torch_nor_ray() -> None:
@@ -55,7 +55,7 @@ def test_data_modules_load_no_torch_nor_ray() -> None:
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert not set(result.stdout.split()) & {"torch", "ray", "cv2"}
+    assert not set(result.stdout.split()) & {"torch", "ray", "cv2", "ttdata.annotate"}
 
 
 @pytest.mark.parametrize("model", [*TABLES, schema.CurationConfig])

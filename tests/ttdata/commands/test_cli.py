@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("synth", "curate", "review", "split", "stats", "convert")
+COMMANDS = ("synth", "annotate", "curate", "review", "split", "stats", "convert")
 LINES = "video_id,annotator_id,start_frame,end_frame,label\n" + "".join(
     f"{video},x,{100 + 300 * i},{200 + 300 * i},Serve Forehand Loop\n"
     for video in ("-a", "ä b", "c")

@@ -381,7 +381,7 @@ def test_files_of_ours_are_no_annotations(tmp_path) -> None:
 
 
 def test_every_format_has_an_example_here() -> None:
-    elsewhere = {"mediaeval-folders", "class-folders", "events"}
+    elsewhere = {"mediaeval-folders", "class-folders", "events", "annotation-project"}
     assert {item.NAME for item in FORMATS} == SOURCES.keys() | elsewhere
 
 

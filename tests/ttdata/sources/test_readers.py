@@ -309,7 +309,10 @@ def test_nothing_recognised(tmp_path) -> None:
         read_annotations(tmp_path / "none")
     with pytest.raises(AnnotationError, match="holds no annotations we recognise"):
         read_annotations(tmp_path)
-    with pytest.raises(InputError, match="unknown format 'elan'; known: crowd, mediaeval-folders"):
+    with pytest.raises(
+        InputError,
+        match="unknown format 'elan'; known: annotation-project, crowd, mediaeval-folders",
+    ):
         read_annotations(tmp_path, format="elan")
     with pytest.raises(AnnotationError, match="holds no video"):
         read_annotations(tmp_path, format="class-folders")

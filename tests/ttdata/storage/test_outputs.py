@@ -84,6 +84,7 @@ def test_a_link_counts_where_it_is(tmp_path: Path) -> None:
         (["run.json"], "a run"),
         (["synth.json", "annotations.csv"], "a synthetic source"),
         (["table.json", "table.md"], "a comparison"),
+        (["folds.json", "predictions.parquet"], "a cross-validation"),
         (["annotations.csv"], "a source"),
         (["annotations.parquet"], "a source"),
     ],

@@ -1,12 +1,12 @@
-"""The `ttdata` command: synth, curate, review, split, stats, convert."""
+"""The `ttdata` command: synth, annotate, curate, review, plant, split, stats, convert."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ttdata.commands.notes import Note
+from ttdata.commands.annotate_options import annotate
+from ttdata.commands.notes import print_lines as _print
 from ttdata.console import run
 
 app = typer.Typer(
@@ -15,6 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Curates crowd annotations of racket-sport videos into a dataset of strokes.",
 )
+
+app.add_typer(annotate, name="annotate")
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="settings as a JSON file")]
 Settings = Annotated[
@@ -25,11 +27,6 @@ Settings = Annotated[
 def main() -> None:
     """Run the command line."""
     run(app)
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        typer.echo(line, err=isinstance(line, Note))
 
 
 @app.command()
@@ -110,13 +107,42 @@ def review(
     decisions: Annotated[
         Path | None, typer.Option(help="CSV with decisions to take into reviews.csv")
     ] = None,
+    suspects: Annotated[
+        Path | None, typer.Option(help="audit.csv of `tttrain audit`: labels to look at")
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="how many are listed")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="for programs; lists all")] = False,
 ) -> None:
     """List what needs a person's look, worst first, and take decisions."""
     from ttdata.commands.review import run_review
 
-    _print(run_review(dataset, out=out, decisions=decisions, limit=limit, as_json=as_json))
+    _print(
+        run_review(
+            dataset,
+            out=out,
+            decisions=decisions,
+            suspects=suspects,
+            limit=limit,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command()
+def plant(
+    dataset: Annotated[Path, typer.Argument(help="folder that curate wrote")],
+    out: Annotated[Path, typer.Option(help="dataset folder to write")],
+    kind: Annotated[str, typer.Option(help="flips, hands, groups, negatives or bounds")],
+    rate: Annotated[float, typer.Option(help="of the clips that are made wrong")] = 0.1,
+    splits: Annotated[
+        str, typer.Option(help="of the clips that may be made wrong")
+    ] = "train,validation,test",
+    seed: Annotated[int, typer.Option(min=0, help="of all that is drawn")] = 0,
+) -> None:
+    """Copy a dataset with wrong labels, and record the truth: to measure an audit."""
+    from ttdata.commands.plant import run_plant
+
+    _print(run_plant(dataset, out, kind=kind, rate=rate, splits=splits, seed=seed))
 
 
 @app.command()

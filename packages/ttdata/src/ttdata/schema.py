@@ -136,6 +136,16 @@ class Review(Region):
     player_id: str | None = Field(default=None, description="whose stroke, where several overlap")
 
 
+class Suspect(FrozenModel):
+    """A row of `suspects.parquet`: a clip whose label is probably wrong, by an audit."""
+
+    clip_id: str = Field(description="a clip of `clips.parquet`")
+    label: str = Field(description="that is doubted; a clip with another one is no suspect now")
+    suspicion: float = Field(ge=0, le=1, description="near 1 is most suspect")
+    suggested_label: str | None = Field(default=None, description="what it may be instead")
+    split: Split | None = Field(default=None, description="when it was audited")
+
+
 class CoveredSpan(FrozenModel):
     """A row of `covered.parquet`: frames of a half-annotated video that people annotated."""
 

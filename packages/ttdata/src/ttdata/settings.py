@@ -4,13 +4,16 @@ import difflib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NewType, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ttdata.errors import InputError
 
 M = TypeVar("M", bound=BaseModel)
+
+Float32 = NewType("Float32", float)
+"""In the model of a table: a number that is stored in single precision."""
 
 
 class FrozenModel(BaseModel):

@@ -3,10 +3,16 @@
 import re
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 from unicodedata import normalize
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from ttdata.settings import FrozenModel
 
@@ -29,6 +35,12 @@ def _key(text: str) -> str:
     return " ".join(re.findall(r"\w+", folded))
 
 
+def _other_side(key: str) -> str:
+    """A folded name with the words left and right exchanged."""
+    sides = {"left": "right", "right": "left"}
+    return " ".join(sides.get(word, word) for word in key.split())
+
+
 class Taxonomy(FrozenModel):
     """An ordered list of stroke classes and an optional rejection class.
 
@@ -41,6 +53,16 @@ class Taxonomy(FrozenModel):
     variants: dict[str, str] = Field(
         default_factory=dict, description="other spellings: a variant's words -> canonical words"
     )
+    mirrored: dict[Name, Name] = Field(
+        default_factory=dict,
+        description="classes that a mirror exchanges, or that stay, where their names do not tell",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, values: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `mirrored` where nothing is: files and hashes stay as they were without it."""
+        found: dict[str, Any] = values(self)
+        return found if self.mirrored else {k: v for k, v in found.items() if k != "mirrored"}
 
     @model_validator(mode="after")
     def _unique(self) -> "Taxonomy":
@@ -51,6 +73,44 @@ class Taxonomy(FrozenModel):
             if not key or keys.count(key) > 1:
                 raise ValueError(f"taxonomy {self.name!r}: label {label!r} is empty or there twice")
         return self
+
+    @model_validator(mode="after")
+    def _mirror_twice_and_it_is_back(self) -> "Taxonomy":
+        where = f"taxonomy {self.name!r}: mirrored"
+        for label in (*self.mirrored, *self.mirrored.values()):
+            if self.canonical(label) is None:
+                raise ValueError(f"{where}: {label!r} is no class")
+        found: dict[str, str] = {}
+        for label, image in self._told_images:
+            if found.setdefault(label, image) != image:
+                raise ValueError(
+                    f"{where}: {label!r} becomes {found[label]!r} and {image!r}, expected one"
+                )
+        return self
+
+    @property
+    def _told_images(self) -> list[tuple[str, str]]:
+        """What `mirrored` says of each class, in both directions."""
+        pairs = [tuple(self._names[self._fold(x)] for x in pair) for pair in self.mirrored.items()]
+        return [found for first, second in pairs for found in ((first, second), (second, first))]
+
+    @property
+    def mirror_images(self) -> dict[str, str]:
+        """What a clip's label becomes in a mirror, of the classes where it is another one.
+
+        Classes whose names differ by the words left and right alone exchange them; `mirrored` adds
+        pairs, and takes classes out that are named there with themselves.
+
+        >>> Taxonomy.infer(["left hook", "right hook", "jab"]).mirror_images
+        {'left hook': 'right hook', 'right hook': 'left hook'}
+        """
+        told = dict(self._told_images)
+        images = {}
+        for label in self.classes:
+            image = told.get(label) or self._names.get(_other_side(_key(label)), label)
+            if image != label and (label in told or image not in told):
+                images[label] = image
+        return images
 
     @property
     def classes(self) -> tuple[str, ...]:

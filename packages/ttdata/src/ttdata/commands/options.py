@@ -3,8 +3,9 @@
 from typing import TypeVar, get_args
 
 from ttdata.errors import InputError
-from ttdata.schema import Group, Strategy
+from ttdata.schema import SPLITS, Group, Strategy
 from ttdata.sources.formats.events import EventWindow
+from ttdata.synth.plant import Kind, Planting
 
 T = TypeVar("T", bound=str)
 
@@ -38,6 +39,23 @@ def parse_shares(text: str) -> tuple[float, float, float]:
     except ValueError as error:
         raise InputError(f"--shares {text}: expected three numbers, as 0.7,0.2,0.1") from error
     return train, validation, test
+
+
+def parse_planting(kind: str, rate: float, splits: str) -> Planting:
+    """What `plant` is asked for.
+
+    Args:
+        kind: one of `synth.plant.Kind`.
+        rate: a share, from 0 to 1.
+        splits: names separated by commas.
+
+    Raises:
+        InputError: for an unknown name, or a rate that is no share.
+    """
+    if not 0 <= rate <= 1:
+        raise InputError(f"--rate {rate:g}: expected a share from 0 to 1")
+    names = tuple(_one_of("splits", name.strip(), SPLITS) for name in splits.split(","))
+    return Planting(_one_of("kind", kind, get_args(Kind)), rate, names)
 
 
 def parse_size(text: str) -> tuple[int, int]:

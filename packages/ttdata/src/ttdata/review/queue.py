@@ -21,6 +21,7 @@ SPREAD = 0.25
 
 REVIEW_REASONS = (
     "annotators disagree",
+    "label is probably wrong",
     "overlaps another action",
     "a rejected annotation lies in this gap",
     "bounds spread",
@@ -69,11 +70,15 @@ def build_review_queue(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
     Returns:
         `kind` (action or negative), `video_id, start_frame, end_frame, start_seconds`; `doubt`, the
         worst one's place in REVIEW_REASONS; `measure`, larger is worse: the share of annotators who
-        contradict the most frequent label, the spread as a share of the duration, else 0; `why`,
-        all reasons in words; `labels`, with their counts; `player_id` and region of an action,
-        where known. Sorted by doubt, measure and place.
+        contradict the most frequent label, an audit's suspicion, the spread as a share of the
+        duration, else 0; `why`, all reasons in words; `labels`, with their counts; `player_id` and
+        region of an action, where known. Sorted by doubt, measure and place.
     """
-    parts = [*_of_actions(dataset, reviews), _of_proposals(dataset, reviews)]
+    parts = [
+        *_of_actions(dataset, reviews),
+        _of_proposals(dataset, reviews),
+        *_of_suspects(dataset, reviews),
+    ]
     joined = pl.concat([part.select(_PART) for part in parts]).sort("doubt")
     key = ["kind", *_INTERVAL, "labels", *_PLAYER]
     found = joined.group_by(key, maintain_order=True).agg(
@@ -99,20 +104,20 @@ def _of_actions(dataset: Dataset, reviews: pl.DataFrame) -> list[pl.DataFrame]:
     nothing = pl.lit(0.0)
     return [
         _part(actions.filter(status="set_aside"), 0, pl.col("minority"), REVIEW_REASONS[0]),
-        _part(actions.filter("overlaps_other"), 1, nothing, REVIEW_REASONS[1]),
+        _part(actions.filter("overlaps_other"), 2, nothing, REVIEW_REASONS[2]),
         _part(
             actions.filter(share > SPREAD),
-            3,
+            4,
             share,
             pl.format(
-                REVIEW_REASONS[3] + " by {} of {} frames",
+                REVIEW_REASONS[4] + " by {} of {} frames",
                 pl.col("spread").cast(pl.Int64),
                 "duration",
             ),
         ),
         _part(
             actions.filter((pl.col("num_annotators") == 1) & (pl.col("crowd") > 1)),
-            4,
+            5,
             nothing,
             pl.format("annotated by one of {} annotators", "crowd"),
         ),
@@ -171,10 +176,47 @@ def _of_proposals(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
         *(pl.lit(None, _SCHEMA[name]).alias(name) for name in _PLAYER),
         kind=pl.lit("negative"),
         labels=pl.lit(None, pl.String),
-        doubt=pl.when(touches).then(2).otherwise(5),
+        doubt=pl.when(touches).then(3).otherwise(6),
         measure=pl.lit(0.0),
-        why=pl.when(touches).then(pl.lit(REVIEW_REASONS[2])).otherwise(pl.lit(REVIEW_REASONS[5])),
+        why=pl.when(touches).then(pl.lit(REVIEW_REASONS[3])).otherwise(pl.lit(REVIEW_REASONS[6])),
     )
+
+
+def _of_suspects(dataset: Dataset, reviews: pl.DataFrame) -> list[pl.DataFrame]:
+    """What an audit doubts, and nobody has decided on; who looked may also accept the label."""
+    clips = _without_decision(dataset.clips, reviews).drop("split")
+    open_ones = clips.join(dataset.suspects, on=["clip_id", "label"]).with_columns(
+        doubt=pl.lit(1), measure=pl.col("suspicion"), why=_suspect_words()
+    )
+    actions = _with_votes(dataset.actions).select("labels", *_PLAYER, clip_id="action_id")
+    of_action = open_ones.drop(_PLAYER).join(actions, on="clip_id")
+    # A negative that an annotator named is an action.
+    others = open_ones.join(actions, on="clip_id", how="anti").with_columns(
+        *(pl.lit(None, _SCHEMA[name]).alias(name) for name in _PLAYER),
+        labels=pl.lit(None, pl.String),
+    )
+    return [
+        of_action.with_columns(kind=pl.lit("action")),
+        others.with_columns(kind=pl.lit("negative")),
+    ]
+
+
+def _suspect_words() -> pl.Expr:
+    """The label, the suggestion, and whether a test clip is meant."""
+    instead = (
+        pl.when(pl.col("suggested_label").is_null())
+        .then(pl.lit(""))
+        .otherwise(pl.format(", maybe {}", pl.col("suggested_label").fill_null("")))
+    )
+    test = pl.when(pl.col("split").eq_missing(pl.lit("test"))).then(pl.lit(" (a test clip)"))
+    return pl.format("label {} is probably wrong{}{}", "label", instead, test.otherwise(pl.lit("")))
+
+
+def _without_decision(clips: pl.DataFrame, reviews: pl.DataFrame) -> pl.DataFrame:
+    """The clips that no review is about, whatever it decided."""
+    numbered = clips.with_row_index("target").with_columns(pl.col("target").cast(pl.Int64))
+    found = match(reviews, numbered.select("target", *PLACE))
+    return numbered.join(found, on="target", how="anti").drop("target")
 
 
 def check_undecided(out: Path) -> None:

@@ -1,5 +1,7 @@
 """Groups (videos, players, sessions) assigned to splits, as near the shares per class as possible.
 
+The splits of a dataset are three; folds of a cross-validation may be more.
+
 What is minimised is first the number of classes that a split lacks, then the sum over splits and
 classes of (clips in the split - share * clips of the class) squared. Of few groups every division
 is tried. Many are assigned greedily, each where it adds least; then single groups move and pairs
@@ -9,12 +11,14 @@ first, the others any order.
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from ttdata.curation.overlaps import Bools, Floats, Ints
 
-_FEW_GROUPS = 8
+_MOST_DIVISIONS = 3**8
+"""Every division is tried where there are at most so many."""
 _MAX_STEPS = 2000
 _STARTS = 16
 _MANY_GROUPS = 400
@@ -22,20 +26,20 @@ _MANY_GROUPS = 400
 
 
 def assign_groups(
-    counts: Ints, shares: tuple[float, float, float], fixed: Ints, generator: np.random.Generator
+    counts: Ints, shares: Sequence[float], fixed: Ints, generator: np.random.Generator
 ) -> Ints:
-    """The split of every group: 0 train, 1 validation, 2 test.
+    """The split of every group, as an index into the shares.
 
     Every split with a share holds a group, if there are as many groups as such splits.
 
     Args:
         counts: (groups, classes) clips of each class in each group.
-        shares: of train, validation, test; they sum to 1.
+        shares: of each split, such as train, validation, test; they sum to 1.
         fixed: (groups,) split of the groups that stay where they are, -1 for the others.
         generator: chooses among equals, and where a search starts.
     """
     targets = np.outer(shares, counts.sum(axis=0))
-    if np.count_nonzero(fixed < 0) <= _FEW_GROUPS:
+    if len(shares) ** int(np.count_nonzero(fixed < 0)) <= _MOST_DIVISIONS:
         return _best_of_all(counts, targets, fixed, generator)
     starts = 1 if len(counts) > _MANY_GROUPS else _STARTS
     sizes = [counts.sum(axis=1), *[np.zeros(len(counts))] * (starts - 1)]
@@ -46,7 +50,7 @@ def assign_groups(
 
 
 def _cost(counts: Ints, targets: Floats, split: Ints) -> float:
-    totals = _totals(counts, split)
+    totals = _totals(counts, split, len(targets))
     missing = np.count_nonzero((totals == 0) & (targets > 0))
     return float(np.square(totals - targets).sum()) + missing * _penalty(counts)
 
@@ -56,8 +60,8 @@ def _penalty(counts: Ints) -> float:
     return 3 * float(np.square(counts.sum(axis=0)).sum()) + 1
 
 
-def _totals(counts: Ints, split: Ints) -> Floats:
-    totals = np.zeros((3, counts.shape[1]))
+def _totals(counts: Ints, split: Ints, num_splits: int) -> Floats:
+    totals = np.zeros((num_splits, counts.shape[1]))
     np.add.at(totals, split, counts)
     return totals
 
@@ -67,7 +71,7 @@ def _best_of_all(
 ) -> Ints:
     """The best of every division, with as few splits empty as can be; equals by lot."""
     free = np.flatnonzero(fixed < 0)
-    choices = np.array(list(itertools.product(range(3), repeat=len(free))), np.int64)
+    choices = np.array(list(itertools.product(range(len(targets)), repeat=len(free))), np.int64)
     every = np.tile(fixed, (len(choices), 1))
     every[:, free] = choices
     costs, empty = np.zeros(len(every)), np.zeros(len(every))
@@ -114,7 +118,7 @@ def _none_empty(counts: Ints, targets: Floats, split: Ints, fixed: Ints, open_sp
     """Give every empty split the group that harms least, from a split with more than one."""
     split = split.copy()
     for empty in open_splits:
-        members = np.bincount(split, minlength=3)
+        members = np.bincount(split, minlength=len(targets))
         if members[empty]:
             continue
         donors = np.flatnonzero((fixed < 0) & (members[split] > 1))
@@ -125,8 +129,8 @@ def _none_empty(counts: Ints, targets: Floats, split: Ints, fixed: Ints, open_sp
 
 
 def _move_changes(counts: Ints, targets: Floats, split: Ints) -> Floats:
-    """(groups, 3): how the cost changes when a group moves to a split; 0 where it is."""
-    excess = _totals(counts, split) - targets
+    """(groups, splits): how the cost changes when a group moves to a split; 0 where it is."""
+    excess = _totals(counts, split, len(targets)) - targets
     reach = counts @ excess.T
     here = reach[np.arange(len(split)), split]
     change: Floats = 2 * (reach - here[:, None]) + 2 * np.square(counts).sum(axis=1)[:, None]
@@ -136,15 +140,15 @@ def _move_changes(counts: Ints, targets: Floats, split: Ints) -> Floats:
 
 def _held_alone(counts: Ints, targets: Floats, split: Ints) -> tuple[Bools, Bools]:
     """(groups, classes): what only this group brings to its split; what its split lacks."""
-    totals = _totals(counts, split)[split]
+    totals = _totals(counts, split, len(targets))[split]
     wanted = (targets > 0)[split]
     return (counts > 0) & (totals == counts) & wanted, (totals == 0) & wanted
 
 
 def _move_losses(counts: Ints, targets: Floats, split: Ints) -> Ints:
-    """(groups, 3): how many more classes are missing when a group moves to a split."""
+    """(groups, splits): how many more classes are missing when a group moves to a split."""
     alone, _ = _held_alone(counts, targets, split)
-    lacking = (_totals(counts, split) == 0) & (targets > 0)
+    lacking = (_totals(counts, split, len(targets)) == 0) & (targets > 0)
     change: Ints = alone.sum(axis=1)[:, None] - (counts > 0).astype(np.int64) @ lacking.T
     change[np.arange(len(split)), split] = 0
     return change
@@ -164,9 +168,9 @@ def _best_move(
 ) -> Ints | None:
     change = _move_changes(counts, targets, split)
     change += _penalty(counts) * _move_losses(counts, targets, split)
-    movable: Bools = (fixed < 0) & (np.bincount(split, minlength=3)[split] > 1)
+    movable: Bools = (fixed < 0) & (np.bincount(split, minlength=len(targets))[split] > 1)
     change[~movable] = math.inf
-    change[:, np.setdiff1d(np.arange(3), open_splits)] = math.inf
+    change[:, np.setdiff1d(np.arange(len(targets)), open_splits)] = math.inf
     group, target = np.unravel_index(int(np.argmin(change)), change.shape)
     if change[group, target] >= -1e-9:
         return None

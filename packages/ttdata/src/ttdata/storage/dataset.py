@@ -20,6 +20,7 @@ from ttdata.schema import (
     DatasetInfo,
     Review,
     Stretch,
+    Suspect,
     Video,
 )
 from ttdata.settings import first_problem
@@ -34,11 +35,11 @@ from ttdata.storage.tables import (
 )
 
 INFO, REVIEWS, COVERED = "dataset.json", "reviews.csv", "covered.parquet"
-STRETCHES = "stretches.parquet"
+STRETCHES, SUSPECTS = "stretches.parquet", "suspects.parquet"
 WRITTEN = (
     *(INFO, REVIEWS, "report"),
     *("videos.parquet", "annotations.parquet", "actions.parquet", "clips.parquet", COVERED),
-    STRETCHES,
+    *(STRETCHES, SUSPECTS),
 )
 """Names of what commands write in the folder."""
 
@@ -81,6 +82,12 @@ class Dataset:
         """Rows as Stretch; none where curation was not asked for `whole_video_negatives`."""
         path = self.path / STRETCHES
         return read_table(path, Stretch) if path.is_file() else empty(Stretch)
+
+    @cached_property
+    def suspects(self) -> pl.DataFrame:
+        """Rows as Suspect; none where no audit was handed over."""
+        path = self.path / SUSPECTS
+        return read_table(path, Suspect) if path.is_file() else empty(Suspect)
 
     @cached_property
     def annotated_spans(self) -> pl.DataFrame:

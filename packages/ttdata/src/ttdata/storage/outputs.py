@@ -13,15 +13,27 @@ from ttdata.storage.tables import VERSION_KEY
 from ttdata.urls import is_url, local
 
 Kind = Literal[
-    "a source", "a synthetic source", "a dataset", "shards", "a run", "a comparison", "an index"
+    "a source",
+    "a synthetic source",
+    "an annotation project",
+    "a dataset",
+    "shards",
+    "a run",
+    "a comparison",
+    "a cross-validation",
+    "an index",
+    "an audit",
 ]
 
 _DESCRIBED: tuple[tuple[str, Kind], ...] = (
     ("synth.json", "a synthetic source"),
+    ("annotate.json", "an annotation project"),
     ("shards.json", "shards"),
     ("run.json", "a run"),
     ("dataset.json", "a dataset"),
     ("index.json", "an index"),
+    ("audit.json", "an audit"),
+    ("folds.json", "a cross-validation"),
 )
 """The file that describes a folder; shards hold the `dataset.json` of their dataset, too."""
 
@@ -32,8 +44,12 @@ _OWN_FILES = frozenset(
         *(name for name, _ in _DESCRIBED),
         *("videos.parquet", "annotations.parquet", "actions.parquet", "clips.parquet"),
         *("annotations.csv", "videos.csv", "truth.csv", "truth_events.csv", "taxonomy.json"),
+        *("marks.sqlite", "people.sqlite"),
         *("events.csv", "covered.csv", "covered.parquet", "stretches.parquet"),
-        *("reviews.csv", "failures.jsonl", "metrics.jsonl", "checkpoint.pt", *_COMPARISON),
+        *("cross_validation.json", "predictions.parquet"),
+        *("suspects.parquet", "planted.csv", "clips.jsonl"),
+        *("dataset_folder.json", "failures.jsonl"),
+        *("reviews.csv", "metrics.jsonl", "checkpoint.pt", *_COMPARISON),
     ]
 )
 """Files of the folders above: no file output takes their place."""

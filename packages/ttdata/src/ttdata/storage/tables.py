@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from ttdata.errors import DatasetError, VersionError
 from ttdata.schema import SCHEMA_VERSION
+from ttdata.settings import Float32
 from ttdata.storage.atomic import atomic_path
 
 VERSION_KEY = "schema_version"
@@ -16,6 +17,7 @@ _DTYPES: dict[object, pl.DataType] = {
     str: pl.String(),
     int: pl.Int64(),
     float: pl.Float64(),
+    Float32: pl.Float32(),
     bool: pl.Boolean(),
     bytes: pl.Binary(),
 }

@@ -16,6 +16,7 @@ from ttdata.sources.annotations import Source
 from ttdata.sources.folder import is_hidden
 from ttdata.sources.formats import (
     activitynet,
+    annotation_project,
     class_folders,
     crowd,
     cvat,
@@ -45,6 +46,7 @@ class Format(Protocol):
 
 
 FORMATS: tuple[Format, ...] = (
+    annotation_project,
     crowd,
     mediaeval,
     mediaeval_xml,
@@ -103,6 +105,7 @@ _KNOWN = frozenset(
         "truth_events.csv",
         "events.csv",
         "covered.csv",
+        "annotate.json",
     ]
 )
 """Files that may lie in a source and are read where they count, or hold no annotations."""

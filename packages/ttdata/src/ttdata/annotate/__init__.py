@@ -1,0 +1,1 @@
+"""The annotation platform: a room of people mark strokes in their browsers."""

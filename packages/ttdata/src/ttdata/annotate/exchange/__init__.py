@@ -1,0 +1,1 @@
+"""What goes into a project and comes out of it: videos, annotations, exports, backups."""

@@ -1,0 +1,1 @@
+"""Who takes part: accounts, invitations, sessions, apart from the marks so as to be erasable."""

@@ -1,0 +1,110 @@
+// The annotator's page: one person, one video. Fetches what is there and joins the parts.
+import { Marks } from "./marks.js";
+import { Outbox, Refused } from "./outbox.js";
+import { Player } from "./player.js";
+import { Seen } from "./seen.js";
+import { uuid } from "./uuid.js";
+import { View } from "./view.js";
+import { Work } from "./work.js";
+
+/**
+ * In the element `#page`, set by the server.
+ * @typedef {{assignment: string, data: string, events: string}} Page
+ * data: URL of Data; events: URL that takes events by POST, one JSON object each
+ *
+ * @typedef {{video: {name: string, url: string, fps: number, num_frames: number, width: number, height: number},
+ *   taxonomy: import("./labels.js").Taxonomy, marks: import("./marks.js").Mark[], seen: [number, number][],
+ *   state: "open" | "done"}} Data
+ * width, height: of the proxy's picture, in px, without its strip
+ */
+
+const DRAIN_MS = 5000;
+const SEEN_MS = 5000;
+const CHANGED = "Somebody has changed this mark: look at it again.";
+
+/** @type {Page} */
+const page = JSON.parse(document.getElementById("page")?.textContent ?? "");
+const view = new View(document);
+/** @type {Marks | null} */ let marks = null;
+/** @type {Work | null} */ let work = null;
+/** @type {Set<unknown>} */ const outdated = new Set(); // uuids of changes that build on a refused one
+
+/** Hand an event to the server. @param {import("./outbox.js").Item} item */
+async function send(item) {
+  if (outdated.has(item.uuid)) throw new Refused(CHANGED);
+  const answer = await fetch(page.events, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    redirect: "error", // a page to log in is no answer
+    body: JSON.stringify(item),
+  });
+  if (answer.ok) return;
+  if (answer.status === 409) {
+    const { mark } = await answer.json();
+    if (mark) marks?.replace(mark);
+    for (const later of outbox.waiting) if (later.mark === item.mark) outdated.add(later.uuid);
+    throw new Refused(CHANGED);
+  }
+  if ([400, 413, 422].includes(answer.status)) {
+    throw new Refused(`Not stored, load this page again. The server refused: ${(await answer.text()).slice(0, 300)}`);
+  }
+  if ([401, 403].includes(answer.status)) throw new Error("Log in again, in another tab.");
+  throw new Error(`The server answers ${answer.status}.`);
+}
+
+const outbox = await new Outbox({
+  name: `ttdata-annotate-${page.assignment}`,
+  send,
+  refused: ({ body }, error) => {
+    if (/** @type {{kind: string}} */ (body).kind === "done") work?.goOn();
+    view.say(error.message);
+  },
+  changed: (state) => view.showOutbox(state),
+}).open();
+
+// What an earlier page could not send comes first: the server's marks are without it.
+const until = performance.now() + DRAIN_MS;
+while (outbox.state.pending > 0 && performance.now() < until) await new Promise((resolve) => { setTimeout(resolve, 50); });
+
+/** @returns {Promise<Data>} */
+async function load() {
+  for (;;) {
+    try {
+      const answer = await fetch(page.data, { cache: "no-store" });
+      if (answer.ok && outbox.state.pending === 0) return await answer.json();
+      view.showProblem(answer.ok ? "Marks made earlier are still being sent." : `The server answers ${answer.status}.`);
+    } catch (error) {
+      view.showProblem(`The server cannot be reached: ${error}`);
+    }
+    await new Promise((resolve) => { setTimeout(resolve, 1000); });
+  }
+}
+
+const data = await load();
+view.showProblem(null);
+const { video } = data;
+const resumeKey = `ttdata-annotate-frame-${page.assignment}`;
+const film = { fps: video.fps, numFrames: video.num_frames };
+
+/** @param {object} event */
+const post = (event) => outbox.put({ ...event, assignment: page.assignment, uuid: event.uuid ?? uuid() })
+  .catch((error) => view.say(`This browser could not keep the last change: ${error}`));
+
+marks = new Marks({ ...film, marks: data.marks, emit: post, changed: () => work?.marksChanged() });
+const seen = new Seen(film.numFrames, film.fps / 2, data.seen);
+view.film.src = video.url;
+const player = new Player(view.film, { ...film, first: Number(localStorage.getItem(resumeKey) ?? 0) });
+work = new Work({ view, player, marks, seen, data, tellSeen });
+work.begin();
+
+function tellSeen() {
+  for (let spans = seen.take(); spans.length > 0; spans = seen.take()) {
+    post({ mark: null, base_revision: null, body: { kind: "seen", spans } });
+  }
+  if (player.frame !== null) localStorage.setItem(resumeKey, String(player.frame));
+}
+setInterval(tellSeen, SEEN_MS);
+addEventListener("pagehide", tellSeen);
+
+// For tests and for those who look for a fault.
+Object.assign(globalThis, { annotate: { player, marks, outbox, seen, work } });

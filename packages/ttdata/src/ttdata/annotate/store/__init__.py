@@ -1,0 +1,1 @@
+"""The databases of a project: events, what follows from them, one writer."""

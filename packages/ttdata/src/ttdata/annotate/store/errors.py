@@ -1,0 +1,32 @@
+"""What a project refuses. Each is one line that a person can act on."""
+
+from ttdata.annotate.store.states import MarkState
+from ttdata.errors import InputError, TTError
+
+
+class ProjectError(InputError):
+    """A project folder is missing, damaged, in use or of another release."""
+
+
+class Refused(InputError):
+    """An event that would break a rule; nothing was stored."""
+
+
+class NotOwn(Refused):
+    """An event about work that is none of its person's: he may have logged in as somebody else.
+
+    Whoever sent it should keep it until the right person is back: servers answer 403.
+    """
+
+
+class Conflict(TTError):
+    """An event speaks of a mark as it is no longer; nothing was stored.
+
+    `mark` is the mark as it is.
+    """
+
+    def __init__(self, mark: MarkState) -> None:
+        self.mark = mark
+        super().__init__(
+            f"mark {mark.mark_id}: is at revision {mark.revision}; look at it and try again"
+        )
