@@ -11,7 +11,19 @@ from typing import get_args
 import pytest
 
 from ttdata.storage.tables import polars_schema
-from ttflow.schema import ClipRecord, Failure, FlowConfig, Manifest, PartInfo, PartRow, ShardsInfo
+from ttflow.pose.config import PoseConfig
+from ttflow.schema import (
+    ClipRecord,
+    DatasetFolder,
+    Failure,
+    FlowConfig,
+    Manifest,
+    PartInfo,
+    PartRow,
+    PoseRow,
+    ShardsInfo,
+)
+from ttflow.shards.poses import PoseInfo
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "flow_shards.md"
@@ -46,7 +58,11 @@ def tables() -> str:
         ("A part in a manifest", field_table(PartInfo)),
         ("`shards.json`", field_table(ShardsInfo)),
         ("`config` in `shards.json`", field_table(FlowConfig)),
+        ("`dataset_folder.json`", field_table(DatasetFolder)),
         ("A line of `failures.jsonl`", field_table(Failure)),
+        ("A row of a file in `pose/`", column_table(PoseRow)),
+        ("`pose/pose.json`", field_table(PoseInfo)),
+        ("`config` in `pose/pose.json`", field_table(PoseConfig)),
     ]
     return "\n".join("\n".join([f"## {title}", "", *lines, ""]) for title, lines in parts)
 

@@ -12,10 +12,10 @@ import pytest
 
 from ttdata.errors import InputError, VideoError
 from ttdata.urls import local
+from ttdata.video.location import fingerprint
 from ttflow.decode import frames
 from ttflow.jobs.job import Job, Outcome
 from ttflow.jobs.worker import watched_job
-from ttflow.shards.layout import fingerprint
 from ttflow.shards.storage import folder
 
 

@@ -7,12 +7,15 @@ if TYPE_CHECKING:
     from ttflow.extraction.regions import player_regions
     from ttflow.extraction.stream import PatchChunk, stream_patches
     from ttflow.jobs.ray_pipeline import read_clips
+    from ttflow.pose.clip_pose import ClipPose
     from ttflow.schema import ClipRecord, ClipRow, FlowConfig
+    from ttflow.shards.poses import read_poses
     from ttflow.shards.reader import Shards, open_shards
     from ttflow.shards.windows import decode_frame, decode_window
     from ttflow.shards.writer import write_clips
 
 _HOME = {
+    "ClipPose": "pose.clip_pose",
     "ClipRecord": "schema",
     "ClipRow": "schema",
     "FlowConfig": "schema",
@@ -23,11 +26,13 @@ _HOME = {
     "open_shards": "shards.reader",
     "player_regions": "extraction.regions",
     "read_clips": "jobs.ray_pipeline",
+    "read_poses": "shards.poses",
     "stream_patches": "extraction.stream",
     "write_clips": "shards.writer",
 }
 
 __all__ = [
+    "ClipPose",
     "ClipRecord",
     "ClipRow",
     "FlowConfig",
@@ -38,6 +43,7 @@ __all__ = [
     "open_shards",
     "player_regions",
     "read_clips",
+    "read_poses",
     "stream_patches",
     "write_clips",
 ]

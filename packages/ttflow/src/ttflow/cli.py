@@ -51,23 +51,49 @@ def extract(
 
 
 @app.command()
+def pose(
+    shards: Annotated[Path, typer.Argument(parser=folder, help="Shards folder.")],
+    dataset: Annotated[
+        Path | None,
+        typer.Option(parser=folder, help="Where it lies now, if not where it was extracted from."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Videos at once.")] = None,
+    sets: Sets = None,
+) -> None:
+    """Estimate the players' landmarks beside the shards; what is finished is left alone.
+
+    Needs `pip install 'ttflow[pose]'` and, once, `ttflow fetch-pose`. No pixel is computed again.
+    """
+    from ttdata.settings import override
+    from ttdata.storage.outputs import check_output_folder
+    from ttflow.jobs.job import Workers
+    from ttflow.jobs.pose_run import estimate_poses
+    from ttflow.pose.config import PoseConfig
+
+    settings = override(PoseConfig(), sets or [])
+    check_output_folder(shards, "shards", [dataset], writes=["pose"])
+    use = Workers(count=workers, device="cpu")
+    typer.echo(estimate_poses(shards, settings, dataset, use).line)
+
+
+@app.command()
 def verify(
     shards: Annotated[Path, typer.Argument(parser=folder, help="Shards folder.")],
     deep: Annotated[bool, typer.Option("--deep", help="Also decode every frame.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     mend: Annotated[
-        bool, typer.Option("--repair", help="Remove damaged videos, for `extract` to redo.")
+        bool,
+        typer.Option("--repair", help="Remove what is damaged, for `extract` and `pose` to redo."),
     ] = False,
 ) -> None:
     """Check every file and count of a shards folder; exit code 1 if there are problems."""
-    from ttflow.shards.verify import repair
+    from ttflow.shards.verify import repair, repaired_line
     from ttflow.shards.verify import verify as work
 
     report = work(shards, deep)
     typer.echo(report.to_json() if as_json else report.text)
-    if mend and report.damaged_videos:
-        count = repair(shards, report)
-        typer.echo(f"removed: {count} damaged videos; run `ttflow extract` again", err=True)
+    if mend and (report.damaged_videos or report.unusable_poses):
+        typer.echo(repaired_line(repair(shards, report), len(report.unusable_poses)), err=True)
     if report.problems:
         raise typer.Exit(1)
 
@@ -95,12 +121,31 @@ def view(
 ) -> None:
     """Draw frame, flow, mask, filtered flow and the ROI track, and make a short film.
 
-    Of shards also a contact sheet.
+    Of shards also a contact sheet, and the skeleton where `ttflow pose` estimated it.
     """
     from ttflow.view.pictures import view as work
 
     for path in work(source, out, clip_id=clip, frame=frame, overrides=sets or []):
         typer.echo(str(path))
+
+
+@app.command("fetch-pose")
+def fetch_pose(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="FILE", help="A wheel of mediapipe 0.10.14, or weights."),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder to keep them in.", show_default=False)
+    ] = None,
+) -> None:
+    """Put the weights of pose estimation into this user's cache; the only step that downloads.
+
+    `--from` may come twice, for the two files. What is there already is left alone.
+    """
+    from ttflow.pose.fetch import fetch
+
+    typer.echo(fetch(sources or [], to))
 
 
 def main() -> None:

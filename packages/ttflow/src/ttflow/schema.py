@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from ttdata.schema import Clip
-from ttdata.settings import FrozenModel
+from ttdata.settings import Float32, FrozenModel
 from ttflow.estimator_names import canonical_name, has_weights
 
 SCHEMA_VERSION = 1
@@ -130,6 +130,30 @@ class ClipRow(ClipRecord, PartRow):
     """What `read_clips` yields: identity, labels, split and pixels of one clip."""
 
 
+class PoseRow(FrozenModel):
+    """A row of a file in `pose/`: the landmarks of one person through a clip, in n frames."""
+
+    clip_id: str = Field(description="a clip of `clips.parquet`")
+    fps: float = Field(description="average frames per second of the video")
+    width: int = Field(description="of the displayed picture that the points are in")
+    height: int = Field(description="of the displayed picture that the points are in")
+    frames: list[int] = Field(
+        description="n frame numbers of the video, ascending: every k-th stored one, and the last"
+    )
+    points: list[Float32] = Field(
+        description="33 x 2 per frame: x, y in pixels of the displayed picture"
+    )
+    world: list[Float32] = Field(
+        description="33 x 3 per frame: x, y, z in metres from the middle of the hips"
+    )
+    visibility: list[Float32] = Field(
+        description="33 per frame, 0 to 1; 0 in all 33 where nobody is seen"
+    )
+    presence: list[Float32] = Field(
+        description="per frame, 0 to 1: the flag of the last attempt; 0 where nobody was detected"
+    )
+
+
 class PartInfo(FrozenModel):
     """One Parquet part, as its manifest commits it."""
 
@@ -166,6 +190,13 @@ class ShardsInfo(FrozenModel):
     config: FlowConfig
     config_hash: str
     versions: dict[str, str] = Field(default_factory=dict)
+
+
+class DatasetFolder(FrozenModel):
+    """`dataset_folder.json`: where the dataset lay, for commands that look at its videos again."""
+
+    schema_version: int = SCHEMA_VERSION
+    path: str = Field(description="absolute, on the machine that wrote it")
 
 
 class Failure(FrozenModel):

@@ -7,7 +7,8 @@ the whole command, and no video is said to have failed because of it.
 import errno
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ttdata.errors import TTError
@@ -59,6 +60,22 @@ def failures_error(shards: Path, failures: Sequence[Failure], num_videos: int) -
         f"{len(failures)} of {num_videos} videos failed, the others are finished; "
         f"{failures_path(shards)} names them; the first: {failures[0].error}"
     )
+
+
+@contextmanager
+def disk_errors(shards: Path) -> Iterator[None]:
+    """What goes wrong with the disk of a shards folder, in one line.
+
+    Raises:
+        ExtractError: for every OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full_error(shards) from error
+        where = error.filename or shards
+        raise ExtractError(f"{where}: {error.strerror or error}") from error
 
 
 def disk_full_error(shards: Path, when: str = "") -> ExtractError:

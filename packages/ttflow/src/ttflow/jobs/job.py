@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from ttdata.errors import InputError
 from ttdata.machine import available_cores
 from ttflow.estimator_names import ON_GPU, canonical_name, uses_gpu
+from ttflow.pose.config import PoseConfig
 from ttflow.schema import FlowConfig
-from ttflow.shards.intervals import ClipSpec
+from ttflow.shards.intervals import ClipSpec, Interval
 
 
 class Job(BaseModel):
@@ -26,6 +27,15 @@ class Job(BaseModel):
     expected_frames: int
     clips: tuple[ClipSpec, ...]
     config: FlowConfig
+
+
+class PoseJob(Job):
+    """As `Job`, for the poses of a video: `expected_frames` are those up to the last one needed."""
+
+    pose: PoseConfig
+    fps: float
+    stored: tuple[Interval, ...] = Field(description="of each clip, in their order")
+    file: Path = Field(description="that is written, and commits them")
 
 
 class Workers(BaseModel):
@@ -84,7 +94,7 @@ class Progress(BaseModel):
 
 
 class Outcome(BaseModel):
-    """The last event of a job; `error` is null when its manifest is committed."""
+    """The last event of a job; `error` is null when what it makes is committed."""
 
     model_config = ConfigDict(frozen=True)
 

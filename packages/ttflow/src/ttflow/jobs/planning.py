@@ -11,12 +11,12 @@ from ttdata.curation.player_regions import region_of
 from ttdata.errors import DatasetError, VideoError
 from ttdata.sources.annotations import REGION
 from ttdata.storage.dataset import Dataset
+from ttdata.video.location import fingerprint
 from ttflow.jobs.job import Job
 from ttflow.schema import Failure, FlowConfig
 from ttflow.shards.intervals import ClipSpec
 from ttflow.shards.layout import (
     config_hash,
-    fingerprint,
     is_whole,
     manifest_key,
     manifest_path,
@@ -90,7 +90,9 @@ def _sources(
     are asked for: labels can change without the videos.
     """
     with ThreadPoolExecutor(8) as pool:
-        found = dict(zip(specs, pool.map(lambda v: _source(videos[v]["path"]), specs), strict=True))
+        found = dict(
+            zip(specs, pool.map(lambda v: source_of(videos[v]["path"]), specs), strict=True)
+        )
     finished = newest_manifests(shards)
     for video_id, source in found.items():
         if isinstance(source, str) and (stored := finished.get(video_id)) is not None:
@@ -119,7 +121,7 @@ def _clips_per_video(clips: pl.DataFrame) -> dict[str, tuple[ClipSpec, ...]]:
     return {video_id: tuple(clips) for video_id, clips in specs.items()}
 
 
-def _source(path: str | None) -> tuple[int, str] | str:
+def source_of(path: str | None) -> tuple[int, str] | str:
     """The fingerprint of a video file, or why there is none."""
     if path is None:
         return "videos.parquet names no file for it"

@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from typing import Protocol
 
@@ -34,6 +35,17 @@ def track_jobs(jobs: Sequence[Tracked], events: Iterable[Progress | Outcome]) ->
             display.warn(event)
             yield event
         display.show(event)
+
+
+def outcomes_of(jobs: Sequence[Tracked], events: Generator[Progress | Outcome]) -> list[Outcome]:
+    """Outcomes of all jobs, or of those that ended before the disk was full."""
+    outcomes: list[Outcome] = []
+    with closing(events):
+        for outcome in track_jobs(jobs, events):
+            outcomes.append(outcome)
+            if outcome.disk_full:
+                break
+    return outcomes
 
 
 class Display:

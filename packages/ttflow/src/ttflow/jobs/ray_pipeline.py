@@ -19,7 +19,8 @@ from ttdata.errors import InputError, TTError
 from ttdata.machine import available_cores
 from ttflow.errors import ExtractError
 from ttflow.estimator_names import uses_gpu
-from ttflow.jobs.job import EVENT, Job, Outcome, Progress, Workers
+from ttflow.jobs.job import EVENT, Job, Outcome, PoseJob, Progress, Workers
+from ttflow.jobs.pose_worker import watched_poses
 from ttflow.jobs.ray_address import WAIT_VARIABLE, check_address, no_cluster, wait_seconds
 from ttflow.jobs.worker import torch_sees_gpu, watched_job, weights_of
 from ttflow.schema import ClipRecord
@@ -134,6 +135,25 @@ def run_jobs(jobs: Sequence[Job], workers: Workers) -> Iterator[Progress | Outco
         yield from task_events(rows, _run_row, sent, workers.gpu_share if on_gpu else None)
 
 
+def run_pose_jobs(
+    jobs: Sequence[PoseJob], workers: Workers, weights: Mapping[str, bytes]
+) -> Iterator[Progress | Outcome]:
+    """As `run_jobs`, for poses: each video in a task of one core.
+
+    Args:
+        jobs: at least one.
+        workers: how many at once.
+        weights: of the pose networks; sent along, as other machines may have none.
+
+    Raises:
+        InputError: if others take the whole cluster.
+        ExtractError: if Ray itself does not start or breaks down.
+    """
+    with working_cluster(workers.count):
+        rows = [{"job": job.model_dump_json()} for job in jobs]
+        yield from task_events(rows, _run_pose_row, {"weights": dict(weights)})
+
+
 @contextmanager
 def working_cluster(workers: int | None = None) -> Iterator[None]:
     """As `cluster`, once a core of it is free; what breaks in Ray meanwhile is one line.
@@ -195,6 +215,11 @@ def nameless_arguments() -> Iterator[None]:
 
 def _run_row(row: dict[str, Any], device: str, weights: Any = None) -> Iterator[dict[str, Any]]:
     for event in watched_job(Job.model_validate_json(row["job"]), device, weights):
+        yield {"event": event.model_dump_json()}
+
+
+def _run_pose_row(row: dict[str, Any], weights: dict[str, bytes]) -> Iterator[dict[str, Any]]:
+    for event in watched_poses(PoseJob.model_validate_json(row["job"]), weights):
         yield {"event": event.model_dump_json()}
 
 

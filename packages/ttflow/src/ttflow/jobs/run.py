@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Generator, Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +16,17 @@ from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
 from ttdata.storage.tables import conform
 from ttdata.video.times import are_uneven, seconds_at
-from ttflow.errors import ExtractError, ShardError
+from ttflow.errors import ShardError
 from ttflow.jobs.failures import (
+    disk_errors,
     disk_full_error,
     failures_error,
     failures_of,
-    is_disk_full,
     write_failures,
 )
 from ttflow.jobs.job import Job, Outcome, Progress, Workers, check_workers
 from ttflow.jobs.planning import is_finished, plan_work
-from ttflow.jobs.progress import track_jobs
+from ttflow.jobs.progress import outcomes_of
 from ttflow.jobs.worker import weights_of
 from ttflow.schema import (
     SCHEMA_VERSION,
@@ -43,6 +42,7 @@ from ttflow.shards.layout import (
     prepare_folder,
     read_manifest,
     read_model,
+    remember_dataset,
 )
 from ttflow.shards.locks import clean_temporary
 from ttflow.shards.reader import read_records
@@ -121,13 +121,8 @@ def extract(
     videos = [path for path in dataset.videos["path"].drop_nulls() if not Path(path).is_dir()]
     check_output_folder(shards, "shards", [dataset.path, *videos])
     config = _with_weights(config, shards)
-    try:
+    with disk_errors(shards):
         return _extract_into(shards, dataset, config, workers)
-    except OSError as error:
-        if is_disk_full(error):
-            raise disk_full_error(shards) from error
-        where = error.filename or shards
-        raise ExtractError(f"{where}: {error.strerror or error}") from error
 
 
 def _with_weights(config: FlowConfig, shards: Path) -> FlowConfig:
@@ -161,12 +156,13 @@ def _made_with(shards: Path) -> FlowConfig | None:
 
 def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: Workers) -> Summary:
     prepare_folder(shards, config)
+    remember_dataset(shards, dataset.path)
     places = (shards, shards / "manifests", parts_folder(shards))
     clean_temporary(*places)
     plan = plan_work(dataset, shards, config)
     if plan.jobs:
         logger.info("%d videos to extract, %d unchanged", len(plan.jobs), plan.unchanged)
-    outcomes = _run(plan.jobs, workers)
+    outcomes = outcomes_of(plan.jobs, _events(plan.jobs, workers))
     stopped = any(outcome.disk_full for outcome in outcomes)
     # Again: processes that outlived their command have ended by now, or do so soon if we stopped.
     clean_temporary(*places, wait_seconds=10.0 if stopped else 0.0)
@@ -184,17 +180,6 @@ def _extract_into(shards: Path, dataset: Dataset, config: FlowConfig, workers: W
         total = summary.computed + summary.unchanged + len(failures)
         raise failures_error(shards, failures, total)
     return summary
-
-
-def _run(jobs: list[Job], workers: Workers) -> list[Outcome]:
-    """Outcomes of all jobs, or of those that ended before the disk was full."""
-    outcomes: list[Outcome] = []
-    with closing(_events(jobs, workers)) as events:
-        for outcome in track_jobs(jobs, events):
-            outcomes.append(outcome)
-            if outcome.disk_full:
-                break
-    return outcomes
 
 
 def _events(jobs: list[Job], workers: Workers) -> Generator[Progress | Outcome]:

@@ -81,9 +81,19 @@ def run_job(
         weights: what `weights_of` read on the machine of the command; None: this machine's own
             file, if it is the same.
     """
+    return attempt(job, lambda: _extract(job, device, on_frame, weights))
+
+
+def attempt(job: Job, work: Callable[[], tuple[int, int]]) -> Outcome:
+    """The outcome of the work of a job, whatever goes wrong.
+
+    Args:
+        job: of a video.
+        work: gives the numbers of frames that it decoded, and computed flow for.
+    """
     start = time.monotonic()
     try:
-        num_frames, flow_frames = _extract(job, device, on_frame, weights)
+        num_frames, flow_frames = work()
     except Exception as error:  # one video must never end the job of all others
         return failed_outcome(job.video_id, job.path, error)
     return Outcome(

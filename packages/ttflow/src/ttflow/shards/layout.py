@@ -2,14 +2,15 @@
 
 shards.json                                configuration and its hash
 clips.parquet, dataset.json                labels, splits, taxonomy: rewritten when they change
+dataset_folder.json                        where the dataset lay
 failures.jsonl                             videos of the last run that could not be processed
 parts/<video>-<key>-000-<sha256>.parquet   pixels of consecutive clips
 manifests/<video>-<key>.json               commits the parts of one video, written last
+pose/                                      landmarks of the players, see `poses`
 """
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -19,22 +20,28 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
-from ttdata.errors import VideoError
 from ttdata.settings import first_problem
-from ttdata.storage.atomic import write_json
+from ttdata.storage.atomic import json_text, write_json, write_text
 from ttdata.storage.tables import polars_schema
-from ttdata.video.location import open_binary
 from ttflow.errors import ShardError
-from ttflow.schema import SCHEMA_VERSION, FlowConfig, Manifest, PartRow, ShardsInfo
+from ttflow.schema import (
+    SCHEMA_VERSION,
+    DatasetFolder,
+    Failure,
+    FlowConfig,
+    Manifest,
+    PartRow,
+    ShardsInfo,
+)
 from ttflow.shards.intervals import ClipSpec
-from ttflow.shards.versions import check_shard_version
+from ttflow.shards.versions import EXTRACT_AGAIN, check_shard_version
 
 M = TypeVar("M", bound=BaseModel)
 
-_MIB = 1 << 20
 _ARROW = {
     "String": pa.string(),
     "Int64": pa.int64(),
+    "Float32": pa.float32(),
     "Float64": pa.float64(),
     "Boolean": pa.bool_(),
     "Binary": pa.binary(),
@@ -70,25 +77,6 @@ def config_hash(config: FlowConfig) -> str:
     return digest([SCHEMA_VERSION, values])[:16]
 
 
-def fingerprint(location: Path | str) -> tuple[int, str]:
-    """Size in bytes of a file or of what a URL names, and SHA-256 of its first and last MiB.
-
-    Raises:
-        VideoError: if it cannot be read.
-    """
-    try:
-        with open_binary(location) as handle:
-            size = handle.seek(0, os.SEEK_END)
-            handle.seek(0)
-            found = hashlib.sha256(handle.read(_MIB))
-            handle.seek(max(_MIB, size - _MIB))
-            found.update(handle.read(_MIB))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise VideoError(f"{location}: cannot be read ({reason})") from error
-    return size, found.hexdigest()
-
-
 def manifest_key(config: str, clips: Iterable[ClipSpec], source: tuple[int, str]) -> str:
     """Key of a video's parts: a hash of configuration, intervals with regions, and source."""
     intervals = sorted((c.clip_id, c.start_frame, c.end_frame, c.region or ()) for c in clips)
@@ -105,7 +93,10 @@ def video_stem(video_id: str) -> str:
     return f"{readable or 'video'}.{hashlib.sha256(video_id.encode()).hexdigest()[:8]}"
 
 
-WRITTEN = ("shards.json", "clips.parquet", "dataset.json", "failures.jsonl", "manifests", "parts")
+WRITTEN = (
+    *("shards.json", "clips.parquet", "dataset.json", "dataset_folder.json", "failures.jsonl"),
+    *("manifests", "parts", "pose"),
+)
 """Names of what is written in a shards folder."""
 
 
@@ -114,14 +105,34 @@ def parts_folder(shards: Path) -> Path:
     return shards / "parts"
 
 
+def dataset_folder_path(shards: Path) -> Path:
+    """Where it is written where the dataset lay."""
+    return shards / "dataset_folder.json"
+
+
 def failures_path(shards: Path) -> Path:
     """Where the videos are listed that could not be processed."""
     return shards / "failures.jsonl"
 
 
+def read_failures(folder: Path) -> list[Failure]:
+    """The videos that the last run could not process, of a shards folder or its poses."""
+    path = failures_path(folder)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [Failure.model_validate_json(line) for line in lines]
+
+
 def manifest_path(shards: Path, video_id: str, key: str) -> Path:
     """Where the manifest of a video under a key is."""
     return shards / "manifests" / f"{video_stem(video_id)}-{key}.json"
+
+
+def remember_dataset(shards: Path, dataset: Path) -> None:
+    """Write down where the dataset lies, unless that is known."""
+    info = DatasetFolder(path=str(dataset.absolute()))
+    path, text = dataset_folder_path(shards), json_text(info.model_dump(mode="json"))
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -141,7 +152,7 @@ def read_manifest(path: Path) -> Manifest:
         ) from error
 
 
-def read_model(path: Path, model: type[M], schema_version: int) -> M:
+def read_model(path: Path, model: type[M], schema_version: int, remedy: str = EXTRACT_AGAIN) -> M:
     """Read one of our versioned JSON files.
 
     Raises:
@@ -155,7 +166,7 @@ def read_model(path: Path, model: type[M], schema_version: int) -> M:
     except (OSError, ValueError) as error:
         raise ShardError(f"{path}: not a readable JSON file ({error})") from error
     found = values.get("schema_version") if isinstance(values, dict) else None
-    check_shard_version(path, found, schema_version)
+    check_shard_version(path, found, schema_version, remedy)
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -200,12 +211,13 @@ def prepare_folder(shards: Path, config: FlowConfig) -> ShardsInfo:
     info = read_model(path, ShardsInfo, SCHEMA_VERSION)
     if info.config_hash != config_hash(config):
         raise ShardError(
-            f"{shards}: made with {_difference(info.config, config)}; "
+            f"{shards}: made with {differences(info.config, config)}; "
             "use another --out or the same settings"
         )
     return info
 
 
-def _difference(found: FlowConfig, asked: FlowConfig) -> str:
+def differences(found: BaseModel, asked: BaseModel) -> str:
+    """What two configurations of one kind do not share, in words."""
     old, new = found.model_dump(), asked.model_dump()
     return ", ".join(f"{k}={old[k]!r}, asked {new[k]!r}" for k in old if old[k] != new[k])

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 from ttdata.errors import TTError
 from ttdata.storage.job_folder import check_lasting
-from ttflow.schema import Failure, FlowConfig, Manifest, PartInfo
-from ttflow.shards.layout import all_manifests, failures_path, part_schema, parts_folder
+from ttflow.schema import FlowConfig, Manifest, PartInfo
+from ttflow.shards.layout import all_manifests, part_schema, parts_folder, read_failures
 from ttflow.shards.reader import Shards, open_shards
+from ttflow.shards.verify_poses import remove_poses, verify_poses
 from ttflow.shards.versions import check_parquet_version
 from ttflow.shards.windows import decode_window
 from ttflow.shards.writer import row_problem
@@ -37,6 +38,11 @@ class Report:
     """Videos whose parts have problems: `repair` gives them up for the next extraction."""
     stretches: int = 0
     """Of the clips."""
+    pose_clips: int = 0
+    """Clips with poses, which are optional."""
+    pose_failed_videos: int = 0
+    unusable_poses: tuple[str, ...] = ()
+    """Files in `pose/` that `repair` removes for the next `ttflow pose`."""
 
     @property
     def text(self) -> str:
@@ -44,6 +50,10 @@ class Report:
         stretches = f" ({self.stretches} of them stretches)" if self.stretches else ""
         sizes = f"{self.videos} videos, {self.clips} clips{stretches}, {self.parts} parts"
         total = f"{sizes}, {self.num_bytes / 1e6:.1f} MB"
+        if self.pose_clips or self.pose_failed_videos:
+            total = f"{total}, poses of {self.pose_clips} clips"
+        if self.pose_failed_videos:
+            total = f"{total} ({self.pose_failed_videos} videos failed, see pose/failures.jsonl)"
         if self.failed_videos:
             lost = f"{self.failed_videos} videos failed and {self.missing_clips} clips are missing"
             total = f"{total}; {lost}, see failures.jsonl"
@@ -52,6 +62,11 @@ class Report:
             lines.append(
                 f"damaged videos: {len(self.damaged_videos)}; `ttflow verify --repair` removes "
                 "what is stored of them, then `ttflow extract` computes them again"
+            )
+        if self.unusable_poses:
+            lines.append(
+                f"unusable files of poses: {len(self.unusable_poses)}; `ttflow verify --repair` "
+                "removes them, then `ttflow pose` estimates their videos again"
             )
         return "\n".join(lines)
 
@@ -74,7 +89,7 @@ def verify(path: Path, deep: bool = False) -> Report:
     """
     shards = open_shards(path)
     parts = [part for manifest in shards.manifests.values() for part in manifest.parts]
-    failures = _failures(shards)
+    failures = read_failures(shards.path)
     missing = sum(failure.num_clips for failure in failures)
     problems = [*_lost(shards, missing), *_count_problems(shards)]
     damaged = []
@@ -82,6 +97,7 @@ def verify(path: Path, deep: bool = False) -> Report:
         found = [p for part in manifest.parts for p in _part_problems(shards, manifest, part, deep)]
         problems += found
         damaged += [video_id] if found else []
+    poses = verify_poses(shards)
     return Report(
         videos=shards.clips["video_id"].n_unique(),
         clips=shards.clips.height,
@@ -89,14 +105,19 @@ def verify(path: Path, deep: bool = False) -> Report:
         num_bytes=sum(part.num_bytes for part in parts),
         failed_videos=len(failures),
         missing_clips=missing,
-        problems=tuple(problems),
+        problems=(*problems, *poses.problems),
         damaged_videos=tuple(damaged),
         stretches=shards.clips.height - shards.without_stretches.height,
+        pose_clips=poses.clips,
+        pose_failed_videos=poses.failed_videos,
+        unusable_poses=poses.unusable_files,
     )
 
 
 def repair(path: Path, report: Report) -> int:
     """Remove what is stored of the damaged videos, so that the next extraction computes them.
+
+    Also files of poses that cannot be used.
 
     Args:
         path: the shards folder.
@@ -115,13 +136,15 @@ def repair(path: Path, report: Report) -> int:
             manifest_file.unlink(missing_ok=True)  # first: without it no part is in force
             for part in manifest.parts:
                 (parts_folder(path) / part.file).unlink(missing_ok=True)
+    remove_poses(path, report.unusable_poses)
     return len(damaged)
 
 
-def _failures(shards: Shards) -> list[Failure]:
-    path = failures_path(shards.path)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [Failure.model_validate_json(line) for line in lines]
+def repaired_line(num_videos: int, num_poses: int) -> str:
+    """What `repair` removed, and what to run now, in words."""
+    videos = f"{num_videos} damaged videos; run `ttflow extract` again" if num_videos else ""
+    poses = f"{num_poses} files of poses; run `ttflow pose` again" if num_poses else ""
+    return "removed: " + "; removed: ".join(filter(None, (videos, poses)))
 
 
 def _lost(shards: Shards, missing: int) -> Iterator[str]:

@@ -9,8 +9,16 @@ import pyarrow.parquet as pq
 from ttdata.storage.tables import check_version
 from ttflow.schema import SCHEMA_VERSION
 
+EXTRACT_AGAIN = "extract again into another folder"
+"""What to do about a file of another version that extraction wrote."""
 
-def check_shard_version(path: Path, found: object, expected: int = SCHEMA_VERSION) -> None:
+
+def check_shard_version(
+    path: Path,
+    found: object,
+    expected: int = SCHEMA_VERSION,
+    remedy: str = EXTRACT_AGAIN,
+) -> None:
     """Refuse a file of another schema version.
 
     Raises:
@@ -18,7 +26,7 @@ def check_shard_version(path: Path, found: object, expected: int = SCHEMA_VERSIO
     """
     newer = str(found).isdigit() and int(str(found)) > expected
     release = "that release or a later one" if newer else "the release that wrote it"
-    advice = f"use {release}, or extract again into another folder"
+    advice = f"use {release}, or {remedy}"
     check_version(path, found, expected, reader=_this_release(), advice=advice)
 
 

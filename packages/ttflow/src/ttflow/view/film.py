@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from ttdata.storage.atomic import atomic_path
 from ttflow.extraction.frames import FlowFrame
 from ttflow.flow.colors import flow_colors, full_length
+from ttflow.pose.clip_pose import ClipPose
 from ttflow.schema import FlowConfig
 from ttflow.shards.patches import crop_left_top, dequantize_flow
 from ttflow.shards.windows import decode_window
+from ttflow.view.skeleton import draw_on_picture, patch_points
 
 Image = NDArray[np.uint8]
 
@@ -25,13 +27,16 @@ _CAPTION_PX = 28
 _CROP_RGB = (214, 39, 40)
 
 
-def film_of_clip(path: Path, row: dict[str, Any], config: FlowConfig) -> Path:
+def film_of_clip(
+    path: Path, row: dict[str, Any], config: FlowConfig, pose: ClipPose | None = None
+) -> Path:
     """Write the film of a stored clip: its patches, as the augmentation sees them.
 
     Args:
         path: of the film; replaced atomically.
         row: a `ClipRow`.
         config: of its shards.
+        pose: of the clip: its skeleton is drawn, too.
     """
     first, last = row["stored_start_frame"], row["stored_end_frame"]
     rgb, stored = decode_window(row, first, last - first)
@@ -40,12 +45,19 @@ def film_of_clip(path: Path, row: dict[str, Any], config: FlowConfig) -> Path:
     left = (config.patch_side - config.crop_width) // 2
     top = (config.patch_side - config.crop_height) // 2
     crop = (left, top, config.crop_width, config.crop_height)
+    skeletons = None if pose is None else patch_points(pose, row, config)
 
     def pictures() -> Iterator[Image]:
         for index, image, flow in zip(range(first, last), rgb, flows, strict=True):
             inside = row["start_frame"] <= index < row["end_frame"]
             label = row["label"] if inside else "before or after"
-            yield _picture(image, flow, crop, full_px, f"{row['video_id']} {index}: {label}")
+            caption = f"{row['video_id']} {index}: {label}"
+            picture = _picture(image, flow, crop, full_px, caption)
+            if skeletons is not None:
+                points, visibility = (values[index - first] for values in skeletons)
+                view = picture[_CAPTION_PX:, : _ENLARGE * image.shape[1]]
+                draw_on_picture(view, points, visibility, _ENLARGE)
+            yield picture
 
     return write_film(path, pictures())
 

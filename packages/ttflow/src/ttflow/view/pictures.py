@@ -29,12 +29,15 @@ from ttflow.extraction.pipeline import fitting_frames, flow_frames, working_fram
 from ttflow.flow.colors import flow_colors, full_length
 from ttflow.flow.estimators import create
 from ttflow.jobs.worker import weights_of
+from ttflow.pose.clip_pose import ClipPose
 from ttflow.roi import fill, frame_centers, smooth
 from ttflow.schema import FLAG_NO_MOTION, FLAG_UNMASKED, FlowConfig
 from ttflow.shards.patches import crop_left_top, dequantize_flow
+from ttflow.shards.poses import pose_if_any
 from ttflow.shards.reader import Shards, open_shards
 from ttflow.shards.windows import decode_frame, decode_window
 from ttflow.view.film import film_of_clip, film_of_frames
+from ttflow.view.skeleton import draw_on_axes, patch_points
 
 _FRAME = 60
 """Of a video, what is drawn unless another frame is asked for."""
@@ -250,14 +253,17 @@ def _view_shards(shards: Shards, out: Path, clip_id: str | None, frame: int | No
     if not 0 <= position < last - first:
         raise InputError(f"--frame {frame}: clip {chosen} stores frames [{first}, {last})")
     name = _file_name(chosen)
+    pose = pose_if_any(shards, chosen)
     return [
-        _figure_of_clip(shards, row, position, out / f"{name}-frame{first + position}.png"),
+        _figure_of_clip(shards, row, position, out / f"{name}-frame{first + position}.png", pose),
         _contact_sheet(shards, out / "contact-sheet.png"),
-        film_of_clip(out / f"{name}.mp4", row, shards.info.config),
+        film_of_clip(out / f"{name}.mp4", row, shards.info.config, pose),
     ]
 
 
-def _figure_of_clip(shards: Shards, row: dict[str, Any], position: int, picture: Path) -> Path:
+def _figure_of_clip(
+    shards: Shards, row: dict[str, Any], position: int, picture: Path, pose: ClipPose | None
+) -> Path:
     config = shards.info.config
     index = row["stored_start_frame"] + position
     rgb, stored = decode_window(row, index, 1)
@@ -267,7 +273,11 @@ def _figure_of_clip(shards: Shards, row: dict[str, Any], position: int, picture:
     axes = figure.subplot_mosaic("abw;ttt")
     crop_hw = (config.crop_height, config.crop_width)
     margins = (config.patch_side - crop_hw[1]) / 2, (config.patch_side - crop_hw[0]) / 2
-    _draw_image(axes["a"], rgb[0], "stored patch, crop of the network")
+    sides = "" if pose is None else ", pose (left orange, right blue)"
+    _draw_image(axes["a"], rgb[0], f"stored patch, crop of the network{sides}")
+    if pose is not None:
+        points, visibility = (values[position] for values in patch_points(pose, row, config))
+        draw_on_axes(axes["a"], points, visibility, config.patch_side)
     notes = [
         text
         for flag, text in ((FLAG_UNMASKED, "not masked"), (FLAG_NO_MOTION, "no motion"))
