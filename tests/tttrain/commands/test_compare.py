@@ -106,7 +106,9 @@ def test_settings_of_one_row(shards: Path, tmp_path: Path, trained: list[str]) -
         "rgb": 3,
         "flow": 1,
     }
-    with pytest.raises(InputError, match=r"row 'late', expected one of siamese, .*, i3d_flow$"):
+    with pytest.raises(
+        InputError, match=r"row 'late', expected one of siamese, .*, i3d_flow, .*, small$"
+    ):
         epochs_of(*FAST, "late:schedule.epochs=1")
     with pytest.raises(InputError, match=r"--set early:...: this row is not asked for; rows: rgb,"):
         epochs_of(*FAST, "early:schedule.epochs=1")

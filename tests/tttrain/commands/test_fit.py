@@ -124,6 +124,7 @@ def test_interrupted_run_goes_on_as_if_never_stopped(
         handle.write('{"epoch": 7, "trai')
     fitting.fit(CONFIG, shards, killed.folder)
     assert losses(killed) == losses(run)
+    assert killed.clips_path.read_bytes() == run.clips_path.read_bytes()
     expected = load_file(run.model_folder / "model.safetensors")
     found = load_file(killed.model_folder / "model.safetensors")
     assert all((found[name] == expected[name]).all() for name in expected)
@@ -316,7 +317,8 @@ def test_evaluation_and_report(run: Run, shards: Path, capsys: Any) -> None:
         "test_avg": 6,
     }
     assert set(result["baselines"]) == {"largest class", "background", "duration", "start time"}
-    assert result["baselines_left_out"] == {}
+    no_poses = "these shards hold no poses; run `ttflow pose`"
+    assert result["baselines_left_out"] == {"pose + SVM": no_poses}
     assert sorted(item["clip_id"] for item in result["clips"]) == [
         clip.clip_id for clip in open_data(shards).clips["test"]
     ]
@@ -334,7 +336,9 @@ def test_evaluation_and_report(run: Run, shards: Path, capsys: Any) -> None:
         "test_avg": 6,
     }
     assert "Mean of all windows (TestAvg)" in text
+    assert f"Baselines left out: pose + SVM ({no_poses})." in html.unescape(text)
     lines = summary(result, run.folder)
+    assert f"baselines left out: pose + SVM ({no_poses})\n" in lines
     assert "TestVote" in lines
     assert "leakage 0.0%" in lines
     assert lines.count("n = 6, 95 % interval") == 7
@@ -347,7 +351,7 @@ def test_without_training_clips_baselines_are_left_out_and_said(
     assert result["methods"]["test"]["n"] == 3
     assert result["baselines"] == {}
     reason = "no clip of these shards has the split 'train'"
-    names = ["largest class", "background", "duration", "start time"]
+    names = ["largest class", "background", "duration", "start time", "pose + SVM"]
     assert result["baselines_left_out"] == dict.fromkeys(names, reason)
     stored = json.loads((run.folder / "evaluation" / "test.json").read_text())
     assert stored["baselines_left_out"] == result["baselines_left_out"]

@@ -85,7 +85,7 @@ def test_compare_trains_and_tests_on_it(
         taken.append((config.execution.device, device))
         raise InputError("enough")
 
-    monkeypatch.setattr(comparing, "_row", row)
+    monkeypatch.setattr(comparing, "trained_row", row)
     with pytest.raises(InputError, match="enough"):
         comparing.compare(
             few_shards,

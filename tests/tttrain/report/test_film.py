@@ -227,12 +227,6 @@ def test_the_last_frame_of_a_proxy_is_shown_as_long_as_others(
     assert (found.fps, found.num_frames, found.frame_seconds) == (60, 240, None)
 
 
-def test_a_proxy_is_small_and_in_square_pixels(tmp_path: Path) -> None:
-    assert proxy._size((1080, 1920)) == (640, 360)
-    assert proxy._size((1920, 1080)) == (640, 1138)
-    assert proxy._size((101, 75)) == (74, 100)
-
-
 def test_a_proxy_stays_where_the_video_is_the_same(tmp_path: Path, write_numbered: Write) -> None:
     video, folder = write_numbered(tmp_path / "a.avi", "mpeg4"), tmp_path / "p"
     film_at(video, folder, stroke(30, 90))

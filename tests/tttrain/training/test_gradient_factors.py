@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from ttmodels import SSTC, ModelCard
+from tttrain.clip_log import read_clip_log
 from tttrain.commands import fit as fitting
 from tttrain.config import (
     ExecutionConfig,
@@ -102,9 +104,9 @@ def test_a_layer_alone_is_a_linear_layer() -> None:
 
 
 def test_two_workers_lose_what_one_does(
-    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shards: Path, shards_with_levels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over 20 steps and more, from the shards and from memory alike."""
+    """Over 20 steps and more, from the shards and from memory; with all for few clips, too."""
     config = TrainConfig(
         batch_size=3,
         optimizer=OptimizerConfig(learning_rate=0.02, momentum_milestones=()),
@@ -112,20 +114,40 @@ def test_two_workers_lose_what_one_does(
         execution=ExecutionConfig(torch_threads=1),
     )
     monkeypatch.setattr(fitting, "_launch", lambda run, info: None)
+    init = tmp_path / "init"
+    SSTC(3, (8, 16, 16)).save_pretrained(init, ModelCard(("down", "left", "right")))
     for workers in (1, 2):
         for path in ("stream", "resident"):
             fitting.fit(config, shards, tmp_path / str(workers) / path)
+        few = fitting.fit(
+            config.with_changes(
+                network={"head_labels": "levels"},
+                optimizer={"label_smoothing": 0.1},
+                augment={"mirror": True},
+            ),
+            shards_with_levels,
+            tmp_path / str(workers) / "few clips",
+            init,
+        )
+        assert few.info().mirrored == {"left": "right", "right": "left"}
     assert len(open_data(shards).clips["train"]) * 5 / 3 == 20
     finish(
         start("train", 1, 0, tmp_path / "1"),
         *[start("train", 2, rank, tmp_path / "2") for rank in (0, 1)],
     )
+    paths = ("stream", "resident", "few clips")
     one, two = (
-        [Run(tmp_path / str(workers) / path).metrics() for path in ("stream", "resident")]
-        for workers in (1, 2)
+        [Run(tmp_path / str(workers) / path).metrics() for path in paths] for workers in (1, 2)
     )
-    for entries, others in ((one[0], one[1]), (two[0], two[1]), (one[0], two[0])):
+    assert one[2][0]["train_loss"] != one[0][0]["train_loss"]
+    for entries, others in ((one[0], one[1]), (two[0], two[1]), *zip(one, two, strict=True)):
         assert len(entries) == len(others) == 5
         for a, b in zip(entries, others, strict=True):
             for key in ("train_loss", "validation_loss"):
                 assert a[key] == pytest.approx(b[key], rel=1e-5)
+    for path in paths:
+        logs = [read_clip_log(Run(tmp_path / name / path).clips_path) for name in ("1", "2")]
+        assert logs[0].clip_ids == logs[1].clip_ids
+        assert logs[0].epochs == logs[1].epochs == (0, 1, 2, 3, 4)
+        assert logs[0].given == pytest.approx(logs[1].given, abs=2e-3)
+        assert logs[0].other == pytest.approx(logs[1].other, abs=2e-3)

@@ -108,6 +108,22 @@ def test_step_follows_the_mean_over_the_global_batch() -> None:
     assert all(float(value.abs().max()) == 0 for value in idle)
 
 
+def test_label_smoothing_is_of_training_alone() -> None:
+    """By hand: the mean of -log p over (1 - e) of the label and e of all classes alike."""
+    config = TrainConfig(optimizer=OptimizerConfig(label_smoothing=0.2, weight_decay=0.0))
+    model, whole = Linear(), batch(0, 8)
+    with torch.no_grad():
+        logs = model(*[whole.inputs[name] for name in NAMES]).log_softmax(dim=1)
+    given = -logs[torch.arange(8), whole.labels].mean()
+    smoothed = 0.8 * given - 0.2 * logs.mean()
+    assert validate(model, [whole], NAMES).loss == pytest.approx(float(given), rel=1e-6)
+    found = train_epoch(model, [whole], make_optimizer(model, config), config, NAMES)
+    assert found.loss == pytest.approx(float(smoothed), rel=1e-6)
+    for wrong in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="label_smoothing"):
+            OptimizerConfig(label_smoothing=wrong)
+
+
 def test_no_clip_leaves_running_statistics_alone() -> None:
     model = nn.Sequential(nn.BatchNorm3d(3), nn.Flatten(), nn.Linear(24, 4))
     before = [value.clone() for value in model.buffers()]

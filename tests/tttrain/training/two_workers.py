@@ -69,8 +69,8 @@ def statistics(worker: Worker, folder: Path) -> None:
 
 
 def train(worker: Worker, folder: Path) -> None:
-    """Train the prepared run folders `stream` and `resident`."""
-    for path in ("stream", "resident"):
+    """Train the prepared run folders `stream`, `resident` and `few clips`."""
+    for path in ("stream", "resident", "few clips"):
         run = Run(folder / path)
         data, shape = open_data(Path(run.info().data)), run.info().resolved.network.clip_shape
         assert shape is not None

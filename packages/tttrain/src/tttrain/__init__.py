@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tttrain import recipes, windows
+    from tttrain.commands.audit import audit
     from tttrain.commands.compare import compare
+    from tttrain.commands.cross_validate import FoldOptions, cross_validate
     from tttrain.commands.evaluate import evaluate
     from tttrain.commands.evaluate_detector import evaluate_detector
     from tttrain.commands.fit import fit
@@ -20,9 +22,12 @@ if TYPE_CHECKING:
 _HOME = {
     "Augment": "data.spatial_augment",
     "AugmentConfig": "config",
+    "FoldOptions": "commands.cross_validate",
     "Run": "run",
     "TrainConfig": "config",
+    "audit": "commands.audit",
     "compare": "commands.compare",
+    "cross_validate": "commands.cross_validate",
     "detection_scores": "indexing.measures.scores",
     "evaluate": "commands.evaluate",
     "evaluate_detector": "commands.evaluate_detector",
@@ -36,9 +41,12 @@ _MODULES = ("recipes", "windows")
 __all__ = [
     "Augment",
     "AugmentConfig",
+    "FoldOptions",
     "Run",
     "TrainConfig",
+    "audit",
     "compare",
+    "cross_validate",
     "detection_scores",
     "evaluate",
     "evaluate_detector",

@@ -43,6 +43,10 @@ def fit(
     recipe: Annotated[str | None, typer.Option(help="See `tttrain recipes`.")] = None,
     config: Annotated[Path | None, typer.Option(help="JSON file, instead of a recipe.")] = None,
     settings: Settings = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Begin with the weights of a run or model folder."),
+    ] = None,
 ) -> None:
     """Train a model; the same command goes on where a killed one stopped."""
     from ttdata.storage.outputs import check_output_folder
@@ -51,8 +55,8 @@ def fit(
     from tttrain.run import WRITTEN
 
     chosen = resolve(recipe, config, settings or [])
-    check_output_folder(out, "a run", [data], settings=[config], writes=WRITTEN)
-    train(chosen, data, out)
+    check_output_folder(out, "a run", [data, init], settings=[config], writes=WRITTEN)
+    train(chosen, data, out, init)
 
 
 @app.command()
@@ -79,7 +83,8 @@ def compare(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Folder of the comparison.")],
     rows: Annotated[
-        str | None, typer.Option("--recipes", help="Rows, comma-separated; by default all.")
+        str | None,
+        typer.Option("--recipes", help="Rows, comma-separated; by default those of table II."),
     ] = None,
     base_recipe: Annotated[
         str | None, typer.Option(help="Train all rows as this recipe does, networks aside.")
@@ -106,6 +111,56 @@ def compare(
         names,
         base_recipe=base_recipe or like,
         overrides=settings or (),
+        device=device,
+    )
+    typer.echo(json.dumps(table) if as_json else "\n".join(lines(table)))
+    typer.echo(f"table: {out / 'index.html'}, {out / 'table.md'}", err=as_json)
+
+
+@app.command("cross-validate")
+def cross_validate(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the cross-validation.")],
+    rows: Annotated[
+        str, typer.Option("--recipes", help="Comma-separated; see `tttrain recipes`.")
+    ] = "small",
+    folds: Annotated[int, typer.Option(min=2, help="Parts, each the test of one network.")] = 6,
+    group: Annotated[
+        str | None, typer.Option(help="Stays together: video, player, session or file.")
+    ] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="CSV clip_id,group: groups of your own.")
+    ] = None,
+    base_recipe: Annotated[
+        str | None, typer.Option(help="Train all recipes as this one, networks aside.")
+    ] = None,
+    settings: Settings = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
+    validation_share: Annotated[
+        float, typer.Option(help="Of the clips outside a fold, to choose the epoch by.")
+    ] = 0.2,
+    learning_curve: Annotated[
+        str | None, typer.Option(metavar="50,100,...", help="Also learn from so many clips.")
+    ] = None,
+    parallel: Annotated[int, typer.Option(min=1, help="Folds trained at once.")] = 1,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Name every clip once, by a network that has not seen its group; goes on after a stop."""
+    from tttrain.commands.cross_validate import FoldOptions
+    from tttrain.commands.cross_validate import cross_validate as run_folds
+    from tttrain.report.cross_validation_page import lines
+
+    table = run_folds(
+        data,
+        out,
+        [name.strip() for name in rows.split(",")],
+        options=FoldOptions(
+            folds, group, groups, seed, validation_share, FoldOptions.sizes(learning_curve or "")
+        ),
+        base_recipe=base_recipe,
+        overrides=settings or (),
+        parallel=parallel,
         device=device,
     )
     typer.echo(json.dumps(table) if as_json else "\n".join(lines(table)))
@@ -219,6 +274,43 @@ def index(
         videos_per_gpu=videos_per_gpu,
     )
     typer.echo(told)
+
+
+@app.command()
+def audit(
+    run_folder: RunFolder,
+    data: Data,
+    dataset: Dataset,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the audit; by default in the run's.")
+    ] = None,
+    folds: Annotated[
+        Path | None, typer.Option(help="Folder of `tttrain cross-validate` on these shards.")
+    ] = None,
+    estimate_rate: Annotated[
+        bool,
+        typer.Option("--estimate-rate", help="Train a second time to tell how many are wrong."),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the labels flipped for that.")] = 0,
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """List labels that are probably wrong and hand them to `ttdata review`; changes none."""
+    from tttrain.commands.audit import audit as find_suspects
+    from tttrain.report.audit_page import audit_lines
+
+    result = find_suspects(
+        run_folder,
+        data,
+        dataset,
+        out,
+        folds=folds,
+        estimate_rate=estimate_rate,
+        seed=seed,
+        device=device,
+    )
+    folder = run_folder / "audit" if out is None else out
+    typer.echo(json.dumps(result) if as_json else "\n".join(audit_lines(result, folder)))
 
 
 @app.command()

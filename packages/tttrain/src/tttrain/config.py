@@ -6,20 +6,45 @@ it is computed (`execution`, which does not decide the result).
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ttdata.settings import FrozenModel
 from tttrain.flat_keys import FLAT_KEYS, flat_keys_in, short_hash, without_additions
+from tttrain.optimisation import Milestone, OptimizerConfig, ScheduleConfig
+
+__all__ = [
+    "AugmentConfig",
+    "ExecutionConfig",
+    "Milestone",
+    "NetworkConfig",
+    "OptimizerConfig",
+    "ScheduleConfig",
+    "TrainConfig",
+]
+
+
+BRANCHED = ("siamese", "siamese_pose", "rgb", "flow", "early")
+"""Networks of branches, which take either head."""
 
 
 class NetworkConfig(FrozenModel):
     """Which network is trained, on clips of which shape."""
 
-    model: Literal["siamese", "rgb", "flow", "early", "i3d_rgb", "i3d_flow"] = Field(
-        default="siamese", description="This network is trained."
-    )
+    model: Literal[
+        "siamese", "rgb", "flow", "early", "i3d_rgb", "i3d_flow", "pose", "siamese_pose"
+    ] = Field(default="siamese", description="This network is trained.")
     fusion: Literal["concat", "bilinear"] = Field(
         default="concat", description="The siamese network joins its two branches in this way."
+    )
+    head: Literal["flat", "pooled"] = Field(
+        default="flat",
+        description="The branches of siamese, siamese_pose, rgb, flow and early read their last "
+        "maps place by place (flat, the paper's) or as spatial means (pooled, for few clips).",
+    )
+    pool_fields: Literal[3, 1] = Field(
+        default=3,
+        description="The means of a pooled head are over 3 x 3 fields of the picture, or over "
+        "all of it (1).",
     )
     first_pool: bool = Field(
         default=False,
@@ -36,6 +61,12 @@ class NetworkConfig(FrozenModel):
         description="The network sees this many frames T of H x W pixels; null takes the window "
         "and the crop that the shards were extracted for.",
     )
+    head_labels: Literal["classes", "levels", "auto"] = Field(
+        default="classes",
+        description="levels trains the weights of a class as a sum over its levels (type, hand, "
+        "technique) and itself, which classes of the same level share; the model is the same kind. "
+        "auto does so where the taxonomy names levels.",
+    )
 
     @field_validator("clip_shape")
     @classmethod
@@ -44,109 +75,29 @@ class NetworkConfig(FrozenModel):
             raise ValueError(f"clip_shape needs at least 8 on each axis, found {value}")
         return value
 
-
-class Milestone(FrozenModel):
-    """A value that holds from an epoch on."""
-
-    epoch: int = Field(ge=0, description="The value holds from this epoch on, counted from 0.")
-    value: float = Field(ge=0, description="This is the value.")
-
-
-class OptimizerConfig(FrozenModel):
-    """How a step follows from a gradient."""
-
-    name: Literal["sgd", "adamw"] = Field(
-        default="sgd",
-        description="sgd has Nesterov momentum, as in the paper; adamw takes no momentum.",
-    )
-    learning_rate: float = Field(
-        default=0.001, gt=0, description="The learning rate before warm-up and decay."
-    )
-    reference_batch_size: int | None = Field(
-        default=None,
-        ge=1,
-        description="The learning rate is meant for this batch size and is multiplied by "
-        "batch_size / reference_batch_size; null takes it as it stands.",
-    )
-    momentum: float = Field(
-        default=0.5, ge=0, lt=1, description="The momentum of sgd from epoch 0 on."
-    )
-    momentum_milestones: tuple[Milestone, ...] = Field(
-        default=(Milestone(epoch=1000, value=0.1), Milestone(epoch=1500, value=0.05)),
-        description="The later momenta of sgd, by the epoch from which they hold.",
-    )
-    weight_decay: float = Field(
-        default=0.005, ge=0, description="The weight decay of each step; 0 means none."
-    )
-    gradient_clip: float | None = Field(
-        default=None,
-        gt=0,
-        description="The gradient of a step is shortened to this norm; null leaves it as it is.",
-    )
-
-    @field_validator("momentum_milestones")
-    @classmethod
-    def _rising(cls, value: tuple[Milestone, ...]) -> tuple[Milestone, ...]:
-        epochs = [item.epoch for item in value]
-        if epochs != sorted(set(epochs)):
-            raise ValueError(f"momentum_milestones must rise by epoch, found {epochs}")
-        if any(item.value >= 1 for item in value):
-            raise ValueError("momentum_milestones: a momentum must be below 1")
-        return value
-
-
-class ScheduleConfig(FrozenModel):
-    """How long training lasts and how the learning rate changes on the way."""
-
-    epochs: int = Field(default=2000, ge=1, description="Training lasts this many epochs at most.")
-    warmup_epochs: int = Field(
-        default=0,
-        ge=0,
-        description="The learning rate rises linearly over this many epochs; 0 means no warm-up.",
-    )
-    decay: Literal["constant", "cosine", "plateau"] = Field(
-        default="constant",
-        description="constant keeps the learning rate; cosine lets it fall to 0 after the last "
-        "epoch; plateau multiplies it by plateau_factor after plateau_epochs epochs without a "
-        "lower validation loss.",
-    )
-    plateau_epochs: int = Field(
-        default=10, ge=1, description="A plateau is this many epochs long; only for decay=plateau."
-    )
-    plateau_factor: float = Field(
-        default=0.1,
-        gt=0,
-        lt=1,
-        description="Each plateau multiplies the learning rate by this; only for decay=plateau.",
-    )
-    reference_epochs: int | None = Field(
-        default=None,
-        ge=1,
-        description="Momentum milestones and plateau_epochs are meant for a run of this many "
-        "epochs and are multiplied by epochs / reference_epochs; null takes them as they stand.",
-    )
-    patience_epochs: int | None = Field(
-        default=None,
-        ge=1,
-        description="Training stops after this many epochs without new best weights; null goes on "
-        "to the last epoch.",
-    )
-
     @model_validator(mode="after")
-    def _warm_up_ends(self, info: ValidationInfo) -> "ScheduleConfig":
-        # Releases before this one trained such runs; their folders must stay readable.
-        stored = bool(info.context and info.context.get("stored"))
-        if self.warmup_epochs >= self.epochs and not stored:
+    def _has_this_head(self) -> "NetworkConfig":
+        if self.head == "pooled" and self.model not in BRANCHED:
             raise ValueError(
-                f"warmup_epochs must be below epochs ({self.epochs}), found {self.warmup_epochs}"
+                f"head is pooled, and model {self.model} has no such head; expected one of "
+                f"{', '.join(BRANCHED)}, or head=flat"
+            )
+        if self.head == "flat" and self.pool_fields != 3:
+            raise ValueError(
+                f"pool_fields is {self.pool_fields}, and head flat pools nothing; expected "
+                "head=pooled, or pool_fields=3"
             )
         return self
 
-    def scaled_epoch(self, epoch: int) -> int:
-        """The epoch here that stands for `epoch` of a run of `reference_epochs`."""
-        if self.reference_epochs is None:
-            return epoch
-        return round(epoch * self.epochs / self.reference_epochs)
+    @property
+    def reads_pixels(self) -> bool:
+        """Whether the network takes the picture or its flow."""
+        return self.model != "pose"
+
+    @property
+    def reads_pose(self) -> bool:
+        """Whether the network takes the landmarks of the player."""
+        return self.model in ("pose", "siamese_pose")
 
 
 class AugmentConfig(FrozenModel):
@@ -178,7 +129,11 @@ class AugmentConfig(FrozenModel):
     scale: float = Field(
         default=0.1, ge=0, lt=1, description="The largest departure of the scale from 1."
     )
-    mirror: bool = Field(default=False, description="Half of the clips are flipped left to right.")
+    mirror: bool = Field(
+        default=False,
+        description="Half of the clips are flipped left to right, with the labels that name a side "
+        "exchanged; only for spatial=true.",
+    )
 
 
 class ExecutionConfig(FrozenModel):

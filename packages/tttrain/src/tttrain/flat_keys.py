@@ -35,9 +35,13 @@ FLAT_KEYS = {
 """The place of each key that moved; recipe, batch_size, precision, seed, augment did not."""
 
 ADDED_KEYS: dict[tuple[str, str], object] = {
+    ("network", "head"): "flat",
+    ("network", "pool_fields"): 3,
     ("augment", "window_draw"): "normal",
     ("augment", "straddling_share"): 0.0,
     ("augment", "rest_share"): 0.0,
+    ("network", "head_labels"): "classes",
+    ("optimizer", "label_smoothing"): 0.0,
 }
 """Keys that came later, with the value that stands for what was done before them."""
 

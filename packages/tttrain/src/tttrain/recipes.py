@@ -7,6 +7,7 @@ from pathlib import Path
 from ttdata.errors import InputError
 from ttdata.settings import load_config, override
 from tttrain.config import (
+    AugmentConfig,
     ExecutionConfig,
     Milestone,
     NetworkConfig,
@@ -95,15 +96,55 @@ def demo() -> TrainConfig:
     )
 
 
+def pose() -> TrainConfig:
+    """The player's landmarks alone, for 100 to 1000 clips; minutes at most, without a GPU."""
+    return TrainConfig(
+        recipe="pose",
+        batch_size=16,
+        network=NetworkConfig(model="pose"),
+        optimizer=OptimizerConfig(name="adamw", learning_rate=0.001, weight_decay=0.05),
+        schedule=ScheduleConfig(epochs=60, warmup_epochs=3, decay="cosine"),
+        augment=AugmentConfig(window_draw="uniform"),
+    )
+
+
+def siamese_pooled() -> TrainConfig:
+    """The siamese network with a pooled head, for few clips: 9 M weights instead of 216 M."""
+    return pose().with_changes(
+        recipe="siamese_pooled",
+        batch_size=10,
+        network={"model": "siamese", "head": "pooled"},
+        optimizer={"learning_rate": 0.0005, "gradient_clip": 1.0},
+    )
+
+
+def siamese_pose() -> TrainConfig:
+    """Picture, flow and landmarks: the siamese network with a third branch and a pooled head."""
+    return siamese_pooled().with_changes(recipe="siamese_pose", network={"model": "siamese_pose"})
+
+
+def small() -> TrainConfig:
+    """What to take with few clips: pose, classes of a kind sharing weights, smoothed labels."""
+    return pose().with_changes(
+        recipe="small",
+        network={"head_labels": "auto"},
+        optimizer={"label_smoothing": 0.1},
+    )
+
+
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "demo": demo,
     "early": early,
     "flow": flow,
     "i3d_flow": i3d_flow,
     "i3d_rgb": i3d_rgb,
+    "pose": pose,
     "rgb": rgb,
     "siamese": siamese,
     "siamese_no_augmentation": siamese_no_augmentation,
+    "siamese_pooled": siamese_pooled,
+    "siamese_pose": siamese_pose,
+    "small": small,
 }
 
 JOINED = {"late": ("rgb", "flow"), "i3d_two_stream": ("i3d_rgb", "i3d_flow")}

@@ -1,7 +1,9 @@
 """A run folder: what was asked for, how training went, and the model that came out.
 
 run.json            the configuration as asked and as resolved, versions, data, state
+division.json       the splits that replace those of the shards, for a run that was told some
 metrics.jsonl       one line per epoch
+clips.jsonl         per epoch, how sure the network was of each training clip's label
 checkpoint.pt       where training stands: last and best weights, optimiser
 model/              weights, labels, normalisation: what `predict` and other people need
 evaluation/         one JSON file per tested split
@@ -25,16 +27,26 @@ from ttdata.settings import FrozenModel, first_problem
 from ttdata.storage.atomic import write_json, write_text
 from ttdata.storage.job_folder import in_ray_job
 from ttdata.storage.tables import check_version
+from ttflow.pose.config import PoseConfig
 from ttflow.schema import FlowConfig
 from tttrain.config import TrainConfig
 from tttrain.flat_keys import into_sections
 
 SCHEMA_VERSION = 2
 WRITTEN = (
-    *("run.json", "metrics.jsonl", "checkpoint.pt"),
+    *("run.json", "division.json", "metrics.jsonl", "clips.jsonl", "checkpoint.pt"),
     *("model", "evaluation", "report", "tensorboard"),
 )
 """Names of what is written in a run folder."""
+
+
+class InitInfo(FrozenModel):
+    """The weights that a run began with (`tttrain fit --init`)."""
+
+    source: str = Field(description="absolute path of the model folder")
+    weights_sha256: str = Field(description="of its weights")
+    taken: tuple[str, ...] = Field(description="layers that began with its weights")
+    fresh: dict[str, str] = Field(description="layers that began at random, and why")
 
 
 class RunInfo(FrozenModel):
@@ -48,15 +60,33 @@ class RunInfo(FrozenModel):
         "sized them on its machine"
     )
     data: str = Field(description="absolute path of the shards")
-    dataset_hash: str = Field(description="of the clips, their labels and splits, and the pixels")
+    dataset_hash: str = Field(
+        description="of the clips, their labels and splits, the pixels, and the landmarks where "
+        "the network reads them"
+    )
     classes: tuple[str, ...]
     flow_scale_xy_px: tuple[float, float] = Field(description="flow that becomes 1, per axis")
     num_clips: dict[str, int] = Field(description="by split")
     split: SplitInfo | None = None
+    division_sha256: str | None = Field(
+        default=None, description="of `division.json`; null: the splits are those of the shards"
+    )
     extraction: FlowConfig | None = Field(
         default=None, description="how the shards were made; for `predict` on videos"
     )
+    pose_estimation: PoseConfig | None = Field(
+        default=None,
+        description="how the landmarks were estimated; null for networks that read none",
+    )
     seed: int
+    init: InitInfo | None = Field(default=None, description="null where all began at random")
+    levels: dict[str, tuple[str | None, ...]] = Field(
+        default_factory=dict,
+        description="each class's value on each level of network.head_labels=levels",
+    )
+    mirrored: dict[str, str] = Field(
+        default_factory=dict, description="labels that mirrored clips exchange"
+    )
     computed_on: str | None = Field(
         default=None, description="device and precision of the first worker, once it has started"
     )
@@ -76,9 +106,19 @@ class Run:
         return self.folder / "run.json"
 
     @property
+    def division_path(self) -> Path:
+        """`division.json`."""
+        return self.folder / "division.json"
+
+    @property
     def metrics_path(self) -> Path:
         """`metrics.jsonl`."""
         return self.folder / "metrics.jsonl"
+
+    @property
+    def clips_path(self) -> Path:
+        """`clips.jsonl`."""
+        return self.folder / "clips.jsonl"
 
     @property
     def checkpoint_path(self) -> Path:

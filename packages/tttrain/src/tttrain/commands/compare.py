@@ -30,11 +30,15 @@ from tttrain.training.networks import build
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 ROWS = (
     *("siamese", "siamese_no_augmentation", "rgb", "flow", "early", "late"),
     *("i3d_rgb", "i3d_flow", "i3d_two_stream"),
 )
+"""The rows of the paper's table."""
+FEW_CLIPS = ("siamese_pooled", "siamese_pose", "pose", "small")
+"""Rows for few clips, which are made when they are asked for: three of them need landmarks."""
+ALL_ROWS = (*ROWS, *FEW_CLIPS)
 """The rows that can be asked for, in the order of the table."""
 
 
@@ -57,7 +61,7 @@ def compare(
     Args:
         data: shards that `ttflow extract` wrote.
         out: the folder of the comparison.
-        rows: some of ROWS.
+        rows: some of ALL_ROWS.
         base_recipe: the recipe whose training all rows take; each keeps its network and its
             augmentation.
         overrides: `key=value` settings of all rows, `row:key=value` of one.
@@ -103,9 +107,9 @@ def compare(
         folder = out.absolute() / name
         if name in recipes.JOINED:
             parts = {stream: results[stream] for stream in recipes.JOINED[name]}
-            results[name] = _joined(folder, parts, shards, device)
+            results[name] = joined_row(folder, parts, shards, device)
         else:
-            results[name] = _row(configs[name], folder, data, device)
+            results[name] = trained_row(configs[name], folder, shards, device)
     table = _table({name: results[name] for name in asked}, shards)
     write_json(out / "table.json", table)
     write_pages(out, table)
@@ -114,12 +118,14 @@ def compare(
 
 def _rows_to_do(rows: Sequence[str], settings: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     """The rows asked for and, with the streams that these join, those to be made; table order."""
-    unknown = [name for name in rows if name not in ROWS]
+    unknown = [name for name in rows if name not in ALL_ROWS]
     if unknown or not rows:
-        raise InputError(f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ROWS)}")
-    asked = [name for name in ROWS if name in rows]
+        raise InputError(
+            f"row {', '.join(unknown) or 'none'}: expected some of {', '.join(ALL_ROWS)}"
+        )
+    asked = [name for name in ALL_ROWS if name in rows]
     streams = [stream for name in asked for stream in recipes.JOINED.get(name, ())]
-    order = [name for name in ROWS if name in (*asked, *streams)]
+    order = [name for name in ALL_ROWS if name in (*asked, *streams)]
     if idle := sorted(settings.keys() - {"", *order}):
         raise InputError(
             f"--set {idle[0]}:...: this row is not asked for; rows: {', '.join(order)}"
@@ -155,7 +161,7 @@ def split_settings(overrides: Iterable[str]) -> dict[str, list[str]]:
         key, equals, value = item.partition("=")
         row, colon, inner = key.rpartition(":")
         if colon and row not in recipes.RECIPES:
-            trained = ", ".join(name for name in ROWS if name not in recipes.JOINED)
+            trained = ", ".join(name for name in ALL_ROWS if name not in recipes.JOINED)
             raise InputError(f"--set {item}: row {row!r}, expected one of {trained}")
         found.setdefault(row, []).append(f"{inner}{equals}{value}")
     return found
@@ -173,10 +179,13 @@ def row_config(name: str, base_recipe: str | None, overrides: Iterable[str]) -> 
     return override(config, overrides)
 
 
-def _row(config: TrainConfig, folder: Path, data: Path, device: str) -> dict[str, Any]:
-    run = fit(config, data, folder)
+def trained_row(
+    config: TrainConfig, folder: Path, data: TrainingData, device: str
+) -> dict[str, Any]:
+    """A network trained and tested in a run folder; what is there already is kept."""
+    run = fit(config, data.path, folder, division=data.division)
     metrics = run.metrics()
-    result = evaluate(folder, data, device=device)
+    result = evaluate(folder, data.path, device=device)
     return {
         "result": result,
         "parameters": _parameters(run.info()),
@@ -192,7 +201,7 @@ def _parameters(info: RunInfo) -> int:
     return sum(weight.numel() for weight in model.parameters())
 
 
-def _joined(
+def joined_row(
     folder: Path, parts: dict[str, dict[str, Any]], data: TrainingData, device: str
 ) -> dict[str, Any]:
     """The row of a network that joins two rows that are there, by name: picture, then flow."""
@@ -246,7 +255,7 @@ def _table(rows: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any
                 "name": name,
                 "methods": row["result"]["methods"],
                 "levels": row["result"]["levels"],
-                "paper": PAPER[name],
+                "paper": PAPER.get(name, (None, None, None)),
                 "parameters": row["parameters"],
                 "epochs": row["epochs"],
                 "training_seconds": round(row["training_seconds"], 1),
@@ -255,6 +264,7 @@ def _table(rows: dict[str, dict[str, Any]], data: TrainingData) -> dict[str, Any
             for name, row in rows.items()
         ],
         "baselines": reference["baselines"],
+        "baselines_left_out": reference["baselines_left_out"],
     }
 
 
@@ -264,10 +274,4 @@ def _against(name: str, reference: dict[str, Any], other: dict[str, Any]) -> dic
         [clip["truth"] == clip["answers"]["test"] for clip in result["clips"]]
         for result in (reference, other)
     ]
-    found = mcnemar(*right)
-    return {
-        "against": name,
-        "only_it_right": found.first_only,
-        "only_this_right": found.second_only,
-        "p": found.p,
-    }
+    return mcnemar(*right).as_dict(name)

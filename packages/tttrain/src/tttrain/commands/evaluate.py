@@ -10,9 +10,10 @@ import numpy as np
 from ttdata.errors import InputError
 from ttdata.storage.atomic import write_json
 from ttdata.storage.outputs import check_output_folder
+from ttflow.shards.poses import poses_folder
 from ttmodels import StrokeModel
-from tttrain.data.dataset import TrainingData, open_data
-from tttrain.evaluation.baselines import measured
+from tttrain.data.dataset import TrainingData, open_data_of
+from tttrain.evaluation import baselines
 from tttrain.evaluation.calibration import (
     Calibrations,
     calibrate,
@@ -30,7 +31,7 @@ from tttrain.run import WRITTEN, Run, stored_json
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def evaluate(
@@ -64,7 +65,7 @@ def evaluate(
     run = Run(run_folder.absolute())
     info = run.info()
     check_output_folder(run_folder, "a run", [data], writes=WRITTEN, may_hold_inputs=True)
-    shards = open_data(data.absolute())
+    shards = open_data_of(run, data.absolute())
     on = choose_device(device, info.resolved.execution.device)
     model = load_model(run.model_folder, on)
     _check(shards, info.classes, split, run)
@@ -87,7 +88,9 @@ def evaluate(
 def _calibrations(run: Run, model: StrokeModel, data: TrainingData) -> Calibrations:
     """The temperatures stored with the model, or new ones from the run's own validation clips."""
     found = stored(run.model_folder) or {}
-    if not found.keys() >= set(METHODS) and data.hash == run.info().dataset_hash:
+    info = run.info()
+    missing = not found.keys() >= set(METHODS)
+    if missing and data.hash_for(info.resolved.network) == info.dataset_hash:
         found = calibrate(model, data)
         store(run.model_folder, found)
     return {**uncalibrated(), **found}
@@ -123,7 +126,7 @@ def summarise(scores: list[ClipScores], data: TrainingData, split: str) -> dict[
     matrix = confusion(truth, answers["test"], len(data.classes))
     levels = coarser(truth, answers["test"], data.taxonomy)
     counts = np.bincount(truth, minlength=len(data.classes))
-    found, left_out = measured(data, split)
+    others, left_out = baselines.answers(data, split)
     return {
         "schema_version": SCHEMA_VERSION,
         "split": split,
@@ -133,12 +136,15 @@ def summarise(scores: list[ClipScores], data: TrainingData, split: str) -> dict[
             "label": data.classes[int(counts.argmax())],
             "share": int(counts.max()) / max(len(truth), 1),
         },
-        "baselines": {name: item.as_dict() for name, item in found.items()},
+        "baselines": {name: accuracy(truth, item).as_dict() for name, item in others.items()},
         "baselines_left_out": left_out,
         "levels": {name: item.as_dict() for name, item in levels.items()},
         "per_class": [item.as_dict() for item in per_class(matrix)],
         "confusion": matrix.tolist(),
-        "clips": [_clip(item, data) for item in scores],
+        "clips": [
+            _clip(item, data, {name: found[at] for name, found in others.items()})
+            for at, item in enumerate(scores)
+        ],
     }
 
 
@@ -162,11 +168,12 @@ def _calibrated(scores: list[ClipScores], calibrations: Calibrations) -> dict[st
     }
 
 
-def _clip(item: ClipScores, data: TrainingData) -> dict[str, Any]:
+def _clip(item: ClipScores, data: TrainingData, others: dict[str, int]) -> dict[str, Any]:
     return {
         "clip_id": item.clip.clip_id,
         "truth": data.classes[item.clip.class_index],
         "answers": {method: data.classes[item.predicted(method)] for method in METHODS},
+        "baselines": {name: data.classes[index] for name, index in others.items()},
         "scores": [round(float(value), 6) for value in item.central],
         "mean_scores": [round(float(value), 6) for value in item.scores("test_avg")],
         "num_windows": len(item.windows),
@@ -190,7 +197,10 @@ def _check(data: TrainingData, classes: tuple[str, ...], split: str, run: Run) -
 
 def _key(run: Run, data: TrainingData, split: str, calibrations: Calibrations) -> str:
     """Changes when the model, the clips or this code's results change."""
-    digest = hashlib.sha256(f"{SCHEMA_VERSION} {split} {data.hash} {calibrations}".encode())
+    shown = data.hash_for(run.info().resolved.network)
+    poses = sorted(path.name for path in poses_folder(data.path).glob("*.parquet"))
+    told = f"{SCHEMA_VERSION} {split} {shown} {poses} {calibrations}"
+    digest = hashlib.sha256(told.encode())
     for name in ("config.json", "model.safetensors"):
         with (run.model_folder / name).open("rb") as handle:
             digest.update(hashlib.file_digest(handle, "sha256").digest())

@@ -16,6 +16,7 @@ from tttrain.indexing.baselines import argmax_strokes, grid_strokes, one_annotat
 from tttrain.indexing.detector import (
     FOLDER,
     Detector,
+    check_whole_videos,
     head_rows,
     motion_curves,
     stored,
@@ -67,6 +68,7 @@ def evaluate_detector(
     """
     check_lasting(run_folder, "RUN")
     run, dataset = Run(Path(run_folder).absolute()), load_dataset(dataset_folder)
+    check_whole_videos(run)
     detector = stored(run)
     rejection_class(dataset)
     found = videos_of_split(dataset, split)

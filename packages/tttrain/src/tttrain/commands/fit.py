@@ -8,51 +8,73 @@ import threading
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import torch
+
 from ttdata.errors import InputError, TTError
 from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
 from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
+from tttrain.data.division import Division, check_same_division, write_division
 from tttrain.data.sampling import stretch_shares
 from tttrain.report.summary import LAST_EPOCH, leakage
-from tttrain.run import Run, RunInfo, differences
+from tttrain.run import InitInfo, Run, RunInfo, differences
+from tttrain.training.networks import build
 from tttrain.training.torch_state import preserved
+from tttrain.training.weights import initial
+from tttrain.training.weights.level_head import shared_levels
 
 logger = logging.getLogger(__name__)
 
 _PACKAGES = ("tttrain", "ttflow", "ttdata", "ttmodels", "torch", "ray", "numpy")
 
 
-def fit(config: TrainConfig, data: str | Path, out: str | Path) -> Run:
+def fit(
+    config: TrainConfig,
+    data: str | Path,
+    out: str | Path,
+    init: str | Path | None = None,
+    *,
+    division: Division | None = None,
+) -> Run:
     """Train as configured; a run that was interrupted goes on, a finished one is left alone.
 
     Args:
         config: a recipe or one of your own.
         data: shards that `ttflow extract` wrote.
         out: the run folder.
+        init: a finished run or a model folder, whose weights the layers that fit begin with.
+        division: splits that replace those of the shards, such as a fold's; None: none does.
 
     Returns:
         The run, with its model.
 
     Raises:
         InputError: if the shards do not suit the configuration (also: a schedule that follows the
-            validation loss, and no validation clips), or the folder holds a run with
-            another configuration or other data, or something else, or is, holds or lies in `data`;
-            in a Ray job for relative paths.
+            validation loss, and no validation clips; network.head_labels=levels, and a taxonomy
+            without levels), no layer of `init` fits, or the folder holds a run with another
+            configuration, other data or another `init`, or something else, or is, holds or lies in
+            `data` or `init`; in a Ray job for relative paths.
         TTError: if training failed; the same call goes on from the last checkpoint.
     """
     data, out = Path(data), Path(out)
     check_lasting(data, "--data")  # workers open it, on their machines
-    check_output_folder(out, "a run", [data])
+    if init is not None:
+        init = Path(init)
+        check_lasting(init, "--init")
+    check_output_folder(out, "a run", [data, init])
     run = Run(out.absolute())
-    shards = open_data(data.absolute())
+    shards = open_data(data.absolute(), division)
     check(config, shards, run)
+    start = _start(config, shards, run, init)
     if run.exists() and run.info().state == "finished":
         logger.info("%s: this run is finished; nothing to do", run.folder)
         return run
-    info = _plan(config, shards)
+    info = _plan(config, shards).model_copy(update={"init": start})
     with run.lock("fit"):
         run.remove_leftovers()
+        if division is not None:
+            write_division(run, division)
         run.write_info(info)
         _announce(info, shards)
         with preserved():
@@ -80,7 +102,10 @@ def check(config: TrainConfig, data: TrainingData, run: Run) -> tuple[int, int, 
     data.check_shape(shape)
     if not data.clips["train"]:
         raise InputError(f"{data.path}: no clip has the split 'train'; run `ttdata split` first")
-    data.stretches(config)
+    stretches = data.stretches(config)
+    if config.network.reads_pose:
+        data.poses([clip.clip_id for clip in data.read_in_training(stretches)])
+    _levels(config, data)
     if run.exists():
         _check_same(run, config, data)
     elif not data.clips["validation"]:
@@ -105,20 +130,66 @@ def _check_without_validation(config: TrainConfig, data: TrainingData) -> None:
         )
 
 
-def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
+def _resolved(config: TrainConfig, data: TrainingData) -> TrainConfig:
     shape = config.network.clip_shape or data.clip_shape
+    return config.with_changes(network={"clip_shape": shape})
+
+
+def _levels(config: TrainConfig, data: TrainingData) -> dict[str, tuple[str | None, ...]]:
+    if config.network.head_labels == "classes":
+        return {}
+    found = shared_levels(data.taxonomy)
+    if not found and config.network.head_labels == "levels":
+        raise InputError(
+            f"{data.path}: network.head_labels=levels, and no level of the taxonomy "
+            f"{data.taxonomy.name!r} names groups of strokes; expected type, hand or technique of "
+            "every stroke in taxonomy.json, or --set network.head_labels=classes"
+        )
+    return found
+
+
+def _mirrored(config: TrainConfig, data: TrainingData) -> dict[str, str]:
+    augment = config.augment
+    return data.taxonomy.mirror_images if augment.mirror and augment.spatial else {}
+
+
+def _start(config: TrainConfig, data: TrainingData, run: Run, init: Path | None) -> InitInfo | None:
+    """What a new run begins with; one that is there keeps what it began with."""
+    if run.exists():
+        old = run.info().init
+        if old is None and init is None:
+            return None
+        if old is None or init is None or not initial.same(init, old):
+            began = "at random" if old is None else f"with the weights of {old.source}"
+            raise InputError(
+                f"{run.folder}: holds a run that began {began}; take the same --init, or another "
+                "--out"
+            )
+        return old
+    if init is None:
+        return None
+    with torch.device("meta"):
+        model = build(_resolved(config, data), len(data.classes))
+    return initial.plan(init, model, data.classes)
+
+
+def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
     return RunInfo(
         state="training",
         config=config,
-        resolved=config.with_changes(network={"clip_shape": shape}),
+        resolved=_resolved(config, data),
         data=str(data.path),
-        dataset_hash=data.hash,
+        dataset_hash=data.hash_for(config.network),
         classes=data.classes,
         flow_scale_xy_px=data.flow_scale(),
         num_clips={name: len(clips) for name, clips in data.clips.items()},
         split=data.split,
+        division_sha256=data.division and data.division.sha256,
         extraction=data.extraction,
+        pose_estimation=data.pose_estimation if config.network.reads_pose else None,
         seed=config.seed,
+        levels=_levels(config, data),
+        mirrored=_mirrored(config, data),
         versions=_versions(),
         git_revision=_git_revision(),
     )
@@ -127,15 +198,19 @@ def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
 def _check_same(run: Run, config: TrainConfig, data: TrainingData) -> None:
     old = run.info()
     changed = differences(old.config.result_values(), config.result_values())
+    now = {"levels": _levels(config, data), "mirrored": _mirrored(config, data)}
+    changed += differences({name: getattr(old, name) for name in now}, now)
     if changed:
         raise InputError(
             f"{run.folder}: holds a run with other settings ({'; '.join(changed)}); "
             "take the same settings or another --out"
         )
-    if old.dataset_hash != data.hash:
+    check_same_division(run, data.division)
+    dataset_hash = data.hash_for(config.network)
+    if old.dataset_hash != dataset_hash:
         raise InputError(
             f"{run.folder}: holds a run on other data (dataset {old.dataset_hash[:12]}, "
-            f"now {data.hash[:12]}); take another --out"
+            f"now {dataset_hash[:12]}); take another --out"
         )
 
 
@@ -161,15 +236,28 @@ def _announce(info: RunInfo, data: TrainingData) -> None:
     limit = "half of its machine's memory, divided by the workers there"
     if execution.resident_max_gib is not None:
         limit = f"{execution.resident_max_gib:.2f} GiB"
-    if execution.data_path == "auto":
+    if execution.data_path == "auto" and info.config.network.reads_pixels:
         size = data.resident_gib(data.stretches(info.resolved))
         logger.info("pixels: %.2f GiB decoded; a worker keeps them up to %s", size, limit)
     counts = ", ".join(f"{count} {name}" for name, count in info.num_clips.items())
     logger.info("clips: %s; %d classes; seed %d", counts, len(info.classes), info.seed)
     _announce_stretches(info, data)
+    _announce_labels(info)
+    if info.init is not None:
+        logger.info("init: %s", initial.told(info.init))
     if not info.num_clips["validation"]:
         logger.warning("no validation clips: %s", LAST_EPOCH)
     logger.info(leakage(None if info.split is None else info.split.model_dump(mode="json")))
+
+
+def _announce_labels(info: RunInfo) -> None:
+    for level, values in info.levels.items():
+        names = ", ".join(dict.fromkeys(value for value in values if value is not None))
+        logger.info("class head: classes share weights by %s (%s)", level, names)
+    if info.mirrored:
+        pairs = sorted({tuple(sorted(pair)) for pair in info.mirrored.items()})
+        told = ", ".join(f"{first} and {second}" for first, second in pairs)
+        logger.info("mirrored clips exchange the labels %s", told)
 
 
 def _announce_stretches(info: RunInfo, data: TrainingData) -> None:

@@ -17,6 +17,7 @@ from tttrain.indexing.detector import (
     Detector,
     DetectorConfig,
     FittedHead,
+    check_whole_videos,
     motion_curves,
     store,
     stored,
@@ -69,6 +70,7 @@ def fit_detector(
     check_lasting(run_folder, "RUN")
     config = config or DetectorConfig()
     run, dataset = Run(Path(run_folder).absolute()), load_dataset(dataset_folder)
+    check_whole_videos(run)
     with run.lock("detector"), clean_folder(run.folder / FOLDER):
         detector = _fitted(run, dataset, config, device, Parallel(workers, videos_per_gpu))
         path = store(run, detector)

@@ -108,7 +108,8 @@ def _shards(info: RunInfo, source: Path, strokes: Path | None, device_type: str)
         raise InputError(f"{source}: is a video; --strokes FILE says where its strokes are")
     config = info.extraction or open_data(Path(info.data)).extraction
     workers = Workers(device="cpu" if device_type == "cpu" else "auto")
-    with extracted(source, strokes, config, info.classes, workers) as shards:
+    pose = info.pose_estimation
+    with extracted(source, strokes, config, info.classes, workers, pose) as shards:
         yield shards
 
 

@@ -15,7 +15,7 @@ from ttdata.storage.atomic import write_json
 from ttdata.video.times import frame_times
 from ttflow.roi import Region
 from ttflow.shards.layout import digest
-from tttrain.indexing.detector import head_rows, stored, stored_head
+from tttrain.indexing.detector import check_whole_videos, head_rows, stored, stored_head
 from tttrain.indexing.document import IndexedStroke, VideoIndex
 from tttrain.indexing.jobs.items import OnFrame, VideoFunction, VideoItem
 from tttrain.indexing.scorer import Scored, ScoreWork, VideoScorer
@@ -53,6 +53,7 @@ class VideoIndexer:
         self, run_folder: Path, device: str = "auto", flow_weights: "Weights | None" = None
     ) -> None:
         self.run = Run(run_folder.absolute())
+        check_whole_videos(self.run)
         self.detector = stored(self.run)
         self._head = stored_head(self.run, self.detector) if self.detector.use == "head" else None
         self.scorer = VideoScorer(

@@ -14,12 +14,17 @@ import polars as pl
 from ttdata.errors import InputError
 from ttdata.schema import SPLITS, SplitInfo
 from ttdata.taxonomy import Taxonomy
+from ttflow import ClipPose, read_poses
 from ttflow.errors import ShardError
+from ttflow.pose.config import PoseConfig
 from ttflow.schema import FlowConfig
+from ttflow.shards.poses import content_sha256, stored_info
 from ttflow.shards.reader import Shards, open_shards
 from ttflow.shards.stats import flow_scale
-from tttrain.config import TrainConfig
+from tttrain.config import NetworkConfig, TrainConfig
 from tttrain.data.decode import decode_request
+from tttrain.data.division import Division, read_division
+from tttrain.data.poses import StoredPose
 from tttrain.data.sampling import (
     ClipInfo,
     Request,
@@ -29,22 +34,38 @@ from tttrain.data.sampling import (
     resident_bytes,
     stretch_shares,
 )
-from tttrain.data.stretches import Strokes, of_training_videos, windows_of
+from tttrain.data.stretches import (
+    Strokes,
+    check_some,
+    of_training_videos,
+    strokes_of_videos,
+    windows_of,
+)
+from tttrain.run import Run
 
 logger = logging.getLogger(__name__)
 
 
 class TrainingData:
-    """The clips of a shards folder that have a split and pixels."""
+    """The clips of a shards folder that have a split and pixels.
 
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
+    Args:
+        shards: the folder.
+        division: splits that replace those stored.
+    """
+
+    def __init__(self, shards: Shards, division: Division | None = None) -> None:
+        self._shards = shards if division is None else division.applied(shards)
+        self.division = division
         self.path: Path = shards.path
         self.taxonomy: Taxonomy = shards.dataset.taxonomy
         self.classes: tuple[str, ...] = self.taxonomy.classes
         self.split: SplitInfo | None = shards.dataset.split
+        if division is not None:
+            self.split = division.info(self._shards.clips)
         self.extraction: FlowConfig = shards.info.config
         self._stretches: dict[tuple[int, tuple[str, ...]], Stretches] = {}
+        self._poses: dict[str, StoredPose] = {}
 
     @property
     def clip_shape(self) -> tuple[int, int, int]:
@@ -68,6 +89,11 @@ class TrainingData:
         """The video and the facts of every clip with pixels, used or not, by clip_id."""
         clips = self._with_pixels(self._shards.without_stretches)
         return [(row["video_id"], self._clip(row)) for row in clips]
+
+    @property
+    def records(self) -> pl.DataFrame:
+        """All rows, columns of ClipRecord, stretches too; splits are those that hold here."""
+        return self._shards.clips
 
     def stretches(self, config: TrainConfig) -> Stretches:
         """What a configuration asks for: by kind, the stretches of training videos, by clip_id.
@@ -93,24 +119,13 @@ class TrainingData:
                 stretch = Stretch(**vars(self._clip(row)), windows=(low, high))
                 found[row["kind"]].append(stretch)
         for kind in kinds:
-            self._check_stretches(kind, found[kind], num_frames)
+            check_some(self.path, kind, found[kind], num_frames)
         return found
 
     @cached_property
     def _strokes(self) -> dict[str, Strokes]:
         """By video."""
-        table = self._shards.clips.filter(kind="stroke")
-        videos = table.partition_by("video_id", as_dict=True)
-        return {str(video): Strokes(rows.to_dicts()) for (video,), rows in videos.items()}
-
-    def _check_stretches(self, kind: str, found: Sequence[Stretch], num_frames: int) -> None:
-        if not found:
-            raise InputError(
-                f"{self.path}: no stretch of kind {kind!r} for windows of {num_frames} frames in "
-                f"videos all of training, expected some for augment.{kind}_share; `ttdata curate "
-                f"--set whole_video_negatives=true --set window_frames={num_frames}`, then split "
-                f"by video and extract, or --set augment.{kind}_share=0"
-            )
+        return strokes_of_videos(self._shards.clips)
 
     def timing(self, clip: ClipInfo) -> tuple[float, float]:
         """When a clip begins and how long it lasts, in seconds, by its video's own times."""
@@ -122,19 +137,12 @@ class TrainingData:
 
     def _with_pixels(self, clips: pl.DataFrame) -> list[dict[str, Any]]:
         """The rows that have pixels, by clip_id; says which have none."""
-        found: list[dict[str, Any]] = []
-        missing: list[str] = []
-        for row in clips.sort("clip_id").iter_rows(named=True):
-            if self._has_pixels(row["clip_id"]):
-                found.append(row)
-            else:
-                missing.append(row["clip_id"])
-        if missing:
+        rows = clips.sort("clip_id").to_dicts()
+        found = [row for row in rows if self._has_pixels(row["clip_id"])]
+        if missing := [row["clip_id"] for row in rows if not self._has_pixels(row["clip_id"])]:
             logger.warning(
                 "%s: %d clips have no pixels (see failures.jsonl) and are left out: %s%s",
-                self.path,
-                len(missing),
-                ", ".join(missing[:3]),
+                *(self.path, len(missing), ", ".join(missing[:3])),
                 ", ..." if len(missing) > 3 else "",
             )
         return found
@@ -179,6 +187,42 @@ class TrainingData:
         text = json.dumps([self._shards.info.config_hash, self.classes, rows, pixels])
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def hash_for(self, network: NetworkConfig) -> str:
+        """`hash`, and the landmarks where a network reads them.
+
+        Raises:
+            ShardError: as `poses`.
+        """
+        if not network.reads_pose:
+            return self.hash
+        clip_ids = sorted(clip.clip_id for clips in self.clips.values() for clip in clips)
+        poses = content_sha256([stored.pose for stored in self.poses(clip_ids)])
+        assert self.pose_estimation is not None
+        made = self.pose_estimation.model_dump_json()
+        return hashlib.sha256(f"{self.hash} {poses} {made}".encode()).hexdigest()
+
+    def poses(self, clip_ids: Sequence[str]) -> list[StoredPose]:
+        """The landmarks of these clips, in that order; once read they are kept. Reads no pixels.
+
+        Raises:
+            ShardError: if there are none of a clip, or they are damaged; says which, what to do.
+        """
+        missing = [clip_id for clip_id in clip_ids if clip_id not in self._poses]
+        for clip_id, pose in (read_poses(self._shards, missing) if missing else {}).items():
+            self._poses[clip_id] = self._stored_pose(pose)
+        return [self._poses[clip_id] for clip_id in clip_ids]
+
+    def _stored_pose(self, pose: ClipPose) -> StoredPose:
+        row = self.read(pose.clip_id, ("stored_start_frame", "stored_end_frame"))
+        interval = row["stored_start_frame"], row["stored_end_frame"]
+        return StoredPose(pose.clip_id, interval, row["num_frames"], pose)
+
+    @property
+    def pose_estimation(self) -> PoseConfig | None:
+        """How the landmarks were estimated; None where there are none."""
+        info = stored_info(self.path)
+        return None if info is None else info.config
+
     def flow_scale(self) -> tuple[float, float]:
         """Flow that becomes 1, per axis, from the training clips; reads no pixels."""
         maxima = [
@@ -186,11 +230,14 @@ class TrainingData:
         ]
         return flow_scale(np.concatenate([np.array(item) for item in maxima]).reshape(-1, 2))
 
+    def read_in_training(self, stretches: Stretches) -> list[ClipInfo]:
+        """The clips whose windows training reads: all but those of the test split."""
+        further = [clip for found in stretches.values() for clip in found]
+        return [*self.clips["train"], *self.clips["validation"], *further]
+
     def resident_gib(self, stretches: Stretches | None = None) -> float:
         """Memory that keeping all that training reads decoded takes, from above."""
-        config = self.extraction
-        further = [clip for found in (stretches or {}).values() for clip in found]
-        clips = [*self.clips["train"], *self.clips["validation"], *further]
+        config, clips = self.extraction, self.read_in_training(stretches or {})
         side, window, margin = config.patch_side, config.window_frames, config.margin_frames
         return resident_bytes(clips, side, window, margin) / 2**30
 
@@ -214,8 +261,7 @@ class TrainingData:
 
     def background(self, clip_id: str) -> np.ndarray:
         """(1728,) uint8: the temporal median of the clip's working frames, 32 x 18 RGB."""
-        blob = self.read(clip_id, ("background_rgb",))["background_rgb"]
-        return np.frombuffer(blob, dtype=np.uint8)
+        return np.frombuffer(self.read(clip_id, ("background_rgb",))["background_rgb"], np.uint8)
 
 
 class ShardSource:
@@ -231,10 +277,23 @@ class ShardSource:
             yield decode_request(row, item.start_frame, self._num_frames)
 
 
-def open_data(path: str | Path) -> TrainingData:
-    """Open a shards folder.
+def open_data(path: str | Path, division: Division | None = None) -> TrainingData:
+    """Open a shards folder, with splits that replace those stored if there is a division.
 
     Raises:
         ShardError: if the folder is missing or not finished.
     """
-    return TrainingData(open_shards(path))
+    return TrainingData(open_shards(path), division)
+
+
+def open_data_of(run: Run, path: str | Path) -> TrainingData:
+    """Open a shards folder as a run sees it: with its division, where it names clips of these.
+
+    Raises:
+        ShardError: if the folder is missing or not finished.
+        InputError: if the run's division cannot be read.
+    """
+    shards, division = open_shards(path), read_division(run)
+    if division is None or division.splits.keys().isdisjoint(shards.clips["clip_id"]):
+        return TrainingData(shards)
+    return TrainingData(shards, division)

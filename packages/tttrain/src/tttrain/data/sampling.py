@@ -53,16 +53,18 @@ class Request:
 class Window:
     """A decoded window: rgb (T, S, S, 3) uint8 and flow (T, 2, S, S) int16 in 1/32 px.
 
-    NumPy arrays where they were just decoded, tensors where they are kept on a device.
+    NumPy arrays where they were just decoded, tensors where they are kept on a device. `pose` is a
+    tensor (3, T, 33) as `ttmodels.normalise_pose` gives it. What was not asked for is None.
     """
 
     clip_id: str
-    rgb: Any
-    flow: Any
+    rgb: Any = None
+    flow: Any = None
+    pose: Any = None
 
 
 class Source(Protocol):
-    """Where windows come from; every source yields the same pixels for the same request."""
+    """Where windows come from; every source yields the same window for the same request."""
 
     def windows(self, requests: Sequence[Request]) -> Iterator[Window]:
         """The windows asked for, in that order."""

@@ -1,14 +1,16 @@
 """Stretches of a shards folder from which training draws negatives (specification 3.6)."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, get_args
 
 import polars as pl
 
 from ttdata.curation.player_regions import Player, in_the_way, player_of
 from ttdata.curation.stretches import reach_frames
+from ttdata.errors import InputError
 from ttdata.schema import StretchKind
 
 KINDS: tuple[str, ...] = get_args(StretchKind)
@@ -45,6 +47,23 @@ class Strokes:
         """First frame, exclusive end, player of those that share a frame with an interval."""
         first, last = bisect_right(self._ends, start), bisect_left(self._starts, end)
         return [stroke for stroke in self._strokes[first:last] if stroke[1] > start]
+
+
+def strokes_of_videos(clips: pl.DataFrame) -> dict[str, Strokes]:
+    """The strokes by video_id, of rows as ClipRecord."""
+    videos = clips.filter(kind="stroke").partition_by("video_id", as_dict=True)
+    return {str(video): Strokes(rows.to_dicts()) for (video,), rows in videos.items()}
+
+
+def check_some(path: Path, kind: str, found: Sequence[Any], num_frames: int) -> None:
+    """Refuse shards in which no stretch of a kind holds a window of `num_frames`."""
+    if not found:
+        raise InputError(
+            f"{path}: no stretch of kind {kind!r} for windows of {num_frames} frames in "
+            f"videos all of training, expected some for augment.{kind}_share; `ttdata curate "
+            f"--set whole_video_negatives=true --set window_frames={num_frames}`, then split "
+            f"by video and extract, or --set augment.{kind}_share=0"
+        )
 
 
 def windows_of(stretch: dict[str, Any], strokes: Strokes, num_frames: int) -> tuple[int, int]:

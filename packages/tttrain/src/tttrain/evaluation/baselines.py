@@ -1,53 +1,62 @@
-"""Baselines without a network, which a model must beat (specification 3.3)."""
+"""Answers without a network, which a model must beat (specification 3.3)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ttflow.errors import ShardError
 from tttrain.data.dataset import TrainingData
+from tttrain.data.groups import groups_of
 from tttrain.data.sampling import ClipInfo
-from tttrain.evaluation.metrics import Accuracy, accuracy
+from tttrain.evaluation.pose_svm import answer, pose_features
 
-NAMES = ("largest class", "background", "duration", "start time")
+NAMES = ("largest class", "background", "duration", "start time", "pose + SVM")
 
 
-def measured(data: TrainingData, split: str) -> tuple[dict[str, Accuracy], dict[str, str]]:
-    """The accuracies of the baselines on a split, and why others cannot be computed, by name.
+def answers(data: TrainingData, split: str) -> tuple[dict[str, list[int]], dict[str, str]]:
+    """The baselines' answers to the clips of a split, and why others have none, by name.
 
-    A baseline learns from the training clips of the same shards; without any it is left out.
+    A baseline learns from the training clips of the same shards; without any it is left out, and
+    the one on pose where the shards hold no poses.
 
     Args:
         data: shards.
         split: "train", "validation" or "test"; it has clips.
+
+    Returns:
+        A class index per clip, and the reason of each baseline that is left out.
     """
-    if not data.clips["train"]:
+    train, test = data.clips["train"], data.clips[split]
+    if not train:
         return {}, dict.fromkeys(NAMES, "no clip of these shards has the split 'train'")
     features: dict[str, Callable[[ClipInfo], Any]] = {
         "background": lambda clip: data.background(clip.clip_id),
         "duration": lambda clip: data.timing(clip)[1:],
         "start time": lambda clip: data.timing(clip)[:1],
     }
-    train, test = data.clips["train"], data.clips[split]
-    known, truth = ([clip.class_index for clip in clips] for clips in (train, test))
-    found = {NAMES[0]: largest_class(known, truth)}
+    known = [clip.class_index for clip in train]
+    found = {NAMES[0]: largest_class(known, len(test))}
     for name, feature in features.items():
         of_train, of_test = (np.array([feature(clip) for clip in clips]) for clips in (train, test))
-        found[name] = nearest_neighbour(of_train, known, of_test, truth)
-    return found, {}
+        found[name] = nearest_neighbour(of_train, known, of_test)
+    if data.pose_estimation is None:
+        return found, {NAMES[-1]: "these shards hold no poses; run `ttflow pose`"}
+    try:
+        of_train, of_test = (pose_features(data, clips) for clips in (train, test))
+    except ShardError as error:  # of some clips there are none
+        return found, {NAMES[-1]: str(error)}
+    return found | {NAMES[-1]: answer(of_train, known, groups_of(data, train), of_test)}, {}
 
 
-def largest_class(train: Sequence[int], test: Sequence[int]) -> Accuracy:
+def largest_class(train: Sequence[int], count: int) -> list[int]:
     """Always answer the class most frequent in training (ties: the first of them)."""
-    return accuracy(test, [int(np.bincount(train).argmax())] * len(test))
+    return [int(np.bincount(train).argmax())] * count
 
 
 def nearest_neighbour(
-    train_features: np.ndarray,
-    train: Sequence[int],
-    test_features: np.ndarray,
-    test: Sequence[int],
-) -> Accuracy:
+    train_features: np.ndarray, train: Sequence[int], test_features: np.ndarray
+) -> list[int]:
     """Answer the class of the training clip with the nearest feature (L2).
 
     Of several equally near clips the most frequent class counts, then the first class: durations
@@ -57,11 +66,13 @@ def nearest_neighbour(
         train_features: (N, D) numbers.
         train: N class indices.
         test_features: (M, D) numbers.
-        test: M class indices.
+
+    Returns:
+        M class indices.
     """
     classes = np.array(train)
     predicted = []
     for feature in test_features.astype(np.float64):
         distances = ((train_features.astype(np.float64) - feature) ** 2).sum(axis=1)
         predicted.append(int(np.bincount(classes[distances == distances.min()]).argmax()))
-    return accuracy(test, predicted)
+    return predicted

@@ -6,6 +6,7 @@ answers, but worse, and nothing in the answer shows it.
 
 import json
 import logging
+from typing import Any
 
 from ttdata.errors import InputError
 from ttflow.schema import FlowConfig
@@ -39,6 +40,21 @@ def check_extraction(data: TrainingData, run: Run, *, allow_other: bool = False)
     Raises:
         InputError: if a setting differs that changes what the network sees.
     """
+    poses = _other_poses(data, run)
+    pixels = _other_pixels(data, run) if run.info().resolved.network.reads_pixels else []
+    if not (found := poses + pixels):
+        return []
+    remedy = "extract with the run's settings"
+    if not pixels:
+        remedy = "remove its folder `pose` and run `ttflow pose` with the run's settings"
+    text = f"{data.path}: extracted with {', '.join(found)}, which {run.folder} learned from"
+    if not allow_other:
+        raise InputError(f"{text}; {remedy}, or insist with --allow-other-extraction")
+    logger.warning("%s", text)
+    return found
+
+
+def _other_pixels(data: TrainingData, run: Run) -> list[str]:
     learned = _learned_with(run, data)
     if learned is None:
         logger.warning(
@@ -47,21 +63,19 @@ def check_extraction(data: TrainingData, run: Run, *, allow_other: bool = False)
             *(run.folder, data.path),
         )
         return []
-    found = other_settings(data.extraction, learned)
-    if not found:
+    return other_settings(data.extraction, learned)
+
+
+def _other_poses(data: TrainingData, run: Run) -> list[str]:
+    learned, here = run.info().pose_estimation, data.pose_estimation
+    if learned is None or here is None:  # of landmarks that are missing another line tells
         return []
-    text = f"{data.path}: extracted with {', '.join(found)}, which {run.folder} learned from"
-    if not allow_other:
-        raise InputError(
-            f"{text}; extract with the run's settings, or insist with --allow-other-extraction"
-        )
-    logger.warning("%s", text)
-    return found
+    return [f"pose {told}" for told in _differing(here.model_dump(), learned.model_dump())]
 
 
 def _learned_with(run: Run, data: TrainingData) -> FlowConfig | None:
     info = run.info()
-    if info.extraction is None and info.dataset_hash == data.hash:
+    if info.extraction is None and info.dataset_hash == data.hash_for(info.resolved.network):
         return data.extraction
     return info.extraction
 
@@ -75,8 +89,12 @@ def other_settings(found: FlowConfig, learned: FlowConfig) -> list[str]:
     here, there = found.model_dump(mode="json"), learned.model_dump(mode="json")
     if None in (here["weights_sha256"], there["weights_sha256"]):
         here["weights_sha256"] = there["weights_sha256"]  # earlier releases did not record it
+    return [told for told in _differing(here, there) if told.split()[0] not in _SAME_INPUT]
+
+
+def _differing(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
     return [
         f"{name} {json.dumps(here[name])} instead of {json.dumps(there[name])}"
         for name in here
-        if name not in _SAME_INPUT and here[name] != there[name]
+        if here[name] != there[name]
     ]

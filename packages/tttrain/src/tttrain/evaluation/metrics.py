@@ -98,6 +98,15 @@ class McNemar:
         tail = sum(math.comb(n, k) for k in range(fewer + 1))
         return min(1.0, float(2 * tail / 2**n))
 
+    def as_dict(self, against: str) -> dict[str, object]:
+        """For JSON, of the second network; `against` names the first."""
+        return {
+            "against": against,
+            "only_it_right": self.first_only,
+            "only_this_right": self.second_only,
+            "p": self.p,
+        }
+
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> McNemar:
     """Compare two networks by which clips each gets right, in the same order."""

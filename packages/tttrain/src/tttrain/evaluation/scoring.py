@@ -1,8 +1,9 @@
 """Class scores of a clip: of its central window, of all its windows (specification 3.5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from ttmodels.base import BranchModel
 from tttrain.data.dataset import TrainingData
 from tttrain.data.decode import decode_clip
 from tttrain.data.normalise import normalise_flow
+from tttrain.data.poses import StoredPose
 from tttrain.data.sampling import ClipInfo, StoredClip, Window, central_request
 from tttrain.data.spatial_augment import IDENTITY, transform
 from tttrain.data.windows import STEP_FRAMES, sliding_starts
@@ -24,6 +26,33 @@ from tttrain.training.torch_state import exact
 
 METHODS = ("test", "test_vote", "test_avg")
 """Central window; majority of all windows' classes; mean of all windows' scores."""
+
+
+class Stored(Protocol):
+    """The stored frames of a clip, of which windows are cut."""
+
+    @property
+    def interval(self) -> tuple[int, int]:
+        """First stored frame and the one past the last."""
+        ...
+
+    def window(self, start_frame: int, num_frames: int) -> Window:
+        """The window from `start_frame` on."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class _PixelsAndPose:
+    pixels: StoredClip
+    pose: StoredPose
+
+    @property
+    def interval(self) -> tuple[int, int]:
+        return self.pixels.interval
+
+    def window(self, start_frame: int, num_frames: int) -> Window:
+        pose = self.pose.window(start_frame, num_frames).pose
+        return replace(self.pixels.window(start_frame, num_frames), pose=pose)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +89,8 @@ def score_clips(
         task: shown with the progress.
     """
     device = next(model.parameters()).device
+    if "pose" in model.inputs:
+        data.poses([clip.clip_id for clip in clips])  # what is missing is missed before any work
     with exact(device, available_threads()):
         return [score_clip(model, data, clip) for clip in track(clips, task)]
 
@@ -69,14 +100,24 @@ def score_clip(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> ClipSc
     num_frames = model.config.clip_shape[0]
     central = central_request(clip, num_frames).start_frame
     starts = sliding_starts(clip.start_frame, clip.end_frame, num_frames, clip.total_frames)
-    stored = decode_clip(data.read(clip.clip_id))
+    stored = stored_frames(model, data, clip)
     windows = window_scores(model, stored, starts)
     if central in starts:
         return ClipScores(clip, windows[starts.index(central)], windows)
     return ClipScores(clip, window_scores(model, stored, [central])[0], windows)
 
 
-def window_scores(model: StrokeModel, stored: StoredClip, starts: Sequence[int]) -> np.ndarray:
+def stored_frames(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> Stored:
+    """What the network reads of a clip; pixels are decoded only for one that reads them."""
+    if "pose" not in model.inputs:
+        return decode_clip(data.read(clip.clip_id))
+    (pose,) = data.poses([clip.clip_id])
+    if set(model.inputs) == {"pose"}:
+        return pose
+    return _PixelsAndPose(decode_clip(data.read(clip.clip_id)), pose)
+
+
+def window_scores(model: StrokeModel, stored: Stored, starts: Sequence[int]) -> np.ndarray:
     """Scores (windows, classes) of windows with these first frames.
 
     The networks of the SSTC family share the convolutions of overlapping windows; the scores are
@@ -104,7 +145,21 @@ def _probabilities(model: StrokeModel, window: Window) -> np.ndarray:
 
 
 def network_inputs(model: StrokeModel, window: Window) -> list[Tensor]:
-    """The network's inputs (1, C, T, H, W) from a window of any length: centre crop, normalised."""
+    """The network's inputs, (1, C, T, H, W) or a pose, from a window of any length.
+
+    Pixels are the centre crop, flow and pose normalised.
+    """
+    pixels = _pixel_inputs(model, window) if {"rgb", "flow"} & set(model.inputs) else {}
+    device = next(model.parameters()).device
+    return [
+        window.pose[None].to(device)
+        if name == "pose"
+        else pixels[name].contiguous(memory_format=torch.channels_last_3d)
+        for name in model.inputs
+    ]
+
+
+def _pixel_inputs(model: StrokeModel, window: Window) -> dict[str, Tensor]:
     scale = model.card.flow_scale_px
     _, height, width = model.config.clip_shape
     device = next(model.parameters()).device
@@ -114,8 +169,7 @@ def network_inputs(model: StrokeModel, window: Window) -> list[Tensor]:
         [IDENTITY],
         (height, width),
     )
-    inputs = {"rgb": rgb, "flow": normalise_flow(flow, scale) if scale else flow}
-    return [inputs[name].contiguous(memory_format=torch.channels_last_3d) for name in model.inputs]
+    return {"rgb": rgb, "flow": normalise_flow(flow, scale) if scale else flow}
 
 
 def load_model(folder: Path, device: torch.device) -> StrokeModel:

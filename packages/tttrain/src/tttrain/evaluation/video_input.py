@@ -20,7 +20,11 @@ from ttdata.storage.dataset import write_dataset
 from ttdata.storage.tables import conform, empty
 from ttdata.taxonomy import Taxonomy
 from ttflow.jobs.job import Workers
+from ttflow.jobs.pose_run import estimate_poses
 from ttflow.jobs.run import extract
+from ttflow.pose.config import PoseConfig
+from ttflow.pose.runtime import check_runtime
+from ttflow.pose.weights import read_weights
 from ttflow.schema import FlowConfig
 
 logger = logging.getLogger(__name__)
@@ -33,6 +37,7 @@ def extracted(
     config: FlowConfig,
     classes: tuple[str, ...],
     workers: Workers | None = None,
+    pose: PoseConfig | None = None,
 ) -> Iterator[Path]:
     """Shards of the strokes of one video, in a folder that is gone afterwards.
 
@@ -42,11 +47,16 @@ def extracted(
         config: how the network's own shards were extracted.
         classes: labels that the shards' taxonomy must have.
         workers: what the extraction may use; None: every core, and a GPU if there is one.
+        pose: how landmarks are estimated; None: they are not.
 
     Raises:
-        InputError: if the video or the annotations cannot be read, or an interval does not fit.
+        InputError: if the video or the annotations cannot be read, an interval does not fit, or
+            weights or runtime of the landmarks are missing.
         ExtractError: if the extraction failed.
     """
+    if pose is not None:
+        check_runtime()  # and weights: what is missing is missed before the extraction
+        read_weights()
     facts = _facts(video)
     taxonomy = Taxonomy.infer(classes)
     clips = _clips(strokes, facts, taxonomy.classes[0])
@@ -58,6 +68,8 @@ def extracted(
         nothing = {"annotations": empty(Annotation), "actions": empty(Action)}
         write_dataset(dataset, info, videos=facts, clips=clips, **nothing)
         extract(dataset, shards, config, workers)
+        if pose is not None:
+            estimate_poses(shards, pose, dataset, Workers(device="cpu"))
         yield shards
 
 

@@ -113,6 +113,21 @@ def checksum(model_folder: Path) -> str:
         ) from error
 
 
+def check_whole_videos(run: Run) -> None:
+    """Refuse a run whose network cannot be applied to whole videos.
+
+    Raises:
+        InputError: if it reads landmarks, which are stored of clips only.
+    """
+    network = run.info().resolved.network
+    if network.reads_pose:
+        raise InputError(
+            f"{run.folder}: its network ({network.model}) reads poses, which are stored of clips, "
+            "not of whole videos; fit-detector, evaluate-detector and index take one that reads "
+            "pixels alone, such as that of --recipe siamese_pooled"
+        )
+
+
 def store(run: Run, detector: Detector) -> Path:
     """Write the detector of a run; returns the file."""
     path = run.folder / FOLDER / FILE

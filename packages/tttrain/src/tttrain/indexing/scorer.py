@@ -10,10 +10,11 @@ import polars as pl
 import torch
 
 from ttdata.errors import InputError, TTError, VideoError
+from ttdata.video.location import fingerprint
 from ttflow.flow.estimators import Estimator, create
 from ttflow.jobs.worker import weights_of as flow_weights_of
 from ttflow.schema import FlowConfig
-from ttflow.shards.layout import config_hash, digest, fingerprint
+from ttflow.shards.layout import config_hash, digest
 from ttmodels.base import BranchModel
 from tttrain.evaluation.device import check_device, choose_device
 from tttrain.evaluation.scoring import load_model

@@ -7,7 +7,7 @@ from ttdata.storage.atomic import write_text
 from ttdata.storage.html import write_page
 from tttrain.evaluation.metrics import Accuracy
 from tttrain.report.charts import interval_bar
-from tttrain.report.summary import leakage, percent
+from tttrain.report.summary import baselines_left_out, leakage, percent
 
 NAMES = {
     "siamese": "Siamese (SSTC)",
@@ -19,6 +19,10 @@ NAMES = {
     "i3d_rgb": "I3D, RGB",
     "i3d_flow": "I3D, flow",
     "i3d_two_stream": "Two-Stream I3D",
+    "siamese_pooled": "Siamese, pooled head",
+    "siamese_pose": "Siamese with pose",
+    "pose": "Pose",
+    "small": "Recipe small",
 }
 _METHODS = ("test", "test_vote", "test_avg")
 
@@ -30,6 +34,7 @@ def write_pages(out: Path, table: dict[str, Any]) -> None:
         "table": table,
         "names": NAMES,
         "leakage": leakage(table["split_info"]),
+        "left_out": baselines_left_out(table),
         "bars": _bars(table),
     }
     template = Path(__file__).with_name("templates") / "comparison.html.j2"
@@ -62,6 +67,8 @@ def markdown(table: dict[str, Any]) -> str:
         )
     clips = ", ".join(f"{count} {name}" for name, count in table["num_clips"].items())
     largest = table["largest_class"]
+    if left_out := baselines_left_out(table):
+        lines += ["", f"{left_out[0].upper()}{left_out[1:]}."]
     lines += [
         "",
         f"Clips: {clips}; {table['num_classes']} classes; largest of the test clips: "
@@ -105,4 +112,6 @@ def lines(table: dict[str, Any]) -> list[str]:
     items += [(f"baseline: {name}", item) for name, item in table["baselines"].items()]
     width = max(len(name) for name, _ in items)
     found = [f"{name:<{width}}  {Accuracy(item['correct'], item['n'])}" for name, item in items]
+    if left_out := baselines_left_out(table):
+        found.append(left_out)
     return [*found, leakage(table["split_info"])]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,12 @@ _METHOD_NAMES = {
 }
 _SCORES = {"test": "Central window (Test)", "test_avg": "Mean of all windows (TestAvg)"}
 """The scores whose reliability is shown; TestVote has none of its own."""
-_BASELINE_NAMES = {
+BASELINE_NAMES = {
     "largest class": "Always the largest class of training",
     "background": "Nearest background (static scene only)",
     "duration": "Nearest duration",
     "start time": "Nearest start time in the video",
+    "pose + SVM": "Body pose, DCT over time, SVM",
 }
 
 
@@ -76,8 +78,8 @@ def _content(run: Run, result: dict[str, Any], data: TrainingData) -> dict[str, 
         "rows": _rows(result, info),
         "left_out": baselines_left_out(result),
         "curves": _curves(run.metrics()),
-        "matrix": _matrix(result),
-        "per_class": _per_class(result),
+        "matrix": matrix_content(result),
+        "per_class": class_content(result),
         "reliability": _reliability(result),
         "mistakes": _mistakes(result, data, num_frames),
         "animation_frames": ANIMATION_FRAMES,
@@ -91,13 +93,14 @@ def _rows(result: dict[str, Any], info: RunInfo) -> list[dict[str, Any]]:
     config = info.resolved
     augmented = config.augment.spatial or config.augment.temporal
     trained = config.network.model if augmented else f"{config.network.model}_no_augmentation"
-    paper = PAPER.get(trained, (None, None, None))
+    of_paper = config.network.head == "flat"
+    paper = PAPER.get(trained if of_paper else "", (None, None, None))
     rows = [
         {"name": _METHOD_NAMES[key], "network": True, "paper": reference, **item}
         for (key, item), reference in zip(result["methods"].items(), paper, strict=True)
     ]
     rows += [
-        {"name": _BASELINE_NAMES[key], "network": False, "paper": None, **item}
+        {"name": BASELINE_NAMES[key], "network": False, "paper": None, **item}
         for key, item in result["baselines"].items()
     ]
     for row in rows:
@@ -126,7 +129,7 @@ def _curves(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
     }
 
 
-def _matrix(result: dict[str, Any]) -> dict[str, Any]:
+def matrix_content(result: Mapping[str, Any]) -> dict[str, Any]:
     """The confusion matrix without classes that neither occur nor are answered."""
     matrix, classes = result["confusion"], result["classes"]
     used = [
@@ -206,7 +209,7 @@ def _card(item: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _per_class(result: dict[str, Any]) -> list[dict[str, Any]]:
+def class_content(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A row per class that occurs: how often it is recognised, and what it is taken for instead."""
     classes, rows = result["classes"], []
     for index, item in enumerate(result["per_class"]):

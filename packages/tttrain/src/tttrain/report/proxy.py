@@ -8,16 +8,16 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from ttdata.errors import VideoError
 from ttdata.storage.atomic import atomic_path
 from ttdata.urls import is_url, local
 from ttdata.video.container import best_stream, open_container, reason
-from ttdata.video.decode import EXACT, DecodedFrame
-from ttflow.shards.layout import digest, fingerprint
+from ttdata.video.decode import DecodedFrame
+from ttdata.video.encode import even_size, h264_writer
+from ttdata.video.location import fingerprint
+from ttflow.shards.layout import digest
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +31,6 @@ _CODECS = {
 _PIXELS = frozenset({"yuv420p", "yuvj420p"})
 _ENCODER = {"preset": "superfast", "crf": "23", "bf": "0", "g": "60"}
 """Without frames out of order, and with a key frame every 60: seeks are exact and quick."""
-_MUXER = {"movflags": "+faststart", "fflags": "+bitexact"}
 _VERSION = 1
 """Of what a proxy looks like: where a page is made anew, so is a proxy of another version.
 
@@ -102,41 +101,21 @@ def proxy_writer(
     Yields:
         a function that takes the video's frames in order, all of them.
     """
+    ticks = _ticks(edges_seconds)
+    last_ticks = int(ticks[-1] - ticks[-2])
     with (
         atomic_path(target) as temporary,
-        av.open(str(temporary), "w", format="mp4", options=_MUXER) as container,
+        h264_writer(temporary, _TICK, last_ticks, _ENCODER, key) as write,
     ):
-        container.metadata["comment"] = key
-        # One thread: the bytes would depend on the number of cores.
-        stream = container.add_stream("libx264", options=_ENCODER | {"threads": "1"})
-        stream.pix_fmt, stream.time_base = "yuv420p", _TICK
-        stream.codec_context.time_base = _TICK
-        converter, ticks = VideoReformatter(), _ticks(edges_seconds)
-
-        def mux(picture: av.VideoFrame | None) -> None:
-            for packet in stream.encode(picture):
-                # MP4 needs the last one's; the others end where the next begins.
-                packet.duration = int(ticks[-1] - ticks[-2])
-                container.mux(packet)
+        size_hw: tuple[int, int] | None = None
 
         def take(frame: DecodedFrame) -> None:
-            if not stream.codec_context.is_open:
-                stream.width, stream.height = _size(frame.shown_hw)
-            picture = _picture(frame, stream, converter)
-            picture.pts = int(ticks[frame.index])
-            mux(picture)
+            nonlocal size_hw
+            # A film may change its shape midway.
+            size_hw = size_hw or even_size(frame.shown_hw, LARGEST_WIDTH_PX)
+            write(frame.image(size_hw), int(ticks[frame.index]))
 
         yield take
-        mux(None)
-
-
-def _picture(
-    frame: DecodedFrame, stream: VideoStream, converter: VideoReformatter
-) -> av.VideoFrame:
-    rgb = av.VideoFrame.from_ndarray(frame.image((stream.height, stream.width)), format="rgb24")
-    picture = converter.reformat(rgb, format="yuv420p", interpolation=EXACT, threads=1)
-    picture.time_base = _TICK
-    return picture
 
 
 def _ticks(edges_seconds: Floats) -> NDArray[np.int64]:
@@ -144,15 +123,3 @@ def _ticks(edges_seconds: Floats) -> NDArray[np.int64]:
     ticks = np.round(np.asarray(edges_seconds) / float(_TICK)).astype(np.int64)
     places = np.arange(len(ticks))
     return np.maximum.accumulate(ticks - places) + places
-
-
-def _size(shown_hw: tuple[float, float]) -> tuple[int, int]:
-    """Width and height: even, as the pixel format asks.
-
-    >>> _size((1080, 1920)), _size((101, 75)), _size((1, 1))
-    ((640, 360), (74, 100), (2, 2))
-    """
-    height, width = shown_hw
-    factor = min(1.0, LARGEST_WIDTH_PX / width)
-    even = [max(2, round(side * factor + 1e-6) // 2 * 2) for side in (width, height)]
-    return even[0], even[1]

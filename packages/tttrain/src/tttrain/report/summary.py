@@ -1,5 +1,6 @@
 """The result of a test in words, for the terminal."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def summary(result: dict[str, Any], run_folder: Path) -> str:
     return "\n".join(lines)
 
 
-def baselines_left_out(result: dict[str, Any]) -> str:
+def baselines_left_out(result: Mapping[str, Any]) -> str:
     """Which baselines are missing from a result, and why; empty where none is."""
     names_by_reason: dict[str, list[str]] = {}
     for name, reason in result["baselines_left_out"].items():

@@ -1,13 +1,15 @@
 """A worker's batches of tensors, made from windows of clips."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 import torch
 
 from ttdata.errors import TTError
+from ttmodels.inputs import input_shape
 from tttrain.data.cache import tensor
 from tttrain.data.normalise import normalise_flow
+from tttrain.data.poses import move_poses
 from tttrain.data.sampling import (
     ClipInfo,
     Request,
@@ -34,6 +36,7 @@ class Batches:
         self._num_frames, *crop_hw = config.network.clip_shape
         self._scale = info.flow_scale_xy_px
         self._augment = Augment(config.augment, (crop_hw[0], crop_hw[1]), config.seed)
+        self._mirrored = mirrored_indices(info.classes, info.mirrored)
 
     def training(self, clips: Sequence[ClipInfo], epoch: int) -> Iterator[Batch]:
         """This worker's parts of an epoch's global batches, varied as configured."""
@@ -71,24 +74,50 @@ class Batches:
         found = [window.clip_id for window in taken]
         if found != clip_ids:
             raise TTError(f"the data gave clips {found}, expected {clip_ids}")
-        labels = torch.tensor([clip.class_index for clip in part] or [0])
+        labels = torch.tensor(self._labels(part, epoch) or [0])
         inputs = self._inputs(taken, clip_ids, epoch) if part else self._nothing()
         device = self._worker.device
         return Batch(clip_ids, inputs, labels.to(device), total)
 
+    def _labels(self, part: list[ClipInfo], epoch: int | None) -> list[int]:
+        """Class indices, in training those of the mirror image where a clip is mirrored."""
+        indices = [clip.class_index for clip in part]
+        if epoch is None or self._mirrored is None:
+            return indices
+        draws = self._augment.draws([clip.clip_id for clip in part], epoch)
+        return [
+            self._mirrored[index] if draw.mirror else index
+            for index, draw in zip(indices, draws, strict=True)
+        ]
+
     def _inputs(
         self, windows: list[Window], clip_ids: list[str], epoch: int | None
     ) -> dict[str, torch.Tensor]:
-        device = self._worker.device
-        stored_rgb = [tensor(window.rgb).to(device, non_blocking=True) for window in windows]
-        stored_flow = [tensor(window.flow).to(device, non_blocking=True) for window in windows]
-        rgb, flow = self._augment(stored_rgb, stored_flow, clip_ids, epoch)
-        return {"rgb": rgb, "flow": normalise_flow(flow, self._scale)}
+        device, inputs = self._worker.device, {}
+        if self._config.network.reads_pixels:
+            stored_rgb = [tensor(window.rgb).to(device, non_blocking=True) for window in windows]
+            stored_flow = [tensor(window.flow).to(device, non_blocking=True) for window in windows]
+            rgb, flow = self._augment(stored_rgb, stored_flow, clip_ids, epoch)
+            inputs = {"rgb": rgb, "flow": normalise_flow(flow, self._scale)}
+        if self._config.network.reads_pose:
+            poses = torch.stack([window.pose for window in windows]).to(device)
+            inputs["pose"] = move_poses(poses, self._augment.draws(clip_ids, epoch))
+        return inputs
 
     def _nothing(self) -> dict[str, torch.Tensor]:
-        shape, device = self._config.network.clip_shape, self._worker.device
-        assert shape is not None
+        network = self._config.network
+        assert network.clip_shape is not None
+        pixels = ("rgb", "flow") if network.reads_pixels else ()
+        names = (*pixels, *(("pose",) if network.reads_pose else ()))
+        shapes = {name: input_shape(name, network.clip_shape) for name in names}
         return {
-            "rgb": torch.zeros((1, 3, *shape), device=device),
-            "flow": torch.zeros((1, 2, *shape), device=device),
+            name: torch.zeros((1, *shape), device=self._worker.device)
+            for name, shape in shapes.items()
         }
+
+
+def mirrored_indices(classes: Sequence[str], mirrored: Mapping[str, str]) -> list[int] | None:
+    """By class index, that of the class's mirror image; None where each is its own."""
+    if not mirrored:
+        return None
+    return [classes.index(mirrored.get(label, label)) for label in classes]

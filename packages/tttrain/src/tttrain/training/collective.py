@@ -1,11 +1,13 @@
 """Sums, lists and means over all workers; with a single worker, its own value."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def sum_over_workers(values: list[float]) -> list[float]:
     return [float(value) for value in tensor.tolist()]
 
 
-def gather(value: list[str]) -> list[list[str]]:
+def gather(value: list[T]) -> list[list[T]]:
     """The lists of all workers, by rank; every worker must call it."""
     if _alone():
         return [value]

@@ -21,9 +21,10 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class Batch:
     """A worker's part of a global batch, ready for the network.
 
-    `inputs` are the tensors by name ("rgb" (B, 3, T, H, W), "flow" (B, 2, T, H, W)); `total` counts
-    the clips of the global batch. A worker without a clip of its own in a short batch holds one
-    clip of zeros and no clip_id, because all workers must meet in every step.
+    `inputs` are the tensors by name ("rgb" (B, 3, T, H, W), "flow" (B, 2, T, H, W), "pose" (B, 3,
+    T, 33)), those that the network reads; `total` counts the clips of the global batch. A worker
+    without a clip of its own in a short batch holds one clip of zeros and no clip_id, because all
+    workers must meet in every step.
     """
 
     clip_ids: Sequence[str]
@@ -44,6 +45,30 @@ class Score:
     def accuracy(self) -> float:
         """The share that is correct; 0 for no clip."""
         return self.correct / self.n if self.n else 0.0
+
+
+class ClipLogits:
+    """Of an epoch's clips the given label's logit and the largest other one (specification 5.8).
+
+    They come from the forward pass of training and cost nothing.
+    """
+
+    def __init__(self) -> None:
+        self._clip_ids: list[str] = []
+        self._pairs: list[Tensor] = []
+
+    def add(self, clip_ids: Sequence[str], logits: Tensor, labels: Tensor) -> None:
+        """Take the answers to one batch: logits (B, classes), at least two, and labels (B,)."""
+        given = logits.detach().gather(1, labels[:, None])
+        others = logits.detach().scatter(1, labels[:, None], -math.inf).amax(dim=1, keepdim=True)
+        self._clip_ids += clip_ids
+        self._pairs.append(torch.cat([given, others], dim=1).float())
+
+    def of_all_workers(self) -> dict[str, tuple[float, float]]:
+        """Given and largest other logit by clip_id; every worker must call it."""
+        pairs = torch.cat(self._pairs).tolist() if self._pairs else []
+        mine = [(clip_id, *pair) for clip_id, pair in zip(self._clip_ids, pairs, strict=True)]
+        return {clip_id: (given, other) for part in gather(mine) for clip_id, given, other in part}
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -99,6 +124,7 @@ def train_epoch(
     config: TrainConfig,
     names: Sequence[str],
     num_workers: int = 1,
+    answers: ClipLogits | None = None,
 ) -> Score:
     """One pass over the training clips; a step follows the mean loss over the global batch.
 
@@ -106,9 +132,10 @@ def train_epoch(
         model: called with the tensors of `names`, in that order; returns logits.
         batches: this worker's parts.
         optimizer: stepped once a batch.
-        config: for `gradient_clip` and `precision`.
+        config: for `label_smoothing`, `gradient_clip` and `precision`.
         names: of the model's inputs.
         num_workers: over whose gradients `model` averages (as DistributedDataParallel does).
+        answers: takes this worker's logits, where they are wanted.
 
     Raises:
         TrainingError: on a loss that is not finite, naming the clips of its global batch.
@@ -118,7 +145,8 @@ def train_epoch(
         # The zeros that stand for no clip must not enter running statistics.
         model.train(bool(batch.clip_ids))
         optimizer.zero_grad(set_to_none=True)
-        summed, right = _forward(model, batch, names, config.precision)
+        smoothing = config.optimizer.label_smoothing
+        summed, right = _forward(model, batch, names, config.precision, smoothing, answers)
         (summed * (num_workers / batch.total)).backward()  # type: ignore[no-untyped-call]
         total = sum_over_workers([float(summed.detach()), float(right)])
         if not math.isfinite(total[0]):
@@ -172,15 +200,23 @@ def uses_bfloat16(device: str, precision: Precision) -> bool:
 
 
 def _forward(
-    model: nn.Module, batch: Batch, names: Sequence[str], precision: Precision
+    model: nn.Module,
+    batch: Batch,
+    names: Sequence[str],
+    precision: Precision,
+    smoothing: float = 0.0,
+    answers: ClipLogits | None = None,
 ) -> tuple[Tensor, int]:
     """Summed loss and number of correct answers of this worker's clips."""
     with autocast(batch.labels.device.type, precision):
         logits = model(*[batch.inputs[name] for name in names])
-    losses = cross_entropy(logits.float(), batch.labels, reduction="none")
+    labels = batch.labels
+    losses = cross_entropy(logits.float(), labels, reduction="none", label_smoothing=smoothing)
     if not batch.clip_ids:
         return losses.sum() * 0.0, 0
-    return losses.sum(), int((logits.argmax(dim=1) == batch.labels).sum())
+    if answers is not None:
+        answers.add(batch.clip_ids, logits, labels)
+    return losses.sum(), int((logits.argmax(dim=1) == labels).sum())
 
 
 def _describe(batch: Batch, loss: float, seen: int) -> str:

@@ -1,13 +1,24 @@
 """The networks a configuration can name."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ttdata.errors import InputError
-from ttmodels import I3D, SSTC, EarlyFusion, FlowNet, RGBNet, StrokeModel
-from tttrain.config import TrainConfig
+from ttmodels import (
+    I3D,
+    SSTC,
+    EarlyFusion,
+    FlowNet,
+    PoseNet,
+    RGBNet,
+    StrokeModel,
+    ThreeStreams,
+)
+from ttmodels.inputs import input_shape
+from tttrain.config import NetworkConfig, TrainConfig
 
 
 def build(config: TrainConfig, num_classes: int) -> StrokeModel:
@@ -25,21 +36,31 @@ def build(config: TrainConfig, num_classes: int) -> StrokeModel:
         raise ValueError("clip_shape is null; expected the shape of the shards filled in")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        if config.network.model == "siamese":
-            return SSTC(num_classes=num_classes, clip_shape=shape, fusion=config.network.fusion)
-        if config.network.model == "rgb":
-            return RGBNet(num_classes=num_classes, clip_shape=shape)
-        if config.network.model == "flow":
-            return FlowNet(num_classes=num_classes, clip_shape=shape)
-        if config.network.model == "early":
-            return EarlyFusion(num_classes=num_classes, clip_shape=shape)
+        return _built(config.network, {"num_classes": num_classes, "clip_shape": shape})
+
+
+def _built(network: NetworkConfig, common: dict[str, Any]) -> StrokeModel:
+    if network.model == "pose":
+        return PoseNet(**common)
+    if network.model in ("i3d_rgb", "i3d_flow"):
         return I3D(
-            num_classes=num_classes,
-            in_channels=3 if config.network.model == "i3d_rgb" else 2,
-            first_pool=config.network.first_pool,
-            clip_shape=shape,
-            dropout=config.network.dropout,
+            in_channels=3 if network.model == "i3d_rgb" else 2,
+            first_pool=network.first_pool,
+            dropout=network.dropout,
+            **common,
         )
+    common |= {"head": network.head, "pool_fields": network.pool_fields}
+    if network.model == "siamese":
+        return SSTC(fusion=network.fusion, **common)
+    return _BRANCHED[network.model](**common)
+
+
+_BRANCHED: dict[str, Callable[..., StrokeModel]] = {
+    "siamese_pose": ThreeStreams,
+    "rgb": RGBNet,
+    "flow": FlowNet,
+    "early": EarlyFusion,
+}
 
 
 def check_bfloat16_on_cpu(config: TrainConfig) -> None:
@@ -65,8 +86,7 @@ def check_bfloat16_on_cpu(config: TrainConfig) -> None:
                 layer.register_forward_pre_hook(_notes_two_frames(name, wrong))
         shape = config.network.clip_shape
         assert shape is not None
-        channels = {"rgb": 3, "flow": 2}
-        model(*[torch.empty((1, channels[name], *shape)) for name in model.inputs])
+        model(*[torch.empty((1, *input_shape(name, shape))) for name in model.inputs])
     if wrong:
         raise InputError(
             f"precision=bfloat16: on a CPU the gradient of {wrong[0]} would be wrong, which sees 2 "

@@ -13,7 +13,6 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +37,10 @@ from ttflow.jobs.ray_pipeline import (
 from tttrain.config import TrainConfig
 from tttrain.data import decode as decoding
 from tttrain.data.cache import ResidentSource, place
-from tttrain.data.dataset import TrainingData, open_data
+from tttrain.data.dataset import TrainingData, open_data_of
+from tttrain.data.poses import PoseSource
 from tttrain.data.sampling import Request, Source, Stretches, Window
-from tttrain.errors import TrainingError
+from tttrain.errors import TrainingError, reason_of
 from tttrain.run import Run, thread_limit
 from tttrain.training.collective import Worker, sum_over_workers
 from tttrain.training.device import set_up, sized
@@ -61,8 +61,8 @@ _FAILURE = "failure.json"
 def launch(run: Run, config: TrainConfig) -> None:
     """Train a run on a Ray cluster: the one RAY_ADDRESS names, or one started for this call.
 
-    On a cluster of its own a single worker is this process (Ray Train's local mode): two further
-    ones would start half a minute later and bring nothing.
+    On a cluster of its own, and in a task, a single worker is this process (Ray Train's local
+    mode): others would start half a minute later, or wait for cores that tasks hold.
 
     Args:
         run: whose `run.json` says what to do.
@@ -77,11 +77,12 @@ def launch(run: Run, config: TrainConfig) -> None:
     _check_cores_here(config)
     try:
         with _cluster() as embedded:
-            _fit(run, config, scratch, here=embedded and config.execution.num_workers == 1)
+            alone = config.execution.num_workers == 1 and (embedded or _in_task())
+            _fit(run, config, scratch, here=alone)
     except TTError:
         raise
     except Exception as error:  # Ray's start, or what went wrong in a worker, here or elsewhere
-        raise TTError(f"{run.folder}: training failed: {_reason(error)}") from error
+        raise TTError(f"{run.folder}: training failed: {reason_of(error)}") from error
     if (run.folder / _FAILURE).is_file():
         raise TTError(json.loads((run.folder / _FAILURE).read_text(encoding="utf-8"))["error"])
     shutil.rmtree(scratch, ignore_errors=True)
@@ -128,6 +129,11 @@ def _fit(run: Run, config: TrainConfig, scratch: Path, *, here: bool) -> None:
             f"when tried again; end what takes them, or set {WAIT_VARIABLE} to wait for longer; "
             "the same command goes on"
         ) from error
+
+
+def _in_task() -> bool:
+    """Whether this process works for a task of Ray."""
+    return bool(ray.get_runtime_context().worker.mode == ray.WORKER_MODE)
 
 
 def _num_workers(config: TrainConfig) -> int | tuple[int, int]:
@@ -202,12 +208,12 @@ def _work(config: Mapping[str, Any]) -> None:
         num_workers=context.get_world_size(),
         device=str(ray.train.torch.get_device()) if config["use_gpu"] else "cpu",
     )
-    data = open_data(Path(info.data))
+    data = open_data_of(run, Path(info.data))
     # From what was asked for: an earlier start may have been sized on another machine.
     asked = info.resolved.model_copy(update={"execution": info.config.execution})
     workers_here = context.get_local_world_size()
     stretches = data.stretches(asked)
-    gib = data.resident_gib(stretches)
+    gib = data.resident_gib(stretches) if asked.network.reads_pixels else 0.0
     resolved = sized(asked, gib, workers_here, config["thread_limit"])
     computed_on = set_up(resolved, worker.device)
     source = _source(data, stretches, resolved, place(worker.device, gib))
@@ -228,6 +234,18 @@ def _work(config: Mapping[str, Any]) -> None:
 
 
 def _source(data: TrainingData, stretches: Stretches, config: TrainConfig, kept_on: str) -> Source:
+    network = config.network
+    assert network.clip_shape is not None
+    clip_ids = [clip.clip_id for clip in data.read_in_training(stretches)]
+    pixels = _pixels(data, clip_ids, config, kept_on) if network.reads_pixels else None
+    if network.reads_pose or pixels is None:
+        return PoseSource(data.poses(clip_ids), network.clip_shape[0], pixels)
+    return pixels
+
+
+def _pixels(
+    data: TrainingData, clip_ids: Sequence[str], config: TrainConfig, kept_on: str
+) -> Source:
     assert config.network.clip_shape is not None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
@@ -237,8 +255,6 @@ def _source(data: TrainingData, stretches: Stretches, config: TrainConfig, kept_
     num_frames = config.network.clip_shape[0]
     if config.execution.data_path == "stream":
         return StreamSource(data.path, num_frames, config.execution.num_workers)
-    read = [*data.clips["train"], *data.clips["validation"], *chain(*stretches.values())]
-    clip_ids = [clip.clip_id for clip in read]
     stored = _decoded(data.path, clip_ids, decoding.clip_row, config.execution.num_workers)
     return ResidentSource(map(decoding.clip, stored.iter_rows()), num_frames, kept_on)
 
@@ -273,15 +289,3 @@ class StreamSource:
         decode = partial(decoding.window_row, starts=starts, num_frames=self._num_frames)
         for row in _decoded(self._path, list(starts), decode, self._num_workers).iter_rows():
             yield decoding.window(row)
-
-
-def _reason(error: Exception) -> str:
-    """The first line of the innermost cause, without Ray's frames round it."""
-    inner: BaseException = error
-    workers = getattr(error, "worker_failures", None)
-    if workers:
-        inner = workers[min(workers)]
-    while inner.__cause__ is not None:
-        inner = inner.__cause__
-    lines = [line for line in str(inner).strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(inner).__name__

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ttmodels import ModelCard
+from ttmodels import ModelCard, StrokeModel
+from tttrain.clip_log import ClipLog
 from tttrain.data.rng import generator
 from tttrain.data.sampling import ClipInfo, Source, Stretches, with_stretches
 from tttrain.flat_keys import flat_hash
@@ -20,6 +21,7 @@ from tttrain.training.checkpoint import Checkpoint
 from tttrain.training.collective import Worker, average_statistics, sum_over_workers
 from tttrain.training.gradient_factors import distribute
 from tttrain.training.loop import (
+    ClipLogits,
     Score,
     copied,
     make_optimizer,
@@ -32,6 +34,8 @@ from tttrain.training.loop import (
 from tttrain.training.networks import build
 from tttrain.training.schedule import Plateau, learning_rate_at, momentum_at
 from tttrain.training.tensorboard import TensorBoardWriter
+from tttrain.training.weights.initial import begin
+from tttrain.training.weights.level_head import merge, share_levels
 
 logger = logging.getLogger(__name__)
 
@@ -57,13 +61,15 @@ class Trainer:
         self.config = self.info.resolved
         self.clips, self.stretches = clips, stretches or {}
         self.batches = Batches(self.info, source, worker)
-        self.model = build(self.config, len(self.info.classes))
+        self.model = self._begin()
         self.model.to(device=worker.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.names = self.model.inputs
+        self.clip_log = ClipLog(run.clips_path, [clip.clip_id for clip in clips["train"]])
         self.optimizer = make_optimizer(self.model, self.config)
         self.best: Best | None = None
         self.plateau = Plateau()
-        self.result_hash = self.config.result_hash() + self.info.dataset_hash[:12]
+        init = "" if self.info.init is None else self.info.init.weights_sha256[:12]
+        self.result_hash = self.config.result_hash() + self.info.dataset_hash[:12] + init
         self.epochs_done = self._resume()
         self.wrapped: nn.Module = self.model
         if worker.num_workers > 1:
@@ -76,6 +82,18 @@ class Trainer:
     def writes(self) -> bool:
         """Whether this worker is the one that writes files."""
         return self.worker.rank == 0
+
+    def _begin(self) -> StrokeModel:
+        """The network where training begins; a checkpoint's weights will replace these."""
+        model = build(self.config, len(self.info.classes))
+        if self.info.init is not None and not self.run.checkpoint_path.exists():
+            begin(model, self.info.init)
+        return self._tied(model)
+
+    def _tied(self, model: StrokeModel) -> StrokeModel:
+        if self.info.levels:
+            share_levels(model, self.info.levels)
+        return model
 
     def _resume(self) -> int:
         # A checkpoint from before the configuration had sections is one of this run too.
@@ -92,6 +110,7 @@ class Trainer:
         """Train the remaining epochs and write the model; `report` gets some of the epochs."""
         if self.writes:
             self.run.keep_metrics(self.epochs_done)
+            self.clip_log.keep(self.epochs_done)
             self.tensorboard = TensorBoardWriter(self.run)
         while not self.done:
             entry = self.epoch(self.epochs_done)
@@ -142,6 +161,8 @@ class Trainer:
         rng = generator(self.config.seed, epoch, "dropout", str(self.worker.rank))
         torch.manual_seed(int(rng.integers(2**63)))
         shown = with_stretches(self.clips["train"], self.stretches, self.config, epoch)
+        # With a single class there is no other logit.
+        answers = ClipLogits() if len(self.info.classes) > 1 else None
         trained = train_epoch(
             self.wrapped,
             self.batches.training(shown, epoch),
@@ -149,7 +170,9 @@ class Trainer:
             self.config,
             self.names,
             self.worker.num_workers,
+            answers,
         )
+        self._log_clips(epoch, answers)
         average_statistics(self.model)
         middle = time.monotonic()
         clips = self.batches.validation(self.clips["validation"])
@@ -172,6 +195,14 @@ class Trainer:
             "clips_per_second": round(trained.n / max(middle - start, 1e-9), 3),
         }
 
+    def _log_clips(self, epoch: int, answers: ClipLogits | None) -> None:
+        """Before the epoch's metrics: where these are, what the clips were answered is, too."""
+        if answers is None:
+            return
+        found = answers.of_all_workers()
+        if self.writes:
+            self.clip_log.append(epoch, found)
+
     def _keep_best(self, epoch: int, score: Score) -> bool:
         if not is_best(score, self.best):
             return False
@@ -193,14 +224,17 @@ class Trainer:
     def save_model(self) -> None:
         """Write `model/` from the best weights."""
         assert self.best is not None
-        model = build(self.config, len(self.info.classes))
+        model = self._tied(build(self.config, len(self.info.classes)))
         model.load_state_dict(self.best.weights)
+        merge(model)
         card = ModelCard(self.info.classes, self.info.flow_scale_xy_px, self._provenance())
         model.save_pretrained(self.run.model_folder, card)
 
     def _provenance(self) -> dict[str, Any]:
         assert self.best is not None
+        init = self.info.init
         return {
+            **({} if init is None else {"init_weights_sha256": init.weights_sha256}),
             "recipe": self.config.recipe,
             "configuration": self.config.result_values(),
             "dataset_hash": self.info.dataset_hash,

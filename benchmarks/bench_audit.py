@@ -1,0 +1,193 @@
+"""How many planted errors an audit finds: precision, recall, AUC and rate, by kind and seed.
+
+    python benchmarks/bench_audit.py scratch --dataset my_dataset --shards shards \
+        --recipe small --group video --out benchmarks/results/audit_cpu2_DATE.md
+
+Plants each kind of error with each seed in a copy of a curated and divided dataset, extracts (the
+pixels of the shards given are linked, so that only shifted clips are computed), trains, cross-
+validates, audits, and compares with what was planted. Clean data are audited, too, for the rate
+where nothing is wrong. Goes on after a stop; prints a line per audit and writes the table.
+
+    python benchmarks/bench_audit.py --measure AUDIT.csv PLANTED.csv
+
+measures one audit that is there already.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tttrain.evaluation.audit.suspicion import percentiles
+
+KINDS = ("flips", "hands", "groups", "negatives", "bounds")
+OPTIONS = (
+    *("dataset", "shards", "extract", "pose"),
+    *("recipe", "set", "folds", "group", "groups", "rate"),
+)
+"""What decides a result, beside kind and seed."""
+HEAD = "| kind | seed | clips | planted | precision@k | recall@2k | AUC | rate, 95 % interval |"
+
+
+def measures(audit: pl.DataFrame, planted: Sequence[str]) -> dict[str, float]:
+    """How the clips that were made wrong are placed; test clips, listed apart, do not count.
+
+    Args:
+        audit: `clip_id, split, suspicion, rank`, as `audit.csv`.
+        planted: clip ids that are wrong.
+
+    Returns:
+        `n` clips and `k` wrong ones; `precision` among the k most suspected, `recall` among the
+        2 k most suspected, `auc`: how probably a wrong clip is more suspect than a right one,
+        ties counting half. NaN where none, or all, are wrong.
+    """
+    listed = audit.filter(pl.col("split") != "test").sort("rank")
+    wrong = listed["clip_id"].is_in(list(planted)).to_numpy()
+    n, k = len(wrong), int(wrong.sum())
+    if k in (0, n):
+        return {"n": n, "k": k} | dict.fromkeys(("precision", "recall", "auc"), float("nan"))
+    ranks = percentiles(listed["suspicion"].to_numpy()) * n + 0.5
+    above = ranks[wrong].sum() - k * (k + 1) / 2
+    return {
+        "n": n,
+        "k": k,
+        "precision": float(np.mean(wrong[:k])),
+        "recall": float(np.sum(wrong[: 2 * k]) / k),
+        "auc": float(above / (k * (n - k))),
+    }
+
+
+def measured(audit: Path, planted: Path | None) -> dict[str, float]:
+    """`measures` of two files; None: nothing was planted."""
+    wrong = [] if planted is None else pl.read_csv(planted, infer_schema=False)["clip_id"].to_list()
+    return measures(pl.read_csv(audit), wrong)
+
+
+def steps(asked: argparse.Namespace, kind: str, seed: int, folder: Path) -> list[list[str]]:
+    """Command lines of one case; each keeps what it finds finished."""
+    at = {name: str(folder / name) for name in ("dataset", "shards", "run", "folds", "audit")}
+    errors = ("flips", "0") if kind == "clean" else (kind, str(asked.rate))
+    training = ["--recipe", asked.recipe, *sets([*asked.set, f"seed={seed}"])]
+    folding = ["--recipes", asked.recipe, "--folds", str(asked.folds), "--group", asked.group]
+    if asked.groups is not None:
+        folding += ["--groups", str(asked.groups)]
+    # Clean data are a copy, too: an audit hands its suspects to the dataset.
+    plant = ["ttdata", "plant", str(asked.dataset), "--out", at["dataset"], "--kind", errors[0]]
+    plant += ["--rate", errors[1], "--seed", str(seed)]
+    extract = ["ttflow", "extract", at["dataset"], "--out", at["shards"], *asked.extract.split()]
+    learn = ["tttrain", "fit", "--data", at["shards"], "--out", at["run"], *training]
+    validate = ["tttrain", "cross-validate", "--data", at["shards"], "--out", at["folds"]]
+    validate += [*folding, *sets([*asked.set, f"seed={seed}"])]
+    judge = ["tttrain", "audit", at["run"], "--data", at["shards"], "--dataset", at["dataset"]]
+    judge += ["--out", at["audit"], "--folds", at["folds"], "--estimate-rate", "--seed", str(seed)]
+    pose = [["ttflow", "pose", at["shards"]]] if asked.pose else []
+    return [plant, extract, *pose, learn, validate, judge]
+
+
+def sets(settings: Sequence[str]) -> list[str]:
+    """Each setting with its option."""
+    return [word for item in settings for word in ("--set", item)]
+
+
+def link_pixels(shards: Path, folder: Path) -> None:
+    """Begin a shards folder with the parts there are; labels of its own, and new parts beside."""
+    for name in ("parts", "manifests", "pose"):
+        if not (shards / name).is_dir():
+            continue
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for path in (shards / name).glob("*"):
+            link = folder / name / path.name
+            if not link.exists():
+                link.symlink_to(path.absolute())
+    if not (folder / "shards.json").exists():
+        (folder / "shards.json").write_bytes((shards / "shards.json").read_bytes())
+
+
+def case(asked: argparse.Namespace, kind: str, seed: int) -> dict[str, Any]:
+    """Plant, train, audit, measure; what was measured before is read."""
+    folder = asked.folder / f"{kind}_{seed}"
+    path, options = folder / "measured.json", {name: str(vars(asked)[name]) for name in OPTIONS}
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        link_pixels(asked.shards, folder / "shards")
+        for words in steps(asked, kind, seed, folder):
+            print(" ".join(words), file=sys.stderr, flush=True)
+            subprocess.run([sys.executable, "-m", *words], check=True)
+        planted = None if kind == "clean" else folder / "dataset" / "planted.csv"
+        found: dict[str, Any] = measured(folder / "audit" / "audit.csv", planted)
+        summary = json.loads((folder / "audit" / "audit.json").read_text())
+        path.write_text(json.dumps(found | {"rate": summary["rate"], "asked": options}))
+    stored = json.loads(path.read_text())
+    if stored.get("asked", options) != options:
+        sys.exit(f"{path}: measured with {stored['asked']}, now {options}; take another folder")
+    return {"kind": kind, "seed": seed, **stored}
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row of the table."""
+    low, high = row["rate"]["interval"]
+    scores = " | ".join(f"{row[name]:.2f}" for name in ("precision", "recall", "auc"))
+    rate = f"{row['rate']['rate']:.3f}, {low:.3f} to {high:.3f}"
+    return f"| {row['kind']} | {row['seed']} | {row['n']} | {row['k']} | {scores} | {rate} |"
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """All cases, then the mean over seeds of each kind."""
+    lines = [HEAD, "|---" * 8 + "|", *map(line, rows), ""]
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        mine = [row for row in rows if row["kind"] == kind]
+        scores = {name: mean(row[name] for row in mine) for name in ("precision", "recall", "auc")}
+        told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+        rate = mean(row["rate"]["rate"] for row in mine)
+        lines.append(f"- {kind}: {told}, rate {rate:.3f} (mean of {len(mine)} seeds)")
+    return "\n".join(lines) + "\n"
+
+
+def arguments() -> argparse.Namespace:
+    """From the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", help="scratch, kept between calls")
+    parser.add_argument("--measure", type=Path, nargs=2, metavar=("AUDIT", "PLANTED"))
+    parser.add_argument("--dataset", type=Path, help="curated and divided")
+    parser.add_argument("--shards", type=Path, help="made from it")
+    parser.add_argument("--extract", default="", help="further options of `ttflow extract`")
+    parser.add_argument("--pose", action="store_true", help="also run `ttflow pose`")
+    parser.add_argument("--recipe", default="small")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--folds", type=int, default=6)
+    parser.add_argument("--group", default="video")
+    parser.add_argument("--groups", type=Path, help="CSV, with --group file")
+    parser.add_argument("--kinds", default=",".join(("clean", *KINDS)))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rate", type=float, default=0.05)
+    parser.add_argument("--out", type=Path, help="where the table is written")
+    asked = parser.parse_args()
+    if asked.measure is None and None in (asked.folder, asked.dataset, asked.shards):
+        parser.error("expected a folder, --dataset and --shards, or --measure")
+    return asked
+
+
+def main() -> None:
+    """Run all cases, or measure one audit."""
+    asked = arguments()
+    if asked.measure is not None:
+        print(json.dumps(measured(*asked.measure)))
+        return
+    rows = []
+    for kind in asked.kinds.split(","):
+        for seed in range(asked.seeds):
+            rows.append(case(asked, kind, seed))
+            print(line(rows[-1]), flush=True)
+    if asked.out is not None:
+        asked.out.write_text(table(rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

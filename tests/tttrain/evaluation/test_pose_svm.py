@@ -1,0 +1,83 @@
+"""The baseline on pose: its cosine transform, what it does not see, and its answers."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tttrain.data.dataset import open_data
+from tttrain.evaluation.baselines import NAMES, answers
+from tttrain.evaluation.pose_svm import TIMES, answer, dct_rows, stroke_features
+
+
+def stroke(amplitude: float, phase: float = 0.0) -> np.ndarray:
+    """(32, 33, 2) float32: a body whose right wrist (16) swings."""
+    points = np.zeros((TIMES, 33, 2), np.float32)
+    points[:, [11, 12], 1] = -50
+    points[:, [11, 23], 0], points[:, [12, 24], 0] = 10, -10
+    points[:, 16, 0] = amplitude * np.sin(np.arange(TIMES) / 5 + phase)
+    return points
+
+
+SEEN = np.ones((TIMES, 33), np.float32)
+
+
+def test_the_transform_is_the_orthonormal_one() -> None:
+    rows = dct_rows(TIMES)
+    assert rows @ rows.T == pytest.approx(np.eye(8), abs=1e-12)
+    assert rows @ np.ones(TIMES) == pytest.approx([np.sqrt(TIMES), *[0] * 7], abs=1e-12)
+    # Of a cosine of order 3 nothing but the fourth coefficient is left: sqrt(16) of amplitude 1.
+    wave = np.cos(np.pi * 3 * (np.arange(TIMES) + 0.5) / TIMES)
+    assert rows @ wave == pytest.approx([0, 0, 0, 4, 0, 0, 0, 0], abs=1e-12)
+
+
+def test_place_and_size_do_not_matter() -> None:
+    plain = stroke_features(stroke(30), SEEN)
+    assert plain.shape == (8 * 33 * 2,)
+    moved = 1.7 * stroke(30) + np.array([300, -40], np.float32)
+    assert stroke_features(moved, SEEN) == pytest.approx(plain, abs=1e-5)
+    assert np.abs(stroke_features(stroke(10), SEEN) - plain).max() > 0.5
+
+
+def test_a_body_that_is_not_seen_is_all_zero() -> None:
+    assert not stroke_features(stroke(30), 0 * SEEN).any()
+
+
+def test_large_and_small_swings_are_told_apart() -> None:
+    rng = np.random.default_rng(0)
+
+    def some(count: int) -> tuple[np.ndarray, list[int]]:
+        labels = [index % 2 for index in range(count)]
+        features = [
+            stroke_features(stroke(40 if label else 15, rng.normal(0, 0.3)), SEEN)
+            for label in labels
+        ]
+        return np.array(features), labels
+
+    (train, known), (test, truth) = some(24), some(10)
+    groups = [f"g{index // 4}" for index in range(24)]
+    found = answer(train, known, groups, test)
+    assert found == truth
+    assert answer(train, known, groups, test) == found
+
+
+def test_one_group_or_one_class_is_enough_to_answer() -> None:
+    train = np.array([[0.0], [0.2], [5.0], [5.2]])
+    test = np.array([[0.1], [5.1]])
+    assert answer(train, [0, 0, 1, 1], ["g"] * 4, test) == [0, 1]
+    assert answer(train, [2, 2, 2, 2], list("abcd"), test) == [2, 2]
+
+
+def test_it_answers_where_shards_hold_poses(shards_with_poses: Path, tmp_path: Path) -> None:
+    data = open_data(shards_with_poses)
+    found, left_out = answers(data, "test")
+    assert (tuple(found), left_out) == (NAMES, {})
+    # The wrist moves down, left or right, as the labels say.
+    assert found["pose + SVM"] == [clip.class_index for clip in data.clips["test"]]
+    shutil.copytree(shards_with_poses, tmp_path / "some")
+    for file in (tmp_path / "some" / "pose").glob("*.parquet"):
+        file.unlink()
+    found, left_out = answers(open_data(tmp_path / "some"), "test")
+    assert tuple(found) == NAMES[:-1]
+    assert "run `ttflow pose" in left_out["pose + SVM"]
