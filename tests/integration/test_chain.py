@@ -21,6 +21,7 @@ SIZES = (
 )
 EPOCHS = 3
 SHORTER = ("--set", f"schedule.epochs={EPOCHS}")
+TRAINING = ("fit", "compare", "cross-validate")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def folder(run, readme_commands, tmp_path_factory) -> Path:
     run("ttflow", "extract", at / "dataset", "--out", at / "shards", *SIZES)
     bring_a_match(at)
     for command in readme_commands:
-        run(*command, *(SHORTER if command[1] in ("fit", "compare") else ()), cwd=at)
+        run(*command, *(SHORTER if command[1] in TRAINING else ()), cwd=at)
     return at
 
 
@@ -132,17 +133,42 @@ def test_run_is_complete(folder: Path) -> None:
 
 def test_the_readme_goes_through_all_commands(readme_commands, folder: Path) -> None:
     names = [line[1] for line in readme_commands]
-    assert names == ["fit", "evaluate", "predict", "predict", "compare"]
+    compared = ["compare", "cross-validate"]
+    assert names == ["fit", "evaluate", "predict", "predict", "fit", *compared, "audit"]
+    tuned = json.loads((folder / "tuned" / "run.json").read_text())["init"]
+    assert tuned["source"] == str(folder / "run" / "model")
+    assert (len(tuned["taken"]), tuned["fresh"]) == (9, {})
     table = json.loads((folder / "table" / "table.json").read_text())
     rows = {row["name"]: row for row in table["rows"]}
     assert list(rows) == ["rgb", "flow", "late"]
     assert rows["late"]["methods"]["test"]["n"] == rows["rgb"]["methods"]["test"]["n"] > 5
     assert (folder / "table" / "index.html").is_file()
+    whole = json.loads((folder / "folds" / "cross_validation.json").read_text())
+    used = pl.read_parquet(folder / "shards" / "clips.parquet").filter(
+        (pl.col("kind") == "stroke") | pl.col("split").is_not_null()
+    )
+    assert whole["rows"][0]["methods"]["test"]["n"] == used.height
+    assert (whole["group"], whole["num_groups"], whole["leakage"]) == ("player", 6, 0)
     named = pl.read_csv(folder / "strokes.csv")
     clips = pl.read_parquet(folder / "shards" / "clips.parquet")
     assert named.height == clips.height
     assert len(json.loads((folder / "strokes.json").read_text())["strokes"]) == 3
     assert set(named["label"]) <= {*STROKES.split(","), "Negative"} | set(clips["label"])
+
+
+def test_the_audit_reaches_the_review_queue(run, folder: Path) -> None:
+    result = json.loads((folder / "run" / "audit" / "audit.json").read_text())
+    assert result["folds"] == "folds"
+    table = pl.read_parquet(folder / "run" / "audit" / "audit.parquet")
+    assert table["margin"].null_count() == 0
+    suspected = table.filter("suspected")
+    assert suspected.height == sum(result["num_suspected"].values()) >= 2
+    page = (folder / "run" / "audit" / "index.html").read_text()
+    assert page.count('<div class="animation">') == suspected.height
+    listed = run("ttdata", "review", folder / "dataset", "--limit", "999").stdout
+    assert listed.count("is probably wrong") == suspected.height
+    epochs = (folder / "run" / "clips.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in epochs[1:]] == list(range(EPOCHS))
 
 
 def test_finished_steps_do_nothing_again(run, folder: Path) -> None:

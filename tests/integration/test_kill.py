@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import polars as pl
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -165,6 +166,42 @@ def test_fit(run, scripts, processes, shards: Path, tmp_path: Path) -> None:
     ]
     assert weights[0].keys() == weights[1].keys()
     assert all((weights[0][key] == weights[1][key]).all() for key in weights[0])
+
+
+def test_cross_validation(run, scripts, shards: Path, tmp_path: Path) -> None:
+    """Killed once its first fold is tested, and folds two at once: the same table."""
+
+    def command(name: str, *more: str) -> list[str]:
+        paths = ("--data", str(shards), "--out", str(tmp_path / name), *more)
+        how = ("--folds", "3", "--group", "player", "--recipes", "rgb", "--base-recipe", "demo")
+        settings = ("epochs=1", "warmup_epochs=0")
+        sets = [part for item in settings for part in ("--set", f"schedule.{item}")]
+        sets += ["--set", "execution.torch_threads=1"]
+        return ["tttrain", "cross-validate", *paths, *how, *sets]
+
+    run(*command("whole"))
+    first = tmp_path / "killed" / "fold_1" / "rgb" / "evaluation" / "test.json"
+    process = subprocess.Popen(command("killed"), env=scripts, start_new_session=True)
+    while not first.is_file():
+        assert process.poll() is None, "the command ended before its first fold was tested"
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "cross_validation.json").exists()
+    before = first.stat().st_mtime_ns
+    run(*command("killed"))
+    assert first.stat().st_mtime_ns == before
+    run(*command("at once", "--parallel", "2"))
+    assert table(tmp_path / "killed") == table(tmp_path / "whole")
+    assert table(tmp_path / "at once") == table(tmp_path / "whole")
+
+
+def table(folder: Path) -> tuple[dict[str, object], list[dict[str, object]]]:
+    """What a cross-validation found, without how long it took, and what was said of each clip."""
+    found = json.loads((folder / "cross_validation.json").read_text())
+    for row in found["rows"]:
+        del row["training_seconds"]
+    return found, pl.read_parquet(folder / "predictions.parquet").to_dicts()
 
 
 def test_a_submitted_job_outlives_its_worker(

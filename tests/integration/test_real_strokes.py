@@ -7,6 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from ttflow.errors import PoseUnavailable
+from ttflow.pose.weights import read_weights
+
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.real, pytest.mark.timeout(900)]
 
 PAGE = Path(__file__).parents[2] / "docs" / "your_own_clips.md"
@@ -14,7 +17,16 @@ CLASSES = ("forehand", "serve", "smash")
 INDICES = {1: "train", 2: "train", 17: "validation", 20: "test", 22: "test"}
 
 
+def skip_without_weights() -> None:
+    """They are fetched by hand: tests use no network."""
+    try:
+        read_weights()
+    except PoseUnavailable as error:
+        pytest.skip(str(error))
+
+
 def test_the_page_for_own_clips(run, commands, real_data: Path, tmp_path: Path) -> None:
+    skip_without_weights()
     for name in CLASSES:
         (tmp_path / "my_clips" / name).mkdir(parents=True)
         for index in INDICES:
@@ -23,16 +35,28 @@ def test_the_page_for_own_clips(run, commands, real_data: Path, tmp_path: Path) 
     lines = ["video_id,split"]
     lines += [f"{c}/{c}{i},{split}" for c in CLASSES for i, split in INDICES.items()]
     (tmp_path / "assign.csv").write_text("\n".join(lines) + "\n")
-    shorter = {"fit": ("--set", "schedule.epochs=2", "--set", "schedule.warmup_epochs=1")}
-    done = [(line, run(*line, *shorter.get(line[1], ()), cwd=tmp_path)) for line in commands(PAGE)]
+    two_epochs = ("--set", "schedule.epochs=2", "--set", "schedule.warmup_epochs=1")
+    shorter = {"fit": two_epochs, "cross-validate": ("--folds", "3", *two_epochs)}
+    done = {}
+    for line in (line for line in commands(PAGE) if line[1] != "fetch-pose"):
+        if line[1] == "cross-validate":
+            write_groups(tmp_path)
+        done[line[1]] = run(*line, *shorter.get(line[1], ()), cwd=tmp_path).stdout
 
-    assert [line[1] for line, _ in done] == [
-        *("curate", "split", "extract", "verify", "fit", "evaluate")
+    assert list(done) == [
+        *("curate", "extract", "verify", "pose", "cross-validate", "split", "fit", "evaluate")
     ]
-    clips = pl.read_parquet(tmp_path / "my_shards" / "clips.parquet")
-    assert clips.height == len(CLASSES) * len(INDICES)
-    assert "background" in done[-1][1].stdout.lower()
-    evaluation = json.loads(
-        run("tttrain", "evaluate", "my_run", "--data", "my_shards", "--json", cwd=tmp_path).stdout
-    )
-    assert evaluation["methods"]["test"]["n"] == 2 * len(CLASSES)
+    n = len(CLASSES) * len(INDICES)
+    table = json.loads((tmp_path / "my_folds" / "cross_validation.json").read_text())
+    assert table["rows"][0]["methods"]["test"]["n"] == n
+    assert table["num_groups"] == len(INDICES)
+    assert {"background", "pose + SVM"} < set(table["baselines"])
+    assert "pose + SVM" in done["evaluate"]
+    assert f"n = {len(CLASSES)}, 95 % interval" in done["evaluate"]
+
+
+def write_groups(folder: Path) -> None:
+    """Clips of the same index are of one group."""
+    ids = pl.read_parquet(folder / "my_shards" / "clips.parquet")["clip_id"]
+    index = ids.str.extract(r"(\d+)@")
+    pl.DataFrame({"clip_id": ids, "group": index}).write_csv(folder / "groups.csv")
