@@ -210,5 +210,6 @@ def test_landmarks_of_a_video(run: Run, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("TTFLOW_POSE_DIR", str(tmp_path / "nothing"))
     config = run.info().extraction
     assert config is not None
-    with pytest.raises(InputError, match="fetch-pose"):  # before the video is looked at
+    # Weights or what runs them, before the video is looked at.
+    with pytest.raises(InputError, match=r"fetch-pose|ttflow\[pose\]"):
         extracted(video, strokes, config, ("a",), pose=PoseConfig()).__enter__()
