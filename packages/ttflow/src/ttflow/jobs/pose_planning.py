@@ -75,8 +75,8 @@ def _job(
     for row in clips.to_dicts():
         region = region_of(row)
         specs.append(ClipSpec(row["clip_id"], row["start_frame"], row["end_frame"], region))
-        first, last = (shards.read(row["clip_id"], _STORED)[name] for name in _STORED)
-        stored.append((first, last))
+        bounds = shards.read(row["clip_id"], _STORED)
+        stored.append((bounds["stored_start_frame"], bounds["stored_end_frame"]))
     manifest = shards.manifests[video_id]
     return PoseJob(
         shards=shards.path,

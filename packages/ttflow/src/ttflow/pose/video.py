@@ -54,29 +54,30 @@ def estimate_video(
     Raises:
         VideoError: if the video cannot be decoded, or ends before a clip does.
     """
-    open_clips = [_OpenClip(clip, fps, model, config) for clip in clips]
+    open_clips = [_OpenClip(clip, model, config) for clip in clips]
+    wanting: dict[int, list[_OpenClip]] = {}
+    for clip, each in zip(clips, open_clips, strict=True):
+        for index in estimated_frames(*clip.stored, fps, config.rate_hz).tolist():
+            wanting.setdefault(index, []).append(each)
     end = max((clip.stored[1] for clip in clips), default=0)
     for frame in _frames_until(path, end, hwaccel):
-        wanting = [each for each in open_clips if frame.index in each.frames]
-        if wanting:
+        if takers := wanting.get(frame.index):
             picture = frame.image()
-            for each in wanting:
+            for each in takers:
                 each.picture_hw = (picture.shape[0], picture.shape[1])
                 each.tracker.add(frame.index, picture)
         if on_frame is not None:
             on_frame(frame.index + 1)
-    return [each.pose() for each in open_clips]
+    return [each.pose(fps) for each in open_clips]
 
 
 class _OpenClip:
-    def __init__(self, clip: PoseClip, fps: float, model: PoseModel, config: PoseConfig) -> None:
-        wanted = estimated_frames(*clip.stored, fps, config.rate_hz)
-        self.frames = frozenset(wanted.tolist())
+    def __init__(self, clip: PoseClip, model: PoseModel, config: PoseConfig) -> None:
         self.tracker = Tracker(model, config, clip.region)
         self.picture_hw = (0, 0)
-        self._clip_id, self._fps = clip.clip_id, fps
+        self._clip_id = clip.clip_id
 
-    def pose(self) -> ClipPose:
+    def pose(self, fps: float) -> ClipPose:
         found = self.tracker.result()
         return ClipPose(
             frames=found.frames,
@@ -85,7 +86,7 @@ class _OpenClip:
             visibility=found.visibility,
             presence=found.presence,
             clip_id=self._clip_id,
-            fps=self._fps,
+            fps=fps,
             picture_hw=self.picture_hw,
         )
 
