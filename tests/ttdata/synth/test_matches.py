@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from ttdata.synth.ball import ball_track, find_pickups
 from ttdata.synth.between import swing_keys
+from ttdata.synth.body.figure import figure
 from ttdata.synth.config import SynthConfig
 from ttdata.synth.crowd import annotate, covered_spans
-from ttdata.synth.figure import figure
 from ttdata.synth.motion import channels, track
 from ttdata.synth.plan import VideoPlan, plan_video
 from ttdata.synth.render import render

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from ttdata.synth.body.figure import figure
 from ttdata.synth.config import CrowdConfig, SynthConfig
-from ttdata.synth.figure import figure
 from ttdata.synth.motion import channels, track
 from ttdata.synth.plan import VideoPlan, plan_video
 from ttdata.synth.strokes import stroke_keys

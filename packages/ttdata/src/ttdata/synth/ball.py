@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttdata.synth.between import GRIP_SHARE
-from ttdata.synth.figure import Figure, project, to_world
-from ttdata.synth.motion import Track, channels, skeleton
+from ttdata.synth.body.figure import Figure, project, to_world
+from ttdata.synth.body.skeleton import skeleton
+from ttdata.synth.motion import Track, channels
 from ttdata.synth.plan import VideoPlan
 from ttdata.synth.strokes import TOSS_SHARE, contact_share
 from ttdata.synth.timeline import Event
@@ -109,7 +110,13 @@ def _picked_up(
 
 
 def _contact_frame(event: Event) -> int:
-    share = contact_share(str(event.label))
+    return _frame_at(event, contact_share(str(event.label)))
+
+
+def _frame_at(event: Event, share: float) -> int:
+    """The frame at a share of a stroke; a graded one has phases of its own durations."""
+    if event.grade is not None:
+        return round(event.grade.frame_at(share))
     return event.start_frame + round(share * (event.end_frame - event.start_frame))
 
 
@@ -132,8 +139,7 @@ def _toss(
     path: NDArray[np.float64],
 ) -> None:
     """In the free hand, then up and down to the bat."""
-    length = event.end_frame - event.start_frame
-    release = event.start_frame + round(TOSS_SHARE * length)
+    release = _frame_at(event, TOSS_SHARE)
     contact = _contact_frame(event)
     lift = np.array([0.0, -0.05 * plan.view.px_per_m])
     held = (frames >= event.start_frame) & (frames < release)

@@ -1,5 +1,7 @@
 """Every number that shapes a synthetic source."""
 
+from typing import Annotated
+
 from pydantic import Field, field_validator, model_validator
 
 from ttdata.settings import FrozenModel
@@ -80,6 +82,66 @@ class MatchConfig(FrozenModel):
     )
 
 
+_Factors = tuple[Annotated[float, Field(ge=0.3, le=2.5)], ...]
+_Heights = tuple[Annotated[float, Field(ge=-1, le=1)], ...]
+
+
+class GradesConfig(FrozenModel):
+    """Sessions of graded strokes. A level is a factor of the stroke as its player plays it."""
+
+    references: int = Field(
+        default=4, ge=0, description="strokes per class and session at grade 1, as references"
+    )
+    reference_sessions: int = Field(
+        default=2, ge=0, description="a player's first sessions, which hold references"
+    )
+    unchanged: int = Field(
+        default=2, ge=0, description="further strokes per class and session at grade 1"
+    )
+    graded: int = Field(default=1, ge=0, description="strokes per class, session and level")
+    mixed: int = Field(
+        default=0, ge=0, description="strokes per class and session with every grade drawn"
+    )
+    amplitude: _Factors = Field(default=(0.6, 0.8, 1.25, 1.5), description="of the arm's swing")
+    backswing_time: _Factors = Field(default=(0.7, 1.4), description="of ready to backswing")
+    forward_time: _Factors = Field(default=(0.7, 1.4), description="of backswing to contact")
+    follow_time: _Factors = Field(default=(0.7, 1.4), description="of contact to end")
+    turn: _Factors = Field(default=(0.5, 1.5), description="of the trunk's turn")
+    height: _Heights = Field(
+        default=(-0.2, 0.2), description="added to the bat hand's at contact, torso lengths"
+    )
+    variation: float = Field(
+        default=0.5,
+        ge=0,
+        le=2,
+        description="of a player's strokes; 1: as in other sources; 0: none but sway and where he "
+        "stands",
+    )
+    session_spread: float = Field(
+        default=1.0,
+        ge=0,
+        le=3,
+        description="of habits, camera height and scale between sessions; 0: none",
+    )
+    azimuth_deg: float = Field(
+        default=24.0, ge=0, le=60, description="of the cameras, on the whole"
+    )
+    azimuth_spread_deg: float = Field(
+        default=8.0, ge=0, le=60, description="width of the range of the sessions' azimuths"
+    )
+    videos_per_session: int = Field(default=1, ge=1, description="of one player")
+    poses: bool = Field(default=False, description="write the true joints of every frame")
+
+    @model_validator(mode="after")
+    def _holds_strokes(self) -> "GradesConfig":
+        levels = (self.amplitude, self.backswing_time, self.forward_time, self.follow_time,
+                  self.turn, self.height)  # fmt: skip
+        planted = self.graded * sum(len(values) for values in levels) + self.mixed
+        if self.references + self.unchanged + planted == 0:
+            raise ValueError("sessions without strokes; expected references, unchanged or graded")
+        return self
+
+
 class SynthConfig(FrozenModel):
     """A synthetic source: its videos, its players and its crowd."""
 
@@ -117,6 +179,10 @@ class SynthConfig(FrozenModel):
     half_annotated_share: float = Field(
         default=0.0, ge=0, le=1, description="of the videos: annotated in some spans only"
     )
+    graded: bool = Field(
+        default=False, description="sessions of graded strokes, as long as they need"
+    )
+    grades: GradesConfig = GradesConfig()
 
     @field_validator("strokes")
     @classmethod
@@ -144,6 +210,12 @@ class SynthConfig(FrozenModel):
             )
         if self.match != MatchConfig() and not self.matches:
             raise ValueError("settings of match without matches=true; add --matches")
+        if self.grades != GradesConfig() and not self.graded:
+            raise ValueError("settings of grades without graded=true; add --graded")
+        if self.graded and (self.matches or self.players_per_video == 2):
+            raise ValueError("graded sessions are of one player, and no matches")
+        if self.graded and self.seconds != type(self).model_fields["seconds"].default:
+            raise ValueError("graded sessions last as long as their strokes; leave seconds out")
         return self
 
     def recorded(self) -> dict[str, object]:
@@ -152,14 +224,14 @@ class SynthConfig(FrozenModel):
         So a folder of a release that did not know them is still a folder of this configuration.
         """
         values = self.model_dump(mode="json")
-        for name in ("matches", "match", "half_annotated_share"):
+        for name in ("matches", "match", "half_annotated_share", "graded", "grades"):
             if getattr(self, name) == type(self).model_fields[name].default:
                 values.pop(name)
         return values
 
     @property
     def num_frames(self) -> int:
-        """Frames of each video."""
+        """Frames of each video; graded sessions are as long as their strokes need."""
         return max(1, round(self.seconds * self.fps))
 
     @property

@@ -256,7 +256,8 @@ def _interval(
     if error == "ends_after_video":
         return start, last + int(draw.integers(1, max(2, round(2 * fps))))
     if error == "too_short":
-        length = max(1, round(draw.uniform(0.1, 0.5) * fps))
+        whole = stroke.end_frame - stroke.start_frame  # a graded stroke may be shorter than that
+        length = min(max(1, round(draw.uniform(0.1, 0.5) * fps)), whole)
         start = int(draw.integers(stroke.start_frame, stroke.end_frame - length + 1))
         return start, start + length
     if error == "too_long":

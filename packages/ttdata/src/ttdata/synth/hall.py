@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ttdata.synth.figure import project
-from ttdata.synth.motion import Array
+from ttdata.synth.body.figure import project
+from ttdata.synth.body.skeleton import Array
 from ttdata.synth.plan import VideoPlan
 
 Image = NDArray[np.uint8]

@@ -1,11 +1,12 @@
-"""From key poses to joints: interpolation over a whole video, then the skeleton in space."""
+"""From key poses to the pose of every frame: interpolation over a whole video."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ttdata.synth.between import fake_keys, fetch_keys, pickup_keys, rest_keys, swing_keys
+from ttdata.synth.body.skeleton import TORSO, Array, bat_shoulder
+from ttdata.synth.graded.grade import Grade
 from ttdata.synth.plan import VideoPlan
 from ttdata.synth.players import Player
 from ttdata.synth.strokes import (
@@ -20,21 +21,16 @@ from ttdata.synth.strokes import (
     WRIST,
     YAW,
     Key,
+    contact_share,
     stroke_keys,
 )
 from ttdata.synth.timeline import Event
 
-Array = NDArray[np.float64]
-
 _EVENT, _SWAY = 10, 11  # streams of random numbers
-NOMINAL_M = 1.75
-
-# Lengths of a person of 1.75 m, in metres.
-_THIGH, _SHIN, _ANKLE = 0.45, 0.45, 0.07
-_SPINE, _SHOULDER, _HIP = 0.50, 0.19, 0.11
-_UPPER_ARM, _FOREARM = 0.31, 0.32
-BAT_M = 0.27
-"""From the wrist to the middle of the blade."""
+GRADED_SIZE = 0.75
+"""Grade 1 of a graded stroke, of the key poses: so a larger one is within the arm's reach."""
+TURN_LIMIT_RAD = 1.0
+"""No graded stroke turns the trunk farther."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,8 @@ def _event_keys(
     plan: VideoPlan, event: Event, player: Player, draw: np.random.Generator
 ) -> list[tuple[float, Array]]:
     """Key frames of an event: ready at both ends, its own varied keys between."""
+    if event.grade is not None:
+        return _graded_keys(plan, event, event.grade, player, draw)
     length = event.end_frame - event.start_frame
     wander = np.array([draw.normal(0, 0.03), draw.normal(0, 0.05), 0.0])
     inner = _inner_keys(plan, event, draw)
@@ -79,6 +77,38 @@ def _event_keys(
         keys.append((event.start_frame + at * length, row))
     keys.append((float(event.end_frame), _ready(player, np.array([0.0, wander[1], 0.0]))))
     return keys
+
+
+def _graded_keys(
+    plan: VideoPlan, event: Event, grade: Grade, player: Player, draw: np.random.Generator
+) -> list[tuple[float, Array]]:
+    """Key frames of a graded stroke: at its moments, which are whole frames."""
+    spread = plan.config.grades.variation
+    wander = spread * np.array([draw.normal(0, 0.03), draw.normal(0, 0.05), 0.0])
+    amplitude = GRADED_SIZE * player.amplitude * float(np.exp(spread * draw.normal(0, 0.06)))
+    ready = _ready(player, wander)
+    keys = [(float(event.start_frame), ready)]
+    for key in stroke_keys(str(event.label)):
+        row = _varied(key, player, wander, amplitude, draw, spread)
+        height = grade.levels.height * (key.at == contact_share(str(event.label)))
+        keys.append((grade.frame_at(key.at), _graded_row(row, ready, grade, height)))
+    keys.append((float(event.end_frame), _ready(player, np.array([0.0, wander[1], 0.0]))))
+    return keys
+
+
+def _graded_row(row: Array, ready: Array, grade: Grade, height: float) -> Array:
+    """A key pose with its hand's way from ready, as seen from the shoulder, and its turn scaled.
+
+    So a turned trunk takes the arm along, and the one grade leaves the other as it was.
+    """
+    before, start = bat_shoulder(row), bat_shoulder(ready)
+    graded = row.copy()
+    graded[YAW] = np.clip(row[YAW] * grade.levels.turn, -TURN_LIMIT_RAD, TURN_LIMIT_RAD)
+    at_ready = ready[HAND] + ready[STEP] - start
+    reach = at_ready + grade.levels.amplitude * (row[HAND] + row[STEP] - before - at_ready)
+    graded[HAND] = bat_shoulder(graded) + reach - row[STEP]
+    graded[HAND][2] += height * TORSO
+    return graded
 
 
 def _inner_keys(plan: VideoPlan, event: Event, draw: np.random.Generator) -> tuple[Key, ...]:
@@ -95,7 +125,12 @@ def _inner_keys(plan: VideoPlan, event: Event, draw: np.random.Generator) -> tup
 
 
 def _varied(
-    key: Key, player: Player, wander: Array, amplitude: float, draw: np.random.Generator
+    key: Key,
+    player: Player,
+    wander: Array,
+    amplitude: float,
+    draw: np.random.Generator,
+    spread: float = 1.0,
 ) -> Array:
     """A key pose as this player does it this time: larger or smaller, and not quite there."""
     ready = _ready(player, wander)
@@ -104,10 +139,10 @@ def _varied(
     row[CROUCH] += player.crouch_m
     row[STEP] += wander
     row[HAND] = ready[HAND] + (row[HAND] - ready[HAND]) * amplitude
-    row[HAND] += draw.normal(0, 0.03, 3)
-    row[FREE] += draw.normal(0, 0.03, 3)
-    row[WRIST] += draw.normal(0, 0.08, 3)
-    row[FACE] += draw.normal(0, 0.06, 3)
+    row[HAND] += spread * draw.normal(0, 0.03, 3)
+    row[FREE] += spread * draw.normal(0, 0.03, 3)
+    row[WRIST] += spread * draw.normal(0, 0.08, 3)
+    row[FACE] += spread * draw.normal(0, 0.06, 3)
     row[YAW] *= amplitude
     return row
 
@@ -166,83 +201,3 @@ def _hermite(keys: Track, frames: Array) -> Array:
         + second * u**2 * (3 - 2 * u)
         + gap * (slopes[place] * u * (1 - u) ** 2 - slopes[place + 1] * u**2 * (1 - u))
     )
-
-
-def skeleton(pose: Array, player: Player) -> dict[str, Array]:
-    """Joints in a player's own axes (f, r, u), metres: each (T, 3).
-
-    Args:
-        pose: (T, 18) channels.
-        player: scales the lengths.
-
-    Returns:
-        hips, spine_top, shoulder_bat, shoulder_free, elbow_*, wrist_*, knee_*, ankle_*, toe_*,
-        hip_*, neck, head, and of the bat: blade (its middle), axis and normal (unit vectors).
-    """
-    step = pose[:, STEP]
-    joints: dict[str, Array] = {}
-    crouch = pose[:, CROUCH : CROUCH + 1]
-    up = np.array([0.0, 0.0, 1.0])
-    hips = step + (_ANKLE + _THIGH + _SHIN - 0.02 - crouch) * up
-    lean, yaw = pose[:, LEAN], pose[:, YAW]
-    hips[:, 0] -= 0.25 * lean  # the seat goes back as the trunk bends
-    spine = np.stack([np.sin(lean), np.zeros_like(lean), np.cos(lean)], axis=1)
-    across = np.stack([-np.sin(yaw), np.cos(yaw), np.zeros_like(yaw)], axis=1)
-    half = np.stack([-np.sin(yaw / 2), np.cos(yaw / 2), np.zeros_like(yaw)], axis=1)
-    top = hips + _SPINE * spine
-    joints |= {"hips": hips, "spine_top": top}
-    joints["neck"] = top + 0.07 * spine
-    joints["head"] = top + 0.11 * up + 0.15 * spine
-    for side, sign in (("bat", 1.0), ("free", -1.0)):
-        joints[f"shoulder_{side}"] = top + sign * _SHOULDER * across - 0.02 * up
-        joints[f"hip_{side}"] = hips + sign * _HIP * half
-    _arms(joints, pose, across, step)
-    _legs(joints, step, half)
-    return {name: value * (player.height_m / NOMINAL_M) for name, value in joints.items()} | _bat(
-        joints, pose, player
-    )
-
-
-def _arms(joints: dict[str, Array], pose: Array, across: Array, step: Array) -> None:
-    for side, sign, where in (("bat", 1.0, HAND), ("free", -1.0, FREE)):
-        pole = sign * 0.5 * across + np.array([-0.35, 0.0, -0.8])
-        target = pose[:, where] + step
-        elbow, wrist = _two_bones(joints[f"shoulder_{side}"], target, _UPPER_ARM, _FOREARM, pole)
-        joints[f"elbow_{side}"], joints[f"wrist_{side}"] = elbow, wrist
-
-
-def _legs(joints: dict[str, Array], step: Array, half: Array) -> None:
-    for side, sign, forward in (("bat", 1.0, -0.08), ("free", -1.0, 0.12)):
-        foot = np.array([forward, sign * 0.24, _ANKLE]) + 0.8 * step
-        knee, ankle = _two_bones(
-            joints[f"hip_{side}"], foot, _THIGH, _SHIN, np.array([1.0, 0.25 * sign, 0.1])
-        )
-        joints[f"knee_{side}"], joints[f"ankle_{side}"] = knee, ankle
-        joints[f"toe_{side}"] = ankle + np.array([0.17, 0.04 * sign, -0.03])
-
-
-def _two_bones(
-    root: Array, target: Array, upper: float, lower: float, pole: Array
-) -> tuple[Array, Array]:
-    """Middle and end joint of a limb that reaches for the target, bent towards the pole."""
-    reach = target - root
-    distance = np.linalg.norm(reach, axis=1, keepdims=True)
-    direction = reach / np.maximum(distance, 1e-6)
-    length = np.clip(distance, abs(upper - lower) + 0.12, 0.99 * (upper + lower))
-    along = (upper**2 - lower**2 + length**2) / (2 * length)
-    aside = np.sqrt(np.maximum(upper**2 - along**2, 0.0))
-    bend = _unit(pole - (pole * direction).sum(axis=1, keepdims=True) * direction)
-    return root + along * direction + aside * bend, root + length * direction
-
-
-def _bat(joints: dict[str, Array], pose: Array, player: Player) -> dict[str, Array]:
-    forearm = _unit(joints["wrist_bat"] - joints["elbow_bat"])
-    axis = _unit(0.6 * forearm + _unit(pose[:, WRIST]))
-    face = pose[:, FACE]
-    normal = _unit(face - (face * axis).sum(axis=1, keepdims=True) * axis)
-    wrist = joints["wrist_bat"] * (player.height_m / NOMINAL_M)
-    return {"blade": wrist + BAT_M * axis, "axis": axis, "normal": normal}
-
-
-def _unit(vector: Array) -> Array:
-    return np.asarray(vector / np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-6))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ttdata.synth.config import SynthConfig
-from ttdata.synth.players import Player, make_player
+from ttdata.synth.graded.session import plan_graded
+from ttdata.synth.players import Player, in_session, make_player
 from ttdata.synth.timeline import Event, Timeline, plan_drill, plan_match
 
 # Streams of random numbers, each seeded by (seed, stream, index): changing one leaves the others.
@@ -49,7 +50,7 @@ class VideoPlan:
     @property
     def num_frames(self) -> int:
         """Frames of the video."""
-        return self.config.num_frames
+        return self.events[-1].end_frame if self.config.graded else self.config.num_frames
 
     @property
     def strokes(self) -> tuple[Event, ...]:
@@ -108,7 +109,11 @@ def plan_video(config: SynthConfig, index: int) -> VideoPlan:
         not change players, camera and timeline.
     """
     players, visit = _cast(config, index)
+    session = _session(config, index, visit)
     view = _view(config, index)
+    if config.graded:
+        players = tuple(in_session(config, player, session) for player in players)
+        view = _session_view(config, session)
     if len(players) == 1:
         ends: tuple[int, ...] = (-players[0].handedness,)  # left-handers: filmed mirrored
         if ends[0] == 1:
@@ -122,12 +127,14 @@ def plan_video(config: SynthConfig, index: int) -> VideoPlan:
     )
     if len(seats) == 1:
         view = _centred(config, view, seats[0], draw)
-    timeline = _timeline(config, index)
+    timeline = (
+        plan_graded(config, index, visit, players[0]) if config.graded else _timeline(config, index)
+    )
     return VideoPlan(
         config=config,
         index=index,
         video_id=f"video_{index:04d}",
-        session=_session(config, index, visit),
+        session=session,
         seats=seats,
         view=view,
         events=timeline.events,
@@ -165,8 +172,9 @@ def _timeline(config: SynthConfig, index: int) -> Timeline:
 
 
 def _session(config: SynthConfig, index: int, visit: int) -> int:
-    """A group's videos, two by two, are of one session."""
-    return visit // 2 * _groups(config) + index % _groups(config)
+    """A group's videos, two by two or as many as asked, are of one session."""
+    together = config.grades.videos_per_session if config.graded else 2
+    return visit // together * _groups(config) + index % _groups(config)
 
 
 def _view(config: SynthConfig, index: int) -> View:
@@ -176,6 +184,20 @@ def _view(config: SynthConfig, index: int) -> View:
         elevation_rad=float(np.deg2rad(draw.uniform(10, 14))),
         px_per_m=float(config.height / 180 * draw.uniform(46.5, 48.5)),
         origin_xy=(config.width * float(draw.uniform(0.49, 0.51)), config.height * 0.645),
+    )
+
+
+def _session_view(config: SynthConfig, session: int) -> View:
+    """The camera of a graded session, put up anew each time."""
+    draw = np.random.default_rng([config.seed, _VIEW, session, 2])
+    grades = config.grades
+    azimuth = grades.azimuth_deg + grades.azimuth_spread_deg * draw.uniform(-0.5, 0.5)
+    raised, nearer = grades.session_spread * draw.uniform(-1, 1, 2)
+    return View(
+        azimuth_rad=float(np.deg2rad(azimuth)),
+        elevation_rad=float(np.deg2rad(12 + 1.5 * raised)),
+        px_per_m=float(config.height / 180 * 47.5 * np.exp(0.04 * nearer)),
+        origin_xy=(config.width * 0.5, config.height * 0.645),
     )
 
 

@@ -1,13 +1,13 @@
 """The players of a synthetic source: build, looks and habits, as pure functions of the seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ttdata.synth.config import SynthConfig
 
 # Streams of random numbers, as in plan.py: no two have one number.
-_PLAYER, _HANDS = 0, 1
+_PLAYER, _HANDS, _SESSION = 0, 1, 7
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,31 @@ def make_player(config: SynthConfig, index: int) -> Player:
         skin=skin,
         hair=hair,
         shoes=(235, 235, 235) if draw.random() < 0.6 else (60, 60, 70),
+    )
+
+
+def in_session(config: SynthConfig, player: Player, session: int) -> Player:
+    """The player on one day: other clothes, habits a little changed.
+
+    Args:
+        config: its `grades.session_spread` scales the change of the habits.
+        player: as he is on the whole.
+        session: the session's number, of all players'.
+    """
+    draw = np.random.default_rng([config.seed, _SESSION, session])
+    tempo, amplitude, crouch, lean, *hand = config.grades.session_spread * draw.normal(size=7)
+    ready = np.array(player.ready_fru) + 0.01 * np.array(hand)
+    shirt, shorts, stripe = (_vivid(draw) for _ in range(3))
+    return replace(
+        player,
+        tempo=player.tempo * float(np.exp(0.015 * tempo)),
+        amplitude=player.amplitude * float(np.exp(0.02 * amplitude)),
+        crouch_m=player.crouch_m + float(0.006 * crouch),
+        lean_rad=player.lean_rad + float(0.015 * lean),
+        ready_fru=(float(ready[0]), float(ready[1]), float(ready[2])),
+        shirt=shirt,
+        stripe=stripe,
+        shorts=shorts,
     )
 
 

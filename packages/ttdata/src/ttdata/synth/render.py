@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttdata.synth.ball import ball_track, find_pickups
-from ttdata.synth.figure import SHIFT, Figure, draw, figure
+from ttdata.synth.body.figure import SHIFT, Figure, draw, figure
 from ttdata.synth.hall import paint
 from ttdata.synth.motion import channels, track
 from ttdata.synth.plan import VideoPlan, project_root

@@ -197,12 +197,18 @@ def _toss_keys(backswing: Pose) -> list[Key]:
     return keys
 
 
-def contact_share(label: str) -> float:
-    """When the ball is hit, as a share of the stroke."""
+def moment_shares(label: str) -> tuple[float, float, float, float]:
+    """When ready, backswing, contact and end are, as shares of the stroke."""
     stroke = TTSTROKE21.stroke(label)
     if stroke is None or stroke.type is None or stroke.technique is None:
         raise ValueError(f"no movement for {label!r}; expected a stroke of {TTSTROKE21.name}")
-    return _SWINGS[stroke.type, stroke.technique][0][1]
+    backswing, contact, _ = _SWINGS[stroke.type, stroke.technique][0]
+    return 0.0, backswing, contact, 1.0
+
+
+def contact_share(label: str) -> float:
+    """When the ball is hit, as a share of the stroke."""
+    return moment_shares(label)[2]
 
 
 TOSS_SHARE = _TOSS[1][0]

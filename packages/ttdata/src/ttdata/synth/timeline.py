@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from ttdata.synth.config import SynthConfig
+from ttdata.synth.graded.grade import Grade
 
 EventKind = Literal["stroke", "ready", "rest", "pickup", "fake"]
 
@@ -32,6 +33,7 @@ class Event:
     """Something a player does in `[start_frame, end_frame)`.
 
     `label`: the class of a stroke, or in a match the stroke that a fake swing imitates.
+    `grade`: how a stroke of a graded session is to be played.
     """
 
     kind: EventKind
@@ -39,6 +41,7 @@ class Event:
     start_frame: int
     end_frame: int
     label: str | None = None
+    grade: Grade | None = None
 
 
 @dataclass(frozen=True)
@@ -113,15 +116,13 @@ def _labels(
     config: SynthConfig, pool: tuple[str, ...], series: tuple[int, ...], first: int, count: int
 ) -> list[str]:
     """Labels `first` to `first + count` of an endless series of random permutations of a pool."""
-    size = len(pool)
-    if size == 0:
+    if not (size := len(pool)):
         return []
     labels: list[str] = []
     for block in range(first // size, (first + count) // size + 1):
         draw = np.random.default_rng([config.seed, _LABELS, *series, block])
         labels += [pool[k] for k in draw.permutation(size)]
-    skipped = first % size
-    return labels[skipped : skipped + count]
+    return labels[first % size :][:count]
 
 
 def _gap(

@@ -18,6 +18,8 @@ from ttdata.errors import InputError, TTError
 from ttdata.machine import available_cores
 from ttdata.storage.atomic import write_json, write_text
 from ttdata.synth.config import SynthConfig
+from ttdata.synth.graded.joints import write_poses
+from ttdata.synth.graded.truth import quality_csv
 from ttdata.synth.plan import VideoPlan, plan_video
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ SYNTH_VERSION = 1
 SOURCE_FILES = (
     *("synth.json", "taxonomy.json", "videos", "videos.csv"),
     *("annotations.csv", "truth.csv", "truth_events.csv", "events.csv", "covered.csv"),
+    *("quality_truth.csv", "quality_poses"),
 )
 """Names of what is written in a source folder."""
 _STALE_SECONDS = 3600
@@ -39,7 +42,7 @@ def write_source(out: Path, config: SynthConfig, num_workers: int | None = None)
     `annotations.csv` (what the crowd says), `truth.csv` (what happened), `truth_events.csv` (what
     each annotator did with each stroke, see `crowd.PlantedError`), `videos/<video_id>.mp4`; of
     matches `events.csv` (what else happened), of half-annotated videos `covered.csv` (the spans
-    that people annotated).
+    that people annotated), of graded sessions `quality_truth.csv` (what became of each grade).
     Videos that are there are kept, so a broken run continues; each appears whole or not at all.
     The same configuration gives the same tables and pixels with any number of processes.
 
@@ -119,7 +122,7 @@ def _version(name: str) -> str:
 
 def _remove_stale(out: Path) -> None:
     """Remove what an interrupted run left half written, unless another may still be writing it."""
-    for folder in (out, out / "videos"):
+    for folder in (out, out / "videos", out / "quality_poses"):
         for leftover in folder.glob(".*.tmp"):
             try:
                 if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
@@ -181,11 +184,15 @@ def _write_tables(out: Path, config: SynthConfig, plans: Sequence[VideoPlan]) ->
         tables["events.csv"] = _events(plans)
     if config.half_annotated_share > 0:
         tables["covered.csv"] = _covered(plans)
+    if config.graded:
+        tables["quality_truth.csv"] = quality_csv(plans)
     tables["taxonomy.json"] = config.taxonomy.model_dump_json(indent=2) + "\n"
     for name, text in tables.items():
         path = out / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
+    if config.grades.poses:
+        write_poses(out / "quality_poses", plans)
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -1,0 +1,1 @@
+"""The body of a player: its joints in space, its picture."""
