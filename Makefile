@@ -7,12 +7,13 @@ SOURCES := packages tests benchmarks examples tools
 DEMO := demo
 # A video of the demo's test players.
 UNSEEN := video_0014
+ANNOTATE_DEMO := annotate_demo
 # Without cached bytecode every process compiles torch and Ray anew: half of its start.
 unexport PYTHONDONTWRITEBYTECODE
 # One process per core, each with one thread; the tests of a file share what it sets up.
 PARALLEL := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test check format test-isolated bench bench-gpu setup clean
+.PHONY: demo annotate-demo test check format test-isolated bench bench-gpu setup clean
 
 setup: .venv/.ready
 
@@ -32,6 +33,10 @@ demo: .venv/.ready
 	$(BIN)/tttrain fit-detector $(DEMO)/run --dataset $(DEMO)/dataset
 	$(BIN)/tttrain index $(DEMO)/run $(DEMO)/source/videos/$(UNSEEN).mp4 --out $(DEMO)/index
 	@echo "Open $(DEMO)/report/index.html and $(DEMO)/index/videos/$(UNSEEN)/index.html in a browser."
+
+# A room of simulated annotators: open the link that is printed, as their teacher.
+annotate-demo: .venv/.ready
+	$(BIN)/python examples/annotate_demo/room.py $(ANNOTATE_DEMO) $(ANNOTATE_DEMO_ARGS)
 
 test: .venv/.ready
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests $(PARALLEL) $(PYTEST_ARGS)
@@ -57,4 +62,4 @@ bench-gpu:
 	$(if $(wildcard .venv/.ready),$(BIN)/python,$(PYTHON)) benchmarks/gpu.py $(GPU_ARGS)
 
 clean:
-	rm -rf $(DEMO) .venv
+	rm -rf $(DEMO) $(ANNOTATE_DEMO) .venv

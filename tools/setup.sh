@@ -18,7 +18,8 @@ if [ -n "${PIP_FIND_LINKS:-}" ] && [ -z "${UV_FIND_LINKS:-}" ]; then
 fi
 install() {
     "$@" --quiet -c constraints.txt -r tools/development.txt \
-        -e packages/ttdata -e packages/ttmodels -e 'packages/ttflow[pose]' -e packages/tttrain
+        -e 'packages/ttdata[annotate]' -e packages/ttmodels -e 'packages/ttflow[pose]' \
+        -e packages/tttrain
 }
 pip=".venv/bin/python -m pip install --disable-pip-version-check"
 # uv reads none of pip's settings: where it is there but finds nothing, pip still may.

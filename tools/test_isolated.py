@@ -4,10 +4,13 @@ python tools/test_isolated.py ttdata ttmodels ...
 """
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,6 +21,8 @@ WITH_RAY = {
 }
 """One test of those with a cluster: whether what is declared suffices for it; the rest is slow."""
 TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "beartype")
+FIRST_PAGE_SECONDS = 60
+"""From the end of the installation until the annotation server shows its first page."""
 # Processes, not threads: two thread pools on the same cores slow each other down.
 PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 
@@ -65,6 +70,32 @@ def test_alone(package: str, folder: Path) -> None:
     run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", *PARALLEL, tests, cwd=folder)
     if package in WITH_RAY:
         run(python, "-m", "pytest", "-q", tests / WITH_RAY[package], cwd=folder)
+    if package == "ttdata":
+        test_server(wheel, folder)
+
+
+def test_server(wheel: Path, folder: Path) -> None:
+    """Install the wheel with its server into a bare environment, and open its first page."""
+    environment = folder / "env-annotate"
+    run(sys.executable, "-m", "venv", environment)
+    install(environment / "bin" / "python", f"ttdata[annotate] @ {wheel.as_uri()}")
+    start = time.monotonic()
+    command, project = environment / "bin" / "ttdata", folder / "annotated"
+    run(command, "annotate", project, "init")
+    serve = [str(part) for part in (command, "annotate", project, "serve", "--port", "0")]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = re.search(r"(http://\S+)/setup/\S+", process.stdout.readline())
+        for path in (found[0], f"{found[1]}/login", f"{found[1]}/static/site.css") if found else ():
+            with urllib.request.urlopen(path, timeout=FIRST_PAGE_SECONDS) as answer:
+                answer.read()
+        seconds = time.monotonic() - start
+        process.terminate()
+        process.communicate()
+    said = f"first page of the annotation server after {seconds:.0f} s"
+    if found is None or process.returncode or seconds > FIRST_PAGE_SECONDS:
+        sys.exit(f"{said}, expected {FIRST_PAGE_SECONDS}; exit code {process.returncode}")
+    sys.stdout.write(f"{said}\n")
 
 
 def main() -> None:

@@ -17,7 +17,15 @@ _UNITS = {
     "x_max": "fraction",
     "y_max": "fraction",
 }
-_SUFFIXES = {"_frame": "frame number", "_frames": "frames", "_seconds": "s", "_px": "px"}
+_SUFFIXES = {
+    "_frame": "frame number",
+    "_frames": "frames",
+    "_seconds": "s",
+    "_px": "px",
+    "_deg": "degrees",
+    "_torso": "torso lengths",
+    "torso_m": "m",
+}
 
 
 def table_markdown(model: type[BaseModel]) -> str:

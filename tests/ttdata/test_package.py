@@ -11,6 +11,8 @@ import pytest
 
 import ttdata
 from ttdata import schema
+from ttdata.synth.config import GradesConfig
+from ttdata.synth.graded.truth import QualityTruth
 
 sys.path.append(str(Path(__file__).parent))  # tests are imported one by one, without their folder
 import table_docs
@@ -58,14 +60,14 @@ def test_data_modules_load_no_torch_nor_ray() -> None:
     assert not set(result.stdout.split()) & {"torch", "ray", "cv2", "ttdata.annotate"}
 
 
-@pytest.mark.parametrize("model", [*TABLES, schema.CurationConfig])
+@pytest.mark.parametrize("model", [*TABLES, QualityTruth, schema.CurationConfig, GradesConfig])
 def test_every_column_is_described(model) -> None:
     for name, field in model.model_fields.items():
         assert field.description, f"{model.__name__}.{name}"
 
 
 @pytest.mark.skipif(not DOCS.is_file(), reason="docs/ is not beside these tests")
-@pytest.mark.parametrize("model", TABLES)
+@pytest.mark.parametrize("model", [*TABLES, QualityTruth])
 def test_docs_list_every_column(model) -> None:
     assert table_docs.table_markdown(model) in DOCS.read_text(encoding="utf-8"), model.__name__
 
@@ -73,12 +75,14 @@ def test_docs_list_every_column(model) -> None:
 @pytest.mark.skipif(not DOCS.is_file(), reason="docs/ is not beside these tests")
 def test_docs_list_every_setting() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    assert table_docs.settings_markdown(schema.CurationConfig) in text
+    for model in (schema.CurationConfig, GradesConfig):
+        assert table_docs.settings_markdown(model) in text, model.__name__
 
 
 @pytest.mark.parametrize(
     "name",
     [
+        "annotate.oversight.wording",
         "commands.options",
         "confidence",
         "curation.overlaps",

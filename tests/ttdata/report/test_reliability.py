@@ -11,9 +11,11 @@ from ttdata.curation.curate import curate
 from ttdata.curation.dawid_skene import dawid_skene
 from ttdata.report.reliability import (
     alpha_interval,
+    annotator_pairs,
     annotator_records,
     confusions,
     krippendorff_alpha,
+    label_pairs,
     label_votes,
     levels_of,
 )
@@ -220,3 +222,16 @@ def test_wilson_holds_the_share(a: int, b: int) -> None:
 def test_wilson_refuses_nonsense() -> None:
     with pytest.raises(ValueError, match="found 3 of 2"):
         wilson(3, 2)
+
+
+def test_pairs_of_labels_and_of_people() -> None:
+    votes = coded(("a", "b", "a"), ("b", "a", "-"), ("c", "c", "c"))
+    assert label_pairs(votes).rows() == [("a", "a", 1), ("a", "b", 3), ("c", "c", 3)]
+    rows = annotator_pairs(votes)
+    assert [(r["annotator_id"], r["other"], r["compared"], r["agreeing"]) for r in rows] == [
+        ("x0", "x1", 3, 1),
+        ("x1", "x2", 2, 1),
+        ("x0", "x2", 2, 2),
+    ]
+    assert rows[0]["interval"] == wilson(1, 3)
+    assert annotator_pairs(coded()) == []

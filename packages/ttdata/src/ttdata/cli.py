@@ -50,6 +50,9 @@ def synth(
         float | None,
         typer.Option(metavar="SHARE", help="of the videos, annotated in spans only: covered.csv"),
     ] = None,
+    graded: Annotated[
+        bool, typer.Option("--graded", help="sessions of graded strokes: quality_truth.csv")
+    ] = False,
     config: ConfigFile = None,
     settings: Settings = None,
 ) -> None:
@@ -68,6 +71,7 @@ def synth(
         "matches": True if matches else None,
         "rest_share": rest_share,
         "half_annotated_share": half_annotated,
+        "graded": True if graded else None,
     }
     run_synth(out, config, options, settings or ())
 

@@ -50,6 +50,7 @@ class Served:
         video = {"name": "match 1", "url": "/film.mp4", "fps": float(proxy.fps)}
         video |= facts | self.video
         rest = {"marks": self.marks, "seen": self.seen, "state": "open"}
+        rest |= {"others": [], "look_here": []}
         return {"video": video, "taxonomy": self.taxonomy, **rest}
 
     @property

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from ttdata.annotate.project import Project
+from ttdata.annotate.work.videos import list_videos
 from ttdata.cli import app
 from ttdata.errors import InputError
 
@@ -52,6 +54,22 @@ def test_golden_clips_and_proposals(source: Path, tmp_path: Path) -> None:
     assert "1 strokes of golden clips" in annotate(project, "add", source, "--golden")
     printed = annotate(project, "add", source / "annotations.csv", "--proposals")
     assert "3 proposals" in printed
+
+
+def test_only_videos_that_are_added_with_it_become_golden(
+    write_video, source: Path, tmp_path: Path
+) -> None:
+    project, known = tmp_path / "project", tmp_path / "known"
+    annotate(project, "init")
+    annotate(project, "add", source)
+    write_video(known / "videos" / "m2.mp4", 200)
+    rows = f"m1,100,130,{HIT}\nm2,100,130,{HIT}\n"
+    (known / "truth.csv").write_text(f"video_id,start_frame,end_frame,label\n{rows}")
+    printed = annotate(project, "add", known, "--golden")
+    assert "left out: 1 strokes of videos that are not added here" in printed
+    assert f"{known}: 1 strokes of golden clips" in printed
+    with Project(project) as opened, opened.marks.reading() as db:
+        assert [video.golden for video in list_videos(db)] == [False, True]
 
 
 def test_golden_clips_of_which_nothing_is_known_are_not_added_as_ordinary_ones(

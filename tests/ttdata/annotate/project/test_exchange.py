@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from ttdata.annotate.exchange.adding import add_paths
-from ttdata.annotate.exchange.backup import back_up, list_backups, restore
-from ttdata.annotate.exchange.export import export_project
+from ttdata.annotate.exchange.backup import back_up, list_backups, moment_of, restore
+from ttdata.annotate.exchange.export import export_here, export_project, list_exports
 from ttdata.annotate.exchange.importing import import_marks, import_proposals, import_truth
 from ttdata.annotate.project import Project, create_project
 from ttdata.annotate.store.errors import ProjectError, Refused
@@ -76,6 +76,21 @@ def test_curating_the_project_and_its_export_is_the_same(
     assert direct.dataset.actions["start_frame"].to_list() == [102, 400]
     assert direct.dataset.info.taxonomy == TTSTROKE21
     assert "left out: 1 marks of golden clips" in direct.notes
+
+
+def test_exports_within_a_project_have_a_place_of_their_own(project: Project, finish) -> None:
+    with pytest.raises(AnnotationError, match="no mark of a video that is done"):
+        export_here(project, "tea")
+    assert list_exports(project) == []
+    done(project, finish)
+    out, found = export_here(project, "tea")
+    assert (found.marks, list_exports(project)) == (3, [out])
+    assert out == project.folder / "exports" / "20261127T101500.250Z"
+    assert moment_of(out) == project.marks.clock()
+    assert read_source(out).annotations.height == 3
+    for elsewhere in (project.folder, project.folder / "exports" / "a" / "b"):
+        with pytest.raises(InputError, match=r"which is read|is what is read"):
+            export_project(project, elsewhere, "tea")
 
 
 def test_drafts_stay_in_the_project(project: Project, finish, tmp_path: Path) -> None:
@@ -280,7 +295,7 @@ def test_a_backup_of_a_newer_release_is_not_restored(project: Project) -> None:
     project.close()
     with closing(sqlite3.connect(made / "marks.sqlite")) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(VersionError, match="schema version 99, this release reads 1"):
+    with pytest.raises(VersionError, match="schema version 99, this release reads 2"):
         restore(project.folder, made.name)
     with pytest.raises(VersionError, match="schema version 99"):
         read_source(made)
@@ -361,3 +376,24 @@ def test_a_project_is_read_where_nothing_can_be_written(
     before = sorted(project.folder.iterdir())
     assert read_source(project.folder).annotations.height == 1
     assert sorted(project.folder.iterdir()) == before
+
+
+def test_a_backup_is_kept_after_the_clock_was_put_back(project: Project) -> None:
+    for second in range(20):
+        back_up(project.folder, clock=lambda s=second: 1_795_774_500_000 + 1000 * s)
+    made = [back_up(project.folder, clock=lambda: 1_700_000_000_000) for _ in range(2)]
+    assert [path.name for path in made] == ["20261127T101519.001Z", "20261127T101519.002Z"]
+    assert list_backups(project.folder)[:2] == made[::-1]
+
+
+def test_names_of_videos_are_no_formulas(
+    project: Project, finish, make_video, tmp_path: Path
+) -> None:
+    facts = {"fingerprint": "1-x", "player_id": "+1", "session_id": "@home"}
+    project.marks.write(lambda db: add_video(db, make_video("=1+1", **facts)))
+    finish("=1+1", "ann", 900, (100, 220, HIT))
+    export_project(project, tmp_path / "out", "tea")
+    (row,) = csv.DictReader((tmp_path / "out" / "videos.csv").read_text().splitlines())
+    assert (row["video_id"], row["player_id"], row["session_id"]) == ("'=1+1", "'+1", "'@home")
+    files = read_source(tmp_path / "out").files
+    assert files.select("video_id", "player_id", "session_id").row(0) == ("=1+1", "+1", "@home")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ttdata.annotate.people import passwords
+from ttdata.annotate.people import directory, passwords
+from ttdata.annotate.people.accounts import read_accounts
 from ttdata.annotate.people.attempts import Attempts
 from ttdata.annotate.people.directory import People, Person
 from ttdata.annotate.people.passwords import hash_password, is_password
@@ -171,3 +172,92 @@ def test_erasing_leaves_the_pseudonym_only(people: People, tmp_path: Path) -> No
     assert b"Quirrell" not in stored
     with pytest.raises(Refused, match="nobody has it"):
         people.erase("green-fox")
+
+
+def test_roles_change_and_one_teacher_stays(people: People) -> None:
+    people.add("ann", "annotator")
+    people.add("tea", "teacher", password="a long password")
+    session = people.accept(people.invite("ann"))
+    people.set_role("ann", "reviewer")
+    assert people.whose(session) == Person(pseudonym="ann", role="reviewer")
+    with pytest.raises(Refused, match="'tea': is the only teacher; make another one first"):
+        people.set_role("tea", "annotator")
+    people.set_role("ann", "teacher")
+    people.set_role("tea", "annotator")
+    with pytest.raises(Refused, match="'bob': nobody has it"):
+        people.set_role("bob", "reviewer")
+
+
+def test_who_is_erased_is_not_invited(people: People) -> None:
+    people.add("ann", "annotator", name="Ann")
+    people.erase("ann")
+    with pytest.raises(Refused, match="'ann': is erased; invite the person under a new one"):
+        people.invite("ann")
+    with pytest.raises(Refused, match="is erased"):
+        people.set_role("ann", "reviewer")
+
+
+def test_accounts_tell_how_people_come_in(people: People, clock: Clock) -> None:
+    people.add("ann", "annotator")
+    people.add("tea", "teacher", password="a long password")
+    assert read_accounts(people)[0].invited_at is None
+    token = people.invite("ann")
+    invited, clock.now = clock.now, clock.now + 5
+    assert read_accounts(people)[0].invited_at == invited
+    people.accept(token)
+    ann, tea = read_accounts(people)
+    assert (ann.invited_at, ann.joined_at, ann.has_password) == (invited, clock.now, False)
+    assert (tea.joined_at, tea.has_password, tea.erased_at) == (None, True, None)
+    people.erase("ann")
+    assert read_accounts(people)[0].erased_at == clock.now
+
+
+def test_wrong_logins_from_elsewhere_keep_nobody_out(people: People) -> None:
+    people.add("teacher", "teacher", password="long enough")
+    for _ in range(5):
+        with pytest.raises(Refused, match="is wrong"):
+            people.log_in("teacher", "something else", "192.0.2.7")
+    with pytest.raises(Refused, match="five were wrong within a minute"):
+        people.log_in("teacher", "long enough", "192.0.2.7")
+    assert people.whose(people.log_in("teacher", "long enough", "192.0.2.8")) is not None
+
+
+def test_a_clock_that_is_put_back_keeps_nobody_out(clock: Clock) -> None:
+    attempts = Attempts(clock)
+    assert [attempts.begin("ann") for _ in range(6)] == [True] * 5 + [False]
+    clock.now -= HOUR
+    assert attempts.begin("ann")
+
+
+@pytest.mark.parametrize("what", ["erase", "set_password"])
+def test_a_login_under_way_ends_with_the_password(people: People, monkeypatch, what: str) -> None:
+    """Checking takes a while: meanwhile the person is erased, or gets another password."""
+    people.add("teacher", "teacher", password="long enough")
+
+    def slow(password: str, stored: str | None) -> bool:
+        people.erase("teacher") if what == "erase" else people.set_password(
+            "teacher", "another one"
+        )
+        return is_password(password, stored)
+
+    monkeypatch.setattr(directory, "is_password", slow)
+    with pytest.raises(Refused, match="login: name or password is wrong"):
+        people.log_in("teacher", "long enough")
+
+
+def test_who_is_erased_gets_no_password_and_no_session(people: People) -> None:
+    people.add("teacher", "teacher", password="long enough")
+    people.erase("teacher")
+    with pytest.raises(Refused, match="'teacher': is erased"):
+        people.set_password("teacher", "another one")
+    with pytest.raises(Refused, match="'teacher': is erased"):
+        people.come_in("teacher")
+
+
+def test_a_teacher_who_cannot_come_in_supervises_nobody(people: People) -> None:
+    people.add("tea", "teacher", password="a long password")
+    people.add("ann", "teacher")  # invited at most: only a teacher could show the invitation again
+    with pytest.raises(Refused, match="'tea': is the only teacher; make another one first"):
+        people.set_role("tea", "annotator")
+    people.accept(people.invite("ann"))
+    people.set_role("tea", "annotator")

@@ -17,6 +17,7 @@ from ttdata.storage.tables import check_version
 from ttdata.taxonomy import Taxonomy
 
 PEOPLE, PROXIES, BACKUPS, LOCK = "people.sqlite", "proxies", "backups", "project.lock"
+EXPORTS = "exports"
 
 
 class ProjectInfo(FrozenModel):

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from ttdata.annotate.exchange.adding import Added, add_paths
@@ -25,6 +26,7 @@ from ttdata.taxonomy import TTSTROKE21
 _PROGRESS_SECONDS = 5.0
 _PERSON = "command-line"
 """Who acts where no person has logged in."""
+_SERVER_NEEDS = ("fastapi", "segno", "starlette", "uvicorn")
 
 
 def run_init(
@@ -88,9 +90,11 @@ def run_add(
 
 
 def _golden_lines(project: Project, paths: Sequence[Path], added: Added) -> Iterator[str]:
-    ordinary = {video.video_id for video in added.videos}
+    # A `truth.csv` may know more videos, whose marks would silently not count.
+    named = {video.video_id for video in added.videos}
+    ordinary = set(named)
     for path in paths:
-        done = import_truth(project, path)
+        done = import_truth(project, path, named)
         ordinary -= done.videos
         yield from _lines(done, path, "strokes of golden clips")
     if ordinary:
@@ -145,3 +149,45 @@ def run_restore(folder: Path, backup: str) -> Iterator[str]:
     """
     kept = restore(folder, backup)
     yield f"{folder}: as of {Path(backup).name}; what was there is in {kept}"
+
+
+def run_serve(
+    folder: Path,
+    *,
+    port: int,
+    lan: bool = False,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    host_names: Sequence[str] = (),
+    teacher_link: bool = False,
+) -> Iterator[str]:
+    """Serve the project until Ctrl-C or SIGTERM; yields the lines to print.
+
+    Args:
+        folder: of the project.
+        port: 0 chooses a free one.
+        lan: for other machines, too.
+        certificate: PEM file, with its key.
+        key: PEM file.
+        host_names: further names of this machine.
+        teacher_link: a link for a password of a teacher, also where there is one already.
+
+    Raises:
+        InputError: if the extra is not installed, or the project, the port or the certificate
+            cannot be used.
+    """
+    missing = [name for name in _SERVER_NEEDS if find_spec(name) is None]
+    if missing:
+        raise InputError(f"{', '.join(missing)}: not installed; pip install 'ttdata[annotate]'")
+    from ttdata.annotate.server.run import serve_folder
+
+    for is_warning, line in serve_folder(
+        folder,
+        port=port,
+        lan=lan,
+        certificate=certificate,
+        key=key,
+        host_names=host_names,
+        teacher_link=teacher_link,
+    ):
+        yield Note(line) if is_warning else line

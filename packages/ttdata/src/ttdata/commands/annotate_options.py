@@ -50,7 +50,11 @@ def add(
         str | None, typer.Option(help="with --annotations: whose they are")
     ] = None,
     golden: Annotated[
-        bool, typer.Option("--golden", help="golden clips: truth.csv, or annotations of one person")
+        bool,
+        typer.Option(
+            "--golden",
+            help="golden clips: truth.csv, or annotations of one person; every third for training",
+        ),
     ] = False,
     proposals: Annotated[
         bool, typer.Option("--proposals", help="files of a model's detections, of known videos")
@@ -67,6 +71,39 @@ def add(
             annotator=annotator,
             golden=golden,
             proposals=proposals,
+        )
+    )
+
+
+@annotate.command()
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
+    lan: Annotated[
+        bool, typer.Option("--lan", help="for other machines in the network, too")
+    ] = False,
+    cert: Annotated[Path | None, typer.Option(help="certificate, PEM: https")] = None,
+    key: Annotated[Path | None, typer.Option(help="its key, PEM")] = None,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(help="another name or address of this machine; repeatable"),
+    ] = None,
+    teacher_link: Annotated[
+        bool, typer.Option("--teacher-link", help="print a link for a new password of a teacher")
+    ] = False,
+) -> None:
+    """Open the project to browsers; Ctrl-C ends it."""
+    from ttdata.commands.annotate import run_serve
+
+    print_lines(
+        run_serve(
+            context.obj,
+            port=port,
+            lan=lan,
+            certificate=cert,
+            key=key,
+            host_names=host_name or (),
+            teacher_link=teacher_link,
         )
     )
 

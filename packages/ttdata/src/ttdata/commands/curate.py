@@ -12,10 +12,11 @@ from ttdata.commands.notes import Note
 from ttdata.commands.rejections import check_any_accepted, unknown_labels
 from ttdata.commands.split import divide_again
 from ttdata.curation.curate import CurationResult, curate
-from ttdata.curation.decisions import no_reviews, read_reviews
+from ttdata.curation.decisions import checked_reviews, no_reviews
 from ttdata.errors import AnnotationError, InputError
 from ttdata.report.page import write_report
 from ttdata.report.text import funnel_lines, split_line
+from ttdata.review.ingest import with_decisions_of, write_review_cells
 from ttdata.schema import CurationConfig, DatasetInfo
 from ttdata.settings import load_config
 from ttdata.sources.annotations import Source
@@ -93,7 +94,8 @@ def curate_source(
     """Read a source, curate it and write the dataset folder.
 
     In a folder that holds a dataset the reviews are applied and left as they are, and its division
-    goes on: clips known from before stay in their split.
+    goes on: clips known from before stay in their split. Decisions of the source's `reviews.csv`
+    that the dataset does not hold yet are added to its own.
 
     Args:
         source: a file or folder in any format we read.
@@ -117,7 +119,8 @@ def curate_source(
         config = config.model_copy(update={"trimmed": True})
     classes = choose_taxonomy(taxonomy, source, read)
     videos, warnings = probe_videos(read.files)
-    reviews = read_reviews(out / REVIEWS, classes) if (out / REVIEWS).exists() else no_reviews()
+    cells, num_taken = with_decisions_of(folder_of(source) / REVIEWS, out / REVIEWS)
+    reviews = no_reviews() if cells is None else checked_reviews(out / REVIEWS, cells, classes)
     annotations, rate_notes = at_video_rates(read, videos)
     covered, covered_notes = covered_of(read_covered(folder_of(source)), videos)
     result = curate(annotations, videos, config, classes, reviews, covered)
@@ -130,6 +133,9 @@ def curate_source(
         split=divided.split,
         versions=tool_versions(),
     )
+    if cells is not None and num_taken:
+        out.mkdir(parents=True, exist_ok=True)
+        write_review_cells(out / REVIEWS, cells.drop("line"))
     dataset = write_dataset(
         out,
         info,
@@ -146,6 +152,7 @@ def curate_source(
         *covered_notes,
         *_video_notes(warnings, result),
         *unknown_labels(result.annotations, classes),
+        *_taken_notes(source, num_taken),
         *_review_notes(result),
         *divided.notes,
     )
@@ -205,6 +212,11 @@ def _video_notes(warnings: list[str], result: CurationResult) -> tuple[str, ...]
         more = ", ..." if len(names) > 3 else ""
         notes.append(f"annotations of unknown videos: {unknown.height} ({shown}{more})")
     return tuple(notes)
+
+
+def _taken_notes(source: Path, count: int) -> tuple[str, ...]:
+    """A line on the decisions that came with the source."""
+    return (f"{count} decisions of {folder_of(source) / REVIEWS} taken along",) if count else ()
 
 
 def _review_notes(result: CurationResult) -> tuple[str, ...]:

@@ -114,15 +114,18 @@ def _alpha_of(counts: Floats, times: Ints) -> Floats:
     return 1 - ratio
 
 
-def confusions(votes: pl.DataFrame) -> list[dict[str, Any]]:
-    """Which labels annotators mix up, most often first.
+def label_pairs(votes: pl.DataFrame) -> pl.DataFrame:
+    """What any two annotators of one action said, the two labels in the order of their names.
+
+    Args:
+        votes: as `label_votes` returns them.
 
     Returns:
-        Rows `label, other, pairs, of, share`: `pairs` of annotators of one action said the two,
-        `of` is how many pairs said at least one of them, and share their ratio.
+        `label, other, pairs`, sorted: how many pairs of annotators said the two; the labels are
+        equal where they agreed.
     """
-    pairs = (
-        votes.join(votes, on="action_id", suffix="_other")
+    return (
+        _both(votes)
         .filter(pl.col("annotator_id") < pl.col("annotator_id_other"))
         .select(
             label=pl.min_horizontal("label", "label_other"),
@@ -130,7 +133,49 @@ def confusions(votes: pl.DataFrame) -> list[dict[str, Any]]:
         )
         .group_by("label", "other")
         .agg(pairs=pl.len().cast(pl.Int64))
+        .sort("label", "other")
     )
+
+
+def annotator_pairs(votes: pl.DataFrame) -> list[dict[str, Any]]:
+    """How often each two annotators say the same, least often first.
+
+    Args:
+        votes: as `label_votes` returns them.
+
+    Returns:
+        Rows `annotator_id, other, compared, agreeing, share, interval`: of the actions that both
+        gave a label, how many have the same, with the 95 % interval.
+    """
+    pairs = _both(votes).filter(pl.col("annotator_id") < pl.col("annotator_id_other"))
+    rows = (
+        pairs.group_by("annotator_id", other="annotator_id_other")
+        .agg(
+            compared=pl.len().cast(pl.Int64),
+            agreeing=(pl.col("label") == pl.col("label_other")).sum().cast(pl.Int64),
+        )
+        .with_columns(share=pl.col("agreeing") / pl.col("compared"))
+        .sort("share", -pl.col("compared"), "annotator_id", "other")
+        .to_dicts()
+    )
+    for row in rows:
+        row["interval"] = wilson(row["agreeing"], row["compared"])
+    return rows
+
+
+def _both(votes: pl.DataFrame) -> pl.DataFrame:
+    """Every vote beside every vote of the same action, as `label_other, annotator_id_other`."""
+    return votes.join(votes, on="action_id", suffix="_other")
+
+
+def confusions(votes: pl.DataFrame) -> list[dict[str, Any]]:
+    """Which labels annotators mix up, most often first.
+
+    Returns:
+        Rows `label, other, pairs, of, share`: `pairs` of annotators of one action said the two,
+        `of` is how many pairs said at least one of them, and share their ratio.
+    """
+    pairs = label_pairs(votes)
     both = pl.concat(
         [
             pairs.select("label", "pairs"),
@@ -189,7 +234,7 @@ def annotator_records(annotations: pl.DataFrame, actions: pl.DataFrame) -> list[
 def _agreeing(votes: pl.DataFrame) -> pl.DataFrame:
     """`annotator_id, compared, agreeing` with the most frequent label of the others."""
     others = (
-        votes.join(votes, on="action_id", suffix="_other")
+        _both(votes)
         .filter(pl.col("annotator_id") != pl.col("annotator_id_other"))
         .group_by("action_id", "annotator_id", "label", "label_other")
         .len()

@@ -8,6 +8,7 @@ from ttdata.curation.decisions import TEXTS, decide_proposals, match, no_reviews
 from ttdata.curation.matching import PLACE
 from ttdata.curation.negatives import propose
 from ttdata.errors import AnnotationError, InputError
+from ttdata.review.tables import ReviewTables, tables_of
 from ttdata.schema import Review
 from ttdata.sources.annotations import REGION, read_text_table
 from ttdata.storage.atomic import atomic_path
@@ -64,8 +65,12 @@ def read_review_queue(dataset: Dataset) -> pl.DataFrame:
     return build_review_queue(dataset, found)
 
 
-def build_review_queue(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
+def build_review_queue(curated: Dataset | ReviewTables, reviews: pl.DataFrame) -> pl.DataFrame:
     """Actions and negatives that may be wrong and that no person has decided on, worst first.
+
+    Args:
+        curated: a dataset folder, or what was curated in memory.
+        reviews: people's decisions, as `ttdata.curation.decisions.read_reviews` returns them.
 
     Returns:
         `kind` (action or negative), `video_id, start_frame, end_frame, start_seconds`; `doubt`, the
@@ -74,17 +79,18 @@ def build_review_queue(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
         duration, else 0; `why`, all reasons in words; `labels`, with their counts; `player_id` and
         region of an action, where known. Sorted by doubt, measure and place.
     """
+    tables = curated if isinstance(curated, ReviewTables) else tables_of(curated)
     parts = [
-        *_of_actions(dataset, reviews),
-        _of_proposals(dataset, reviews),
-        *_of_suspects(dataset, reviews),
+        *_of_actions(tables, reviews),
+        _of_proposals(tables, reviews),
+        *_of_suspects(tables, reviews),
     ]
     joined = pl.concat([part.select(_PART) for part in parts]).sort("doubt")
     key = ["kind", *_INTERVAL, "labels", *_PLAYER]
     found = joined.group_by(key, maintain_order=True).agg(
         pl.first("doubt"), pl.first("measure"), pl.col("why").str.join("; ")
     )
-    timed = found.with_columns(start_seconds=seconds_at(found, dataset.videos, "start_frame"))
+    timed = found.with_columns(start_seconds=seconds_at(found, tables.videos, "start_frame"))
     order = ("doubt", -pl.col("measure"), *_INTERVAL, "kind", "labels", *_PLAYER)
     return timed.sort(order).select(pl.col(name).cast(dtype) for name, dtype in _SCHEMA.items())
 
@@ -92,9 +98,9 @@ def build_review_queue(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
 _PART = ("kind", *_INTERVAL, *_PLAYER, "labels", "doubt", "measure", "why")
 
 
-def _of_actions(dataset: Dataset, reviews: pl.DataFrame) -> list[pl.DataFrame]:
-    actions = _undecided(dataset.actions, reviews).pipe(_with_votes)
-    active = dataset.annotations.filter("accepted").group_by("video_id")
+def _of_actions(tables: ReviewTables, reviews: pl.DataFrame) -> list[pl.DataFrame]:
+    actions = _undecided(tables.actions, reviews).pipe(_with_votes)
+    active = tables.annotations.filter("accepted").group_by("video_id")
     crowd = active.agg(crowd=pl.col("annotator_id").n_unique().cast(pl.Int64))
     actions = actions.join(crowd, on="video_id", how="left").with_columns(
         spread=pl.max_horizontal("start_spread_frames", "end_spread_frames"),
@@ -162,12 +168,12 @@ def _with_votes(actions: pl.DataFrame) -> pl.DataFrame:
     return actions.drop("labels").join(votes.rename({"text": "labels"}), on="action_id", how="left")
 
 
-def _of_proposals(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
-    config = dataset.info.config
-    if dataset.info.taxonomy.negative is None:
+def _of_proposals(tables: ReviewTables, reviews: pl.DataFrame) -> pl.DataFrame:
+    config = tables.config
+    if tables.taxonomy.negative is None:
         config = config.model_copy(update={"negatives": False})
     proposals, _ = propose(
-        dataset.actions, dataset.annotations, dataset.videos, config, dataset.covered
+        tables.actions, tables.annotations, tables.videos, config, tables.covered
     )
     decided, _ = decide_proposals(proposals, reviews, reviewed_only=True)
     undecided = decided.filter(pl.col("verdict").is_in(["touches_rejected", "not_reviewed"]))
@@ -182,13 +188,13 @@ def _of_proposals(dataset: Dataset, reviews: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _of_suspects(dataset: Dataset, reviews: pl.DataFrame) -> list[pl.DataFrame]:
+def _of_suspects(tables: ReviewTables, reviews: pl.DataFrame) -> list[pl.DataFrame]:
     """What an audit doubts, and nobody has decided on; who looked may also accept the label."""
-    clips = _without_decision(dataset.clips, reviews).drop("split")
-    open_ones = clips.join(dataset.suspects, on=["clip_id", "label"]).with_columns(
+    clips = _without_decision(tables.clips, reviews).drop("split")
+    open_ones = clips.join(tables.suspects, on=["clip_id", "label"]).with_columns(
         doubt=pl.lit(1), measure=pl.col("suspicion"), why=_suspect_words()
     )
-    actions = _with_votes(dataset.actions).select("labels", *_PLAYER, clip_id="action_id")
+    actions = _with_votes(tables.actions).select("labels", *_PLAYER, clip_id="action_id")
     of_action = open_ones.drop(_PLAYER).join(actions, on="clip_id")
     # A negative that an annotator named is an action.
     others = open_ones.join(actions, on="clip_id", how="anti").with_columns(

@@ -12,6 +12,7 @@ from ttdata.errors import AnnotationError, VideoError
 from ttdata.schema import Video
 from ttdata.sources.annotations import FILES, completed_table, read_text_table, require_columns
 from ttdata.sources.folder import files_below, split_named
+from ttdata.storage.spreadsheet import unescape_formula
 from ttdata.storage.tables import conform
 from ttdata.urls import is_url
 from ttdata.video.probe import probe
@@ -78,6 +79,10 @@ def list_videos(root: Path) -> pl.DataFrame:
     return pl.concat([merged, others]).sort("video_id")
 
 
+LISTED_TEXTS = ("video_id", "player_id", "session_id")
+"""Columns of `videos.csv` that hold text from outside."""
+
+
 def read_listing(path: Path, root: Path) -> pl.DataFrame:
     """`videos.csv` as FILES; a path that names no file is null, a URL stays as it is.
 
@@ -85,7 +90,7 @@ def read_listing(path: Path, root: Path) -> pl.DataFrame:
         AnnotationError: if the table is unreadable or lacks ids, repeats one, or has an unknown
             split.
     """
-    raw = read_text_table(path)
+    raw = unescape_formula(read_text_table(path), LISTED_TEXTS)
     require_columns(path, raw, ("video_id",))
     if "split" in raw.columns:
         raw = raw.with_columns(given_split=_splits(path, raw["split"]))

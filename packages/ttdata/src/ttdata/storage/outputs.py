@@ -23,6 +23,7 @@ Kind = Literal[
     "a cross-validation",
     "an index",
     "an audit",
+    "a measurement of strokes",
 ]
 
 _DESCRIBED: tuple[tuple[str, Kind], ...] = (
@@ -34,6 +35,7 @@ _DESCRIBED: tuple[tuple[str, Kind], ...] = (
     ("index.json", "an index"),
     ("audit.json", "an audit"),
     ("folds.json", "a cross-validation"),
+    ("quality.json", "a measurement of strokes"),
 )
 """The file that describes a folder; shards hold the `dataset.json` of their dataset, too."""
 
@@ -45,9 +47,9 @@ _OWN_FILES = frozenset(
         *("videos.parquet", "annotations.parquet", "actions.parquet", "clips.parquet"),
         *("annotations.csv", "videos.csv", "truth.csv", "truth_events.csv", "taxonomy.json"),
         *("marks.sqlite", "people.sqlite"),
-        *("events.csv", "covered.csv", "covered.parquet", "stretches.parquet"),
+        *("events.csv", "references.csv", "covered.csv", "covered.parquet", "stretches.parquet"),
         *("cross_validation.json", "predictions.parquet"),
-        *("suspects.parquet", "planted.csv", "clips.jsonl"),
+        *("suspects.parquet", "planted.csv", "clips.jsonl", "quality.csv"),
         *("dataset_folder.json", "failures.jsonl"),
         *("reviews.csv", "metrics.jsonl", "checkpoint.pt", *_COMPARISON),
     ]
@@ -139,7 +141,7 @@ def check_output_file(out: Path, inputs: Iterable[str | Path | None]) -> None:
 def source_inputs(source: Path) -> list[Path]:
     """What reading a source reads: itself, what lies beside a file, and where its links lead."""
     if not source.is_dir():
-        names = ("videos", "videos.csv", "taxonomy.json", "covered.csv")
+        names = ("videos", "videos.csv", "taxonomy.json", "covered.csv", "reviews.csv")
         beside = (source.parent / name for name in names)
         there = [path for path in beside if path.exists()]
         return [source, *there, *(link for path in there for link in _links(path))]

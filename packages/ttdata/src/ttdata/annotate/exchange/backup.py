@@ -16,9 +16,10 @@ from ttdata.annotate.store.lock import ProjectLock
 from ttdata.annotate.store.mark_store import now_ms
 from ttdata.annotate.store.migration import check_known, scripts_of
 from ttdata.sources.formats.annotation_project import INFO, MARKS, TAXONOMY
+from ttdata.storage.dataset import REVIEWS
 
 KEPT = 20
-_HELD = (INFO, TAXONOMY, MARKS)
+_HELD = (INFO, TAXONOMY, MARKS, REVIEWS)
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z")
 _REPLACED = "replaced-"
 
@@ -26,7 +27,7 @@ _REPLACED = "replaced-"
 def back_up(folder: Path, clock: Callable[[], int] = now_ms) -> Path:
     """Write a backup, whole or not at all, also while people work; the 20 newest are kept.
 
-    It holds marks, settings and taxonomy. Names of people are in none.
+    It holds marks, decisions of reviewers, settings and taxonomy. Names of people are in none.
 
     Args:
         folder: of the project.
@@ -43,15 +44,18 @@ def back_up(folder: Path, clock: Callable[[], int] = now_ms) -> Path:
         check_whole(db, folder / MARKS)
     backups = folder / BACKUPS
     backups.mkdir(exist_ok=True)
-    target = backups / _stamp(clock())
+    # Later than all others also where the clock was put back: else it would be the first to go.
+    newest = max(map(moment_of, list_backups(folder)), default=-1)
+    target = backups / stamp(max(clock(), newest + 1))
     temporary = backups / f".{target.name}.{os.getpid()}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         with damage_told(folder / MARKS), closing(sqlite3.connect(folder / MARKS)) as db:
             db.execute("VACUUM INTO ?", (str(temporary / MARKS),))
-        for name in (INFO, TAXONOMY):
-            shutil.copyfile(folder / name, temporary / name)
+        for name in (INFO, TAXONOMY, REVIEWS):
+            if (folder / name).is_file():
+                shutil.copyfile(folder / name, temporary / name)
         _sync(temporary)
         temporary.rename(target)
     finally:
@@ -63,8 +67,7 @@ def back_up(folder: Path, clock: Callable[[], int] = now_ms) -> Path:
 
 def list_backups(folder: Path) -> list[Path]:
     """The backups of a project, the newest first."""
-    found = (folder / BACKUPS).glob("*")
-    return sorted((path for path in found if _NAME.fullmatch(path.name)), reverse=True)
+    return stamped(folder / BACKUPS)
 
 
 def restore(folder: Path, backup: str, clock: Callable[[], int] = now_ms) -> Path:
@@ -86,16 +89,17 @@ def restore(folder: Path, backup: str, clock: Callable[[], int] = now_ms) -> Pat
     _check_backup(source)
     lock = ProjectLock(folder / LOCK)
     try:
-        kept = folder / BACKUPS / f"{_REPLACED}{_stamp(clock())}"
+        kept = folder / BACKUPS / f"{_REPLACED}{stamp(clock())}"
         kept.mkdir(parents=True)
         # All of it is copied before anything is moved: a full disk changes nothing.
-        for name in _HELD:
+        held = [name for name in _HELD if (source / name).is_file()]
+        for name in held:
             shutil.copyfile(source / name, folder / f".{name}.restored.tmp")
         for name in (*_HELD, f"{MARKS}-wal", f"{MARKS}-shm"):
             if (folder / name).exists():
                 (folder / name).rename(kept / name)
         # The settings last: without them the folder is no project that one could open.
-        for name in (TAXONOMY, MARKS, INFO):
+        for name in sorted(held, key=lambda name: name == INFO):
             (folder / f".{name}.restored.tmp").rename(folder / name)
         _sync(folder)
     finally:
@@ -124,10 +128,22 @@ def _check_backup(source: Path) -> None:
         check_known(db, source / MARKS, scripts_of("marks"))
 
 
-def _stamp(milliseconds: int) -> str:
+def stamp(milliseconds: int) -> str:
     """`20261127T101500.250Z`: names in the order of time."""
     at = datetime.fromtimestamp(milliseconds // 1000, UTC)
     return f"{at:%Y%m%dT%H%M%S}.{milliseconds % 1000:03}Z"
+
+
+def moment_of(path: Path) -> int:
+    """When a folder was made that `stamp` names, in milliseconds since 1970, UTC."""
+    at = datetime.strptime(f"{path.name[:-1]}+0000", "%Y%m%dT%H%M%S.%f%z")
+    return round(at.timestamp() * 1000)
+
+
+def stamped(folder: Path) -> list[Path]:
+    """What `stamp` names in a folder, the newest first."""
+    found = folder.glob("*")
+    return sorted((path for path in found if _NAME.fullmatch(path.name)), reverse=True)
 
 
 def _sync(folder: Path) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -144,12 +144,13 @@ def read_truth(project: Project, folder: Path) -> Placed:
     return placed
 
 
-def import_truth(project: Project, folder: Path) -> Imported:
+def import_truth(project: Project, folder: Path, among: Collection[str] | None = None) -> Imported:
     """Make golden clips of the project's videos for which a source knows the strokes.
 
     Args:
         project: opened.
         folder: with `truth.csv`, or annotations of one person.
+        among: the videos that may become golden clips; by default all of the project.
 
     Raises:
         Refused: if people have begun to annotate such a video, or other strokes are known.
@@ -157,6 +158,11 @@ def import_truth(project: Project, folder: Path) -> Imported:
     """
     placed = read_truth(project, folder)
     rows, notes = _accepted(placed)
+    if among is not None:
+        others = rows.filter(~pl.col("video_id").is_in(list(among)))
+        rows = rows.join(others, on="annotation_id", how="anti")
+        if others.height:
+            notes = (*notes, f"left out: {others.height} strokes of videos that are not added here")
 
     def job(db: sqlite3.Connection) -> None:
         for (video_id,), part in rows.group_by("video_id", maintain_order=True):

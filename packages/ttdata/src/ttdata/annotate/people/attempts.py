@@ -29,7 +29,7 @@ class Attempts:
         """Whether one more login may be tried; it counts as wrong until it is known as right."""
         now = self._clock()
         with self._lock:
-            self._forget(now - self._window)
+            self._forget(now - self._window, now)
             if len(self._times[key]) >= self._most:
                 return False
             self._times[key].append(now)
@@ -40,10 +40,13 @@ class Attempts:
         with self._lock:
             self._times.pop(key, None)
 
-    def _forget(self, before: int) -> None:
-        """Drop what is older, of all keys: names that were made up leave, too."""
+    def _forget(self, before: int, now: int) -> None:
+        """Drop what is older, of all keys: names that were made up leave, too.
+
+        Also what lies ahead: a clock that was put back would keep somebody out for as long.
+        """
         for key, times in list(self._times.items()):
-            while times and times[0] <= before:
+            while times and not before < times[0] <= now:
                 times.popleft()
             if not times:
                 del self._times[key]

@@ -10,16 +10,23 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 from ttdata.annotate.people.attempts import Attempts
+from ttdata.annotate.people.checks import (
+    check_known,
+    check_not_erased,
+    check_not_only_teacher,
+    stored_password,
+)
 from ttdata.annotate.people.passwords import hash_password, is_password
 from ttdata.annotate.people.tokens import new_token, token_hash
 from ttdata.annotate.store.database import connect, reading
-from ttdata.annotate.store.errors import Refused
+from ttdata.annotate.store.errors import Refused, TooMany
 from ttdata.annotate.store.migration import migrate, scripts_of
 from ttdata.annotate.store.states import Role
 from ttdata.annotate.store.writer import Writer
 from ttdata.settings import FrozenModel
 
 SESSION_MS = 12 * 3600 * 1000
+_WRONG = "login: name or password is wrong"
 _PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
@@ -94,22 +101,53 @@ class People:
             rows = db.execute("SELECT pseudonym, role, name FROM person ORDER BY pseudonym")
             return tuple(Person(pseudonym=p, role=role, name=name) for p, role, name in rows)
 
+    def set_role(self, pseudonym: str, role: Role) -> None:
+        """Let a person do what a role may; who is in stays in, and has it at once.
+
+        Raises:
+            Refused: if nobody has the pseudonym, he is erased, or he is the only teacher who
+                can come in.
+        """
+
+        def job(db: sqlite3.Connection) -> None:
+            check_not_erased(db, pseudonym)
+            if role != "teacher":
+                check_not_only_teacher(db, pseudonym, self._clock())
+            db.execute("UPDATE person SET role = ? WHERE pseudonym = ?", (role, pseudonym))
+
+        self._writer.submit(job).result()
+
+    def has_teacher(self) -> bool:
+        """Whether a teacher can log in."""
+        query = "SELECT 1 FROM person WHERE role = 'teacher' AND password IS NOT NULL"
+        with self._reading() as db:
+            return db.execute(query).fetchone() is not None
+
     def invite(self, pseudonym: str) -> str:
         """A token of 128 bits that lets a person in once; earlier ones of his no longer do.
 
         Raises:
-            Refused: if nobody has the pseudonym.
+            Refused: if nobody has the pseudonym, or he is erased.
         """
         token = new_token()
 
         def job(db: sqlite3.Connection) -> None:
-            _expected(db, pseudonym)
+            check_not_erased(db, pseudonym)
             db.execute("DELETE FROM invitation WHERE pseudonym = ?", (pseudonym,))
             values = (token_hash(token), pseudonym, self._clock())
             db.execute("INSERT INTO invitation VALUES (?, ?, ?, NULL)", values)
 
         self._writer.submit(job).result()
         return token
+
+    def invited(self, invitation: str) -> Person | None:
+        """Whom an invitation lets in, which is not used by asking; None where it does not."""
+        with self._reading() as db:
+            row = db.execute(
+                "SELECT pseudonym FROM invitation WHERE token_hash = ? AND used_at IS NULL",
+                (token_hash(invitation),),
+            ).fetchone()
+            return _person(db, row[0]) if row else None
 
     def accept(self, invitation: str) -> str:
         """The token of a new session for an invitation, which is used up by it.
@@ -131,33 +169,61 @@ class People:
 
         return self._writer.submit(job).result()
 
-    def log_in(self, pseudonym: str, password: str) -> str:
+    def log_in(self, pseudonym: str, password: str, address: str = "") -> str:
         """The token of a new session; slow on purpose, so call it in a thread.
 
+        Args:
+            pseudonym: whose session.
+            password: his.
+            address: where the request comes from. Wrong logins count by name and address: else
+                anybody could keep a teacher out by trying wrong passwords under his name.
+
         Raises:
-            Refused: if name or password is wrong, or five were wrong within a minute.
+            TooMany: if five were wrong within a minute.
+            Refused: if name or password is wrong.
         """
-        if not self.attempts.begin(pseudonym):
-            raise Refused("login: five were wrong within a minute; wait a minute")
+        key = f"{pseudonym}\n{address}"
+        if not self.attempts.begin(key):
+            raise TooMany("login: five were wrong within a minute; wait a minute")
         with self._reading() as db:
-            query = "SELECT password FROM person WHERE pseudonym = ?"
-            row = db.execute(query, (pseudonym,)).fetchone()
-        if not is_password(password, row[0] if row else None):
-            raise Refused("login: name or password is wrong")
-        self.attempts.right(pseudonym)
-        return self._writer.submit(lambda db: self._open_session(db, pseudonym)).result()
+            stored = stored_password(db, pseudonym)
+        if not is_password(password, stored):
+            raise Refused(_WRONG)
+
+        def job(db: sqlite3.Connection) -> str:
+            # Checking took a while: he may be erased by now, or the password be another one.
+            if stored_password(db, pseudonym) != stored:
+                raise Refused(_WRONG)
+            return self._open_session(db, pseudonym)
+
+        session = self._writer.submit(job).result()
+        self.attempts.right(key)
+        return session
+
+    def come_in(self, pseudonym: str) -> str:
+        """The token of a new session of somebody who needs to show nothing more.
+
+        Raises:
+            Refused: if nobody has the pseudonym, or he is erased.
+        """
+
+        def job(db: sqlite3.Connection) -> str:
+            check_not_erased(db, pseudonym)
+            return self._open_session(db, pseudonym)
+
+        return self._writer.submit(job).result()
 
     def set_password(self, pseudonym: str, password: str) -> None:
         """Give a person a new password, and end his sessions.
 
         Raises:
-            Refused: if nobody has the pseudonym.
+            Refused: if nobody has the pseudonym, or he is erased.
             InputError: if the password is short.
         """
         hashed = hash_password(password)
 
         def job(db: sqlite3.Connection) -> None:
-            _expected(db, pseudonym)
+            check_not_erased(db, pseudonym)
             db.execute("UPDATE person SET password = ? WHERE pseudonym = ?", (hashed, pseudonym))
             db.execute("DELETE FROM session WHERE pseudonym = ?", (pseudonym,))
 
@@ -187,7 +253,7 @@ class People:
         """
 
         def job(db: sqlite3.Connection) -> None:
-            _expected(db, pseudonym)
+            check_known(db, pseudonym)
             db.execute(
                 "UPDATE person SET name = NULL, password = NULL, erased_at = ? WHERE pseudonym = ?",
                 (self._clock(), pseudonym),
@@ -219,10 +285,3 @@ def _person(db: sqlite3.Connection, pseudonym: str) -> Person | None:
     query = "SELECT pseudonym, role, name FROM person WHERE pseudonym = ?"
     row = db.execute(query, (pseudonym,)).fetchone()
     return Person(pseudonym=row[0], role=row[1], name=row[2]) if row else None
-
-
-def _expected(db: sqlite3.Connection, pseudonym: str) -> Person:
-    found = _person(db, pseudonym)
-    if found is None:
-        raise Refused(f"pseudonym {pseudonym!r}: nobody has it")
-    return found

@@ -56,7 +56,17 @@ def proxy_path(source: Path, folder: Path) -> Path:
     Raises:
         VideoError: if the source cannot be read.
     """
-    parts = [*fingerprint(source), LARGEST_WIDTH_PX, _ENCODER, _VERSION]
+    return _path_of(fingerprint(source), folder)
+
+
+def proxy_of(found: str, folder: Path) -> Path:
+    """The same of a video whose fingerprint is known, as `SIZE-SHA256`; its file may be away."""
+    size, _, digest = found.partition("-")
+    return _path_of((int(size), digest), folder)
+
+
+def _path_of(found: tuple[int, str], folder: Path) -> Path:
+    parts = [*found, LARGEST_WIDTH_PX, _ENCODER, _VERSION]
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return folder / f"{key[:16]}.mp4"
 

@@ -1,7 +1,10 @@
 // The annotator's page: one person, one video. Fetches what is there and joins the parts.
+import { Feedback } from "./feedback.js";
 import { Marks } from "./marks.js";
+import { Others } from "./others.js";
 import { Outbox, Refused } from "./outbox.js";
 import { Player } from "./player.js";
+import { reportPresence } from "./presence.js";
 import { Seen } from "./seen.js";
 import { uuid } from "./uuid.js";
 import { View } from "./view.js";
@@ -9,17 +12,19 @@ import { Work } from "./work.js";
 
 /**
  * In the element `#page`, set by the server.
- * @typedef {{assignment: string, data: string, events: string}} Page
- * data: URL of Data; events: URL that takes events by POST, one JSON object each
+ * @typedef {{assignment: string, data: string, events: string, presence?: string, feedback?: string}} Page
+ * data: URL of Data; events: URL that takes events by POST, one JSON object each;
+ * presence: URL that is told that this page is there; feedback: URL of what training tells
  *
  * @typedef {{video: {name: string, url: string, fps: number, num_frames: number, width: number, height: number},
  *   taxonomy: import("./labels.js").Taxonomy, marks: import("./marks.js").Mark[], seen: [number, number][],
- *   state: "open" | "done"}} Data
+ *   state: "open" | "done", person?: string} & import("./others.js").Findings} Data
  * width, height: of the proxy's picture, in px, without its strip
  */
 
 const DRAIN_MS = 5000;
 const SEEN_MS = 5000;
+const LOG_IN = "Log in again, in another tab.";
 const CHANGED = "Somebody has changed this mark: look at it again.";
 
 /** @type {Page} */
@@ -27,6 +32,8 @@ const page = JSON.parse(document.getElementById("page")?.textContent ?? "");
 const view = new View(document);
 /** @type {Marks | null} */ let marks = null;
 /** @type {Work | null} */ let work = null;
+/** @type {Others | null} */ let others = null;
+/** @type {Feedback | null} */ let feedback = null;
 /** @type {Set<unknown>} */ const outdated = new Set(); // uuids of changes that build on a refused one
 
 /** Hand an event to the server. @param {import("./outbox.js").Item} item */
@@ -46,9 +53,9 @@ async function send(item) {
     throw new Refused(CHANGED);
   }
   if ([400, 413, 422].includes(answer.status)) {
-    throw new Refused(`Not stored, load this page again. The server refused: ${(await answer.text()).slice(0, 300)}`);
+    throw new Refused(`Not stored, load this page again. ${(await reason(answer)).slice(0, 300)}`);
   }
-  if ([401, 403].includes(answer.status)) throw new Error("Log in again, in another tab.");
+  if ([401, 403].includes(answer.status)) throw new Error(LOG_IN);
   throw new Error(`The server answers ${answer.status}.`);
 }
 
@@ -59,12 +66,25 @@ const outbox = await new Outbox({
     if (/** @type {{kind: string}} */ (body).kind === "done") work?.goOn();
     view.say(error.message);
   },
-  changed: (state) => view.showOutbox(state),
+  changed: (state) => {
+    view.showOutbox(state);
+    if (state.pending === 0) finished();
+    if (state.pending === 0) feedback?.sent();
+  },
 }).open();
+
+if (page.presence) reportPresence(page.presence, page.assignment, () => outbox.state.pending);
 
 // What an earlier page could not send comes first: the server's marks are without it.
 const until = performance.now() + DRAIN_MS;
 while (outbox.state.pending > 0 && performance.now() < until) await new Promise((resolve) => { setTimeout(resolve, 50); });
+
+/** Why an answer is none, for people. @param {Response} answer */
+async function reason(answer) {
+  if ([401, 403].includes(answer.status)) return LOG_IN;
+  const { error } = await answer.json().catch(() => ({}));
+  return typeof error === "string" ? `The server says: ${error}` : `The server answers ${answer.status}.`;
+}
 
 /** @returns {Promise<Data>} */
 async function load() {
@@ -72,7 +92,7 @@ async function load() {
     try {
       const answer = await fetch(page.data, { cache: "no-store" });
       if (answer.ok && outbox.state.pending === 0) return await answer.json();
-      view.showProblem(answer.ok ? "Marks made earlier are still being sent." : `The server answers ${answer.status}.`);
+      view.showProblem(answer.ok ? "Marks made earlier are still being sent." : await reason(answer));
     } catch (error) {
       view.showProblem(`The server cannot be reached: ${error}`);
     }
@@ -83,19 +103,38 @@ async function load() {
 const data = await load();
 view.showProblem(null);
 const { video } = data;
+view.byId("who").textContent = data.person ?? "";
 const resumeKey = `ttdata-annotate-frame-${page.assignment}`;
 const film = { fps: video.fps, numFrames: video.num_frames };
 
-/** @param {object} event */
-const post = (event) => outbox.put({ ...event, assignment: page.assignment, uuid: event.uuid ?? uuid() })
-  .catch((error) => view.say(`This browser could not keep the last change: ${error}`));
+/** @param {Omit<import("./marks.js").MarkEvent, "uuid"> & {uuid?: string}} event */
+const post = (event) => {
+  feedback?.expect(event.body.kind);
+  return outbox.put({ ...event, assignment: page.assignment, uuid: event.uuid ?? uuid() })
+    .catch((error) => view.say(`This browser could not keep the last change: ${error}`));
+};
 
 marks = new Marks({ ...film, marks: data.marks, emit: post, changed: () => work?.marksChanged() });
+const made = marks;
+if (page.feedback) feedback = new Feedback(view, { url: page.feedback, marks: () => made.all });
+feedback?.ask();
 const seen = new Seen(film.numFrames, film.fps / 2, data.seen);
 view.film.src = video.url;
 const player = new Player(view.film, { ...film, first: Number(localStorage.getItem(resumeKey) ?? 0) });
-work = new Work({ view, player, marks, seen, data, tellSeen });
+others = new Others({ view, seek: (frame) => player.seek(frame) });
+work = new Work({ view, player, marks, seen, data, tellSeen, others });
 work.begin();
+finished();
+
+/** Once the server knows that the video is done, it shows what others marked. */
+async function finished() {
+  const isDone = work?.isDone === true && outbox.state.pending === 0;
+  view.showNext(isDone);
+  if (!isDone || others === null) return;
+  const answer = await fetch(page.data, { cache: "no-store" }).catch(() => null);
+  if (answer?.ok) others.show(await answer.json());
+  work?.timeline.ask();
+}
 
 function tellSeen() {
   for (let spans = seen.take(); spans.length > 0; spans = seen.take()) {
@@ -105,6 +144,14 @@ function tellSeen() {
 }
 setInterval(tellSeen, SEEN_MS);
 addEventListener("pagehide", tellSeen);
+
+// On a computer that several people use, what waits would wait until this one comes back.
+document.querySelector("form.account")?.addEventListener("submit", (event) => {
+  if (outbox.state.pending === 0) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  view.say("Not everything is sent yet: wait, then log out.");
+}, { capture: true });
 
 // For tests and for those who look for a fault.
 Object.assign(globalThis, { annotate: { player, marks, outbox, seen, work } });

@@ -7,6 +7,7 @@ import { isComplete } from "./marks.js";
 
 const RULER = 18; // px
 const GRIP = 6; // px around a bound that take hold of it
+const OTHERS = 7; // px at the bottom, where others' marks are
 const WIDEST_FRAME = 24; // px
 
 /**
@@ -27,6 +28,7 @@ export class Timeline {
   /**
    * @param {HTMLCanvasElement} canvas
    * @param {{numFrames: number, fps: number, marks: () => Mark[], selected: () => Mark | null,
+   *   others?: () => {spans: {start: number, end: number}[], hints: number[]},
    *   frame: () => number | null, seek: (frame: number) => void, select: (id: string) => void,
    *   drag: (id: string, which: "start" | "end", frame: number) => void}} film
    */
@@ -74,6 +76,13 @@ export class Timeline {
     if (x < 0 || x + this.#perFrame > this.#width) this.#scrollTo(frame - this.#width / this.#perFrame / 4);
   }
 
+  /** Show these frames and no others. @param {number} start @param {number} end exclusive */
+  fit(start, end) {
+    const least = this.#width / this.film.numFrames;
+    this.#perFrame = Math.max(least, this.#width / Math.max(1, end - start));
+    this.#scrollTo(start);
+  }
+
   draw() {
     const { context, film } = this;
     const style = getComputedStyle(this.canvas);
@@ -83,6 +92,7 @@ export class Timeline {
     this.#ruler(colour("--soft"), colour("--ink"));
     const fills = { whole: colour("--mark"), open: colour("--open"), chosen: colour("--chosen") };
     this.#bars(fills);
+    this.#others(colour("--soft"), colour("--open"));
     const frame = film.frame();
     if (frame !== null) {
       context.fillStyle = colour("--now");
@@ -135,6 +145,19 @@ export class Timeline {
     if (found !== undefined) this.#chosen(found, fills.chosen, height);
   }
 
+  /** What others marked lies below, as thin lines; where a model would look is a peg in the ruler. @param {string} line @param {string} peg */
+  #others(line, peg) {
+    const { context } = this;
+    const { spans, hints } = this.film.others?.() ?? { spans: [], hints: [] };
+    context.fillStyle = line;
+    for (const { start, end } of spans) {
+      const left = Math.round(this.xOf(start));
+      context.fillRect(left, this.#height - OTHERS, Math.max(2, Math.round(this.xOf(end)) - left - 1), OTHERS - 2);
+    }
+    context.fillStyle = peg;
+    for (const frame of hints) context.fillRect(Math.round(this.xOf(frame + 0.5)) - 2, RULER - 6, 4, 6);
+  }
+
   /** @param {import("./lanes.js").Bar} bar @param {string} fill @param {number} height */
   #chosen({ mark, start, end, lane }, fill, height) {
     const drag = this.#drag?.id === mark.mark_id ? this.#drag : null;
@@ -159,11 +182,11 @@ export class Timeline {
     this.canvas.width = Math.max(1, Math.round(width * ratio));
     this.canvas.height = Math.max(1, Math.round(height * ratio));
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const whole = this.#perFrame <= this.#width / this.film.numFrames;
+    const before = this.#width;
     this.#width = Math.max(1, width);
     this.#height = height;
-    const least = this.#width / this.film.numFrames;
-    this.#perFrame = whole ? least : Math.max(least, this.#perFrame);
+    // The same frames stay in sight: nobody who turns a telephone loses his place.
+    this.#perFrame = Math.max(this.#width / this.film.numFrames, before > 0 ? this.#perFrame * this.#width / before : 0);
     this.#scrollTo(this.#first);
   }
 

@@ -35,6 +35,11 @@ export class View {
     const box = this.byId("frame-box").style;
     box.setProperty("--wide", String(video.width));
     box.setProperty("--high", String(video.height));
+    this.prepareKeys(bindings);
+  }
+
+  /** List all keys, and say on each button which is its own. @param {import("./keys.js").Binding[]} bindings */
+  prepareKeys(bindings) {
     for (const group of new Set(bindings.map((binding) => binding.group))) {
       const section = this.copy("group-template");
       /** @type {HTMLElement} */ (section.querySelector("h3")).textContent = group;
@@ -181,6 +186,9 @@ export class View {
   }
 
   showHelp() { this.help.showModal(); }
+
+  /** @param {boolean} canGoOn */
+  showNext(canGoOn) { this.byId("next").hidden = !canGoOn; }
 
   /** @param {string} action @returns {HTMLButtonElement[]} */
   #buttons(action) { return [...this.document.querySelectorAll(/** @type {"button"} */ (`button[data-action="${action}"]`))]; }

@@ -16,9 +16,10 @@ export class Work {
 
   /**
    * @param {{view: import("./view.js").View, player: import("./player.js").Player, marks: import("./marks.js").Marks,
-   *   seen: import("./seen.js").Seen, data: import("./annotate.js").Data, tellSeen: () => void}} parts
+   *   seen: import("./seen.js").Seen, data: import("./annotate.js").Data, tellSeen: () => void,
+   *   others: import("./others.js").Others}} parts
    */
-  constructor({ view, player, marks, seen, data, tellSeen }) {
+  constructor({ view, player, marks, seen, data, tellSeen, others }) {
     this.view = view;
     this.player = player;
     this.marks = marks;
@@ -32,6 +33,7 @@ export class Work {
       numFrames: player.numFrames,
       fps: player.fps,
       marks: () => marks.all,
+      others: () => others,
       selected: () => marks.selected,
       frame: () => player.aim,
       seek: (frame) => player.seek(frame),

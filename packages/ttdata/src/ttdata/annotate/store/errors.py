@@ -19,6 +19,10 @@ class NotOwn(Refused):
     """
 
 
+class TooMany(Refused):
+    """Too many wrong logins for now: servers answer 429."""
+
+
 class Conflict(TTError):
     """An event speaks of a mark as it is no longer; nothing was stored.
 

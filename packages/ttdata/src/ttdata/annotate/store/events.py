@@ -109,6 +109,21 @@ class Reopened(Body):
     reason: str = Field(default="", max_length=1000)
 
 
+class ReferenceSet(Body):
+    """Three moments of a finished mark, which is a reference stroke from now on."""
+
+    kind: Literal["reference_set"] = "reference_set"
+    ready: Frame = Field(description="the last frame before the player moves towards the ball")
+    contact: Frame = Field(description="the first frame in which the bat meets the ball")
+    end: Frame = Field(description="the last frame of the follow-through")
+
+
+class ReferenceRemoved(Body):
+    """A mark is no reference stroke any more."""
+
+    kind: Literal["reference_removed"] = "reference_removed"
+
+
 class LoggedIn(Body):
     """A person came in."""
 
@@ -136,6 +151,8 @@ AnyBody = Annotated[
     | Seen
     | Done
     | Reopened
+    | ReferenceSet
+    | ReferenceRemoved
     | LoggedIn
     | Exported,
     Field(discriminator="kind"),

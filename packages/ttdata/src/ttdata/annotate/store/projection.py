@@ -19,6 +19,8 @@ from ttdata.annotate.store.events import (
     MarkRemoved,
     PlayerSet,
     Redone,
+    ReferenceRemoved,
+    ReferenceSet,
     Reopened,
     Seen,
     Undone,
@@ -29,6 +31,7 @@ from ttdata.annotate.store.states import Answer, Content
 
 _TABLES = {
     "answer": "seq",
+    "reference": "mark_id",
     "step": "seq",
     "seen": "assignment_id, start_frame",
     "mark": "mark_id",
@@ -96,6 +99,13 @@ def apply_event(connection: sqlite3.Connection, seq: int, event: Event) -> Answe
                 "UPDATE assignment SET state = 'done', done_seq = ? WHERE assignment_id = ?",
                 (seq, assignment),
             )
+        case ReferenceSet():
+            connection.execute(
+                "INSERT OR REPLACE INTO reference VALUES (?, ?, ?, ?, ?, ?)",
+                (event.mark, body.ready, body.contact, body.end, event.person, seq),
+            )
+        case ReferenceRemoved():
+            connection.execute("DELETE FROM reference WHERE mark_id = ?", (event.mark,))
         case Reopened():
             connection.execute(
                 "UPDATE assignment SET state = 'open', done_seq = NULL, "

@@ -16,11 +16,14 @@ from ttdata.annotate.store.events import (
     MarkRemoved,
     PlayerSet,
     Redone,
+    ReferenceRemoved,
+    ReferenceSet,
     Reopened,
     Seen,
     Undone,
 )
 from ttdata.annotate.store.projection import next_redo, next_undo
+from ttdata.annotate.store.reference_rules import check_reference
 from ttdata.annotate.store.rows import (
     assignment_of,
     assignments_of,
@@ -54,6 +57,9 @@ def check_event(connection: sqlite3.Connection, event: Event, labels: Container[
         case AssignmentOpened():
             _check_opening(connection, event, body)
             return
+    if isinstance(body, ReferenceSet | ReferenceRemoved):
+        check_reference(connection, event, body)
+        return
     assignment = _assignment(connection, event)
     if isinstance(body, Seen):
         _check_spans(connection, assignment, body)
@@ -78,9 +84,7 @@ def _check_parts(event: Event) -> None:
     body = event.body
     alone = isinstance(body, LoggedIn | Exported)
     makes = isinstance(body, MarkMade)
-    of_mark = isinstance(
-        body, MarkMade | BoundsChanged | LabelSet | PlayerSet | MarkRemoved | Undone | Redone
-    )
+    of_mark = not alone and not isinstance(body, AssignmentOpened | Seen | Done | Reopened)
     expected = {
         "assignment": not alone,
         "mark": of_mark,

@@ -102,13 +102,17 @@ def _all_of(connection: sqlite3.Connection, person: str) -> list[tuple[str]]:
 
 
 def _covered(connection: sqlite3.Connection) -> dict[str, _Covered]:
-    """By video, how many people have done it, or have opened it at all; training is none."""
+    """By video, how many people have done it, or have opened it at all.
+
+    Training is no work; a clip for training is given to nobody unawares.
+    """
     counts: dict[str, Counter[str]] = {}
     for video_id, state in connection.execute(
         "SELECT video_id, state FROM assignment WHERE purpose <> 'training'"
     ):
         counts.setdefault(video_id, Counter())[state] += 1
-    rows = connection.execute("SELECT video_id, position, golden FROM video").fetchall()
+    query = "SELECT video_id, position, golden FROM video WHERE NOT training"
+    rows = connection.execute(query).fetchall()
     found = {}
     for video_id, position, golden in rows:
         of_video = counts.get(video_id, Counter())

@@ -6,10 +6,14 @@ from collections.abc import Iterable
 import polars as pl
 
 from ttdata.annotate.store.errors import Refused
+from ttdata.annotate.store.states import MarkState
 from ttdata.confidence import wilson
 from ttdata.curation.matching import PLACE, best_matches
 from ttdata.settings import FrozenModel
 from ttdata.sources.annotations import REGION
+
+_TRAINING_OF = 3
+"""Of so many golden clips one is for training, the second: the first is one to score people by."""
 
 _SCHEMA = pl.Schema(
     {
@@ -89,7 +93,11 @@ def set_truth(connection: sqlite3.Connection, video_id: str, strokes: Iterable[T
     query = "SELECT count(*) FROM assignment WHERE video_id = ?"
     if begun := connection.execute(query, (video_id,)).fetchone()[0]:
         raise Refused(f"video {video_id!r}: {begun} people have begun to annotate it")
-    connection.execute("UPDATE video SET golden = 1 WHERE video_id = ?", (video_id,))
+    (known,) = connection.execute("SELECT count(*) FROM video WHERE golden").fetchone()
+    connection.execute(
+        "UPDATE video SET golden = 1, training = ? WHERE video_id = ?",
+        (int(known % _TRAINING_OF == 1), video_id),
+    )
     connection.executemany(
         "INSERT INTO truth (video_id, start_frame, end_frame, label, player_id) "
         "VALUES (?, ?, ?, ?, ?)",
@@ -120,18 +128,24 @@ def truth_of(connection: sqlite3.Connection, video_id: str) -> tuple[Truth, ...]
     )
 
 
-def score_person(connection: sqlite3.Connection, person: str) -> Score:
+def score_person(connection: sqlite3.Connection, person: str, *, training: bool = False) -> Score:
     """A person's finished marks of golden clips against the truth.
 
     Args:
         connection: to the project's database.
         person: a pseudonym.
+        training: of the clips that he practised on, in place of those he was given unawares.
     """
-    finished = "FROM assignment WHERE person = ? AND state = 'done'"
+    golden = "golden" + (" AND training" if training else " AND NOT training")
+    golden += f" AND purpose {'=' if training else '<>'} 'training'"
+    finished = (
+        "FROM assignment JOIN video USING (video_id) "
+        f"WHERE {golden} AND person = ? AND state = 'done'"
+    )
     marks = connection.execute(
         "SELECT video_id, start_frame, end_frame, mark.player_id, label FROM mark "
         "JOIN assignment USING (assignment_id) JOIN video USING (video_id) "
-        "WHERE golden AND NOT removed AND person = ? AND state = 'done' "
+        f"WHERE {golden} AND NOT removed AND person = ? AND state = 'done' "
         "ORDER BY video_id, start_frame, end_frame, mark_id",
         (person,),
     ).fetchall()
@@ -148,6 +162,11 @@ def _table(rows: list[tuple[object, ...]]) -> pl.DataFrame:
     frame = pl.DataFrame(rows, schema={name: _SCHEMA[name] for name in names}, orient="row")
     regions = [pl.lit(None, pl.Float64).alias(name) for name in REGION]
     return frame.with_columns(regions).select(_SCHEMA.names())
+
+
+def strokes_table(video_id: str, strokes: Iterable[Truth | MarkState]) -> pl.DataFrame:
+    """Strokes of one video as `score_marks` takes them, in their order; marks must be complete."""
+    return _table([(video_id, s.start_frame, s.end_frame, s.player_id, s.label) for s in strokes])
 
 
 def score_marks(marks: pl.DataFrame, truths: pl.DataFrame) -> Score:

@@ -13,7 +13,7 @@ from ttdata.storage.tables import conform, polars_schema
 
 _COLUMNS = (
     "video_id, path, fingerprint, fps, num_frames, width, height, frame_seconds, player_id, "
-    "session_id, golden"
+    "session_id, golden, training"
 )
 
 
@@ -34,6 +34,8 @@ class ProjectVideo(FrozenModel):
     session_id: str | None = None
     golden: bool = False
     """Whether its strokes are known, to score people by; nobody is told."""
+    training: bool = False
+    """Whether a golden clip is for training only, with its strokes shown."""
 
 
 def add_video(connection: sqlite3.Connection, video: ProjectVideo) -> bool:
@@ -62,11 +64,11 @@ def add_video(connection: sqlite3.Connection, video: ProjectVideo) -> bool:
     seconds = video.frame_seconds
     times = None if seconds is None else np.asarray(seconds, "<f8").tobytes()
     connection.execute(
-        f"INSERT INTO video ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO video ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(video.video_id, str(video.path), video.fingerprint, video.fps, video.num_frames),
             *(video.width, video.height, times, video.player_id, video.session_id),
-            int(video.golden),
+            *(int(video.golden), int(video.training)),
         ),
     )
     return True

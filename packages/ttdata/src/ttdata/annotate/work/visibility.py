@@ -57,6 +57,15 @@ def visible_of(connection: sqlite3.Connection, person: str, role: Role, video_id
     )
 
 
+def blind_videos(connection: sqlite3.Connection, person: str) -> frozenset[str]:
+    """The videos whose marks by others a person may not see, whatever his role.
+
+    He is annotating them himself and is not done.
+    """
+    own = assignments_of(connection, person=person)
+    return frozenset(found.video_id for found in own if found.state == "open")
+
+
 def _hints(connection: sqlite3.Connection, video_id: str) -> tuple[int, ...]:
     rows = connection.execute(
         "SELECT DISTINCT (start_frame + end_frame) / 2 AS middle FROM proposal "

@@ -18,7 +18,7 @@ NAME = "annotation-project"
 INFO, MARKS, TAXONOMY = "annotate.json", "marks.sqlite", "taxonomy.json"
 SCHEMA_VERSION = 1
 """Of the folder."""
-MARKS_VERSION = 1
+MARKS_VERSION = 2
 """Of the database of marks: the number of its last script."""
 
 _ANNOTATIONS = (

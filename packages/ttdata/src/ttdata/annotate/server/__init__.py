@@ -1,0 +1,1 @@
+"""The server of the annotation platform, behind the extra `ttdata[annotate]`."""
