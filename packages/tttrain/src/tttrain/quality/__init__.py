@@ -1,0 +1,1 @@
+"""How good a stroke is, measured against reference strokes (specification 7)."""

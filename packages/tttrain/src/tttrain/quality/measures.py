@@ -1,0 +1,181 @@
+"""What is measured of a stroke, signed and per phase (specification 7.4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tttrain.quality.landmarks import (
+    FREE_SHOULDER,
+    RATE_HZ,
+    SHOULDER,
+    WRIST,
+    Floats,
+    StrokeSignal,
+)
+from tttrain.quality.moments import PHASES, Moments, Reference
+
+MEASURES = (
+    "duration_s",
+    "duration_share",
+    "gain",
+    "wrist_x",
+    "wrist_y",
+    "peak_speed",
+    "trunk_turn",
+    "residual",
+)
+"""Names of the measures of a phase, in the order of every table."""
+PHASE_SAMPLES = 20
+"""Of each of the three phases when strokes are laid upon each other."""
+ROUNDS = 10
+NEAR_TORSOS = 0.05
+"""A sample so near to the references' path at the stroke's own gain counts fully."""
+LEAST_SURE = 1e-3
+"""Of the weight of a sample, so that there is always a path."""
+Values = dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """The mean path of reference strokes of a class, phase by phase."""
+
+    path: Floats
+    """(60, 2): the wrist from the shoulder, less its mean over the stroke, in torso lengths."""
+
+
+def phase_path(signal: StrokeSignal, moments: Moments) -> tuple[Floats, Floats]:
+    """The bat's wrist seen from its shoulder at 20 even times of each of the three phases.
+
+    Returns:
+        path: (60, 2) torso lengths, in the middle of each phase's twentieths.
+        sure: (60,) how far each is to be believed.
+    """
+    share = (np.arange(PHASE_SAMPLES) + 0.5) / PHASE_SAMPLES
+    bounds = [moments.phase(name) for name in PHASES[:3]]
+    times = np.concatenate([begin + (end - begin) * share for begin, end in bounds])
+    return signal.at(signal.arm, times), signal.at(signal.sure, times)
+
+
+def template(references: Sequence[Reference]) -> Template:
+    """The mean path of references, each place weighted by how far it is to be believed."""
+    paths, sure = zip(*(phase_path(item.signal, item.moments) for item in references), strict=True)
+    places = np.array([centred(path, weights) for path, weights in zip(paths, sure, strict=True)])
+    weights = np.maximum(np.array(sure), LEAST_SURE)[..., None]
+    return Template((weights * places).sum(axis=0) / weights.sum(axis=0))
+
+
+def centred(path: Floats, sure: Floats) -> Floats:
+    """(n, 2): a path less its mean, samples weighted by how far they are to be believed."""
+    weights = np.maximum(sure, LEAST_SURE)
+    return np.asarray(path - weights @ path / weights.sum())
+
+
+def measure(signal: StrokeSignal, moments: Moments, mean: Template) -> dict[str, Values]:
+    """Every measure of every phase; NaN where there is nothing to measure.
+
+    Args:
+        signal: of the stroke.
+        moments: its own.
+        mean: of the references, without this stroke where it is one of them.
+    """
+    path, sure = phase_path(signal, moments)
+    weights = robust_weights(path, mean.path, sure)
+    # Both alike: what of this stroke does not count does not count of the references either.
+    path, other = centred(path, weights), centred(mean.path, weights)
+    found = {}
+    for name in PHASES:
+        part = _part(name)
+        ratio = gain(path[part], other[part], weights[part])
+        rest = residual(path[part], ratio * other[part], sure[part])
+        found[name] = _measure(name, signal, moments, (ratio, rest))
+    return found
+
+
+def robust_weights(path: Floats, mean: Floats, sure: Floats) -> Floats:
+    """(n,) how far each sample of a stroke counts: less where it lies far off.
+
+    Iteratively reweighted least squares: with r the distance from the other path at the gain so
+    far, and s the median of r (at least 0.05), `sure` times min(s / r, 1)^2, ten times over.
+    """
+    weights = sure
+    for _ in range(ROUNDS):
+        one, other = centred(path, weights), centred(mean, weights)
+        apart = np.linalg.norm(one - gain(one, other, weights) * other, axis=1)
+        if not np.isfinite(apart).all():
+            return sure
+        near = max(float(np.median(apart)), NEAR_TORSOS)
+        weights = sure * np.minimum(near / np.maximum(apart, 1e-9), 1.0) ** 2
+    return np.asarray(weights)
+
+
+def _measure(
+    name: str, signal: StrokeSignal, moments: Moments, sizes: tuple[float, float]
+) -> Values:
+    begin, end = moments.phase(name)
+    wrist = signal.at(signal.xy[:, WRIST], end)[0]
+    turns = signal.at(trunk_turn(signal), [moments.ready, end])
+    whole = moments.end - moments.ready
+    values = (
+        end - begin,
+        (end - begin) / whole if whole > 0 else np.nan,
+        sizes[0],
+        wrist[0],
+        -wrist[1],
+        peak_speed(signal, begin, end),
+        turns[1] - turns[0],
+        sizes[1],
+    )
+    return {name: float(value) for name, value in zip(MEASURES, values, strict=True)}
+
+
+def _part(name: str) -> slice:
+    """The samples of a path that belong to a phase."""
+    if name == "stroke":
+        return slice(None)
+    index = PHASES.index(name)
+    return slice(index * PHASE_SAMPLES, (index + 1) * PHASE_SAMPLES)
+
+
+def gain(path: Floats, mean: Floats, weights: Floats) -> float:
+    """How large a path is against another: their least-squares ratio.
+
+    Args:
+        path: (n, 2).
+        mean: (n, 2), sample by sample the same moments.
+        weights: (n,) of the samples.
+
+    Returns:
+        1 for the same path, 0.5 for one half as large; NaN where the other one is nothing.
+    """
+    weights = np.maximum(weights, LEAST_SURE)[:, None]
+    size = float((weights * mean**2).sum())
+    return float((weights * path * mean).sum() / size) if size > 1e-12 else float("nan")
+
+
+def residual(path: Floats, expected: Floats, sure: Floats) -> float:
+    """The root of the weighted mean square of the distance of two paths (n, 2)."""
+    weights = np.maximum(sure, LEAST_SURE)[:, None]
+    return float(np.sqrt((weights * (path - expected) ** 2).sum() / weights.sum()))
+
+
+def peak_speed(signal: StrokeSignal, begin: float, end: float) -> float:
+    """The largest speed of the wrist seen from the hips in a phase, torso lengths a second."""
+    if len(signal.times) < 2:
+        return float("nan")
+    speed = np.linalg.norm(np.gradient(signal.xy[:, WRIST], 1 / RATE_HZ, axis=0), axis=1)
+    inside = (signal.times >= begin) & (signal.times <= end)
+    edges = signal.at(speed, [begin, end])
+    return float(max(edges.max(), speed[inside].max(initial=0.0)))
+
+
+def trunk_turn(signal: StrokeSignal) -> Floats:
+    """(T,) degrees of the line of the shoulders, seen from above; only differences mean something.
+
+    It rises as the bat's shoulder goes back, away from where the player looks. NaN without
+    landmarks in metres.
+    """
+    line = signal.world[:, SHOULDER] - signal.world[:, FREE_SHOULDER]
+    if not (np.abs(line[:, [0, 2]]).sum(axis=1) > 0).all():
+        return np.full(len(signal.times), np.nan)
+    return np.asarray(-np.rad2deg(np.unwrap(np.arctan2(line[:, 2], line[:, 0]))))

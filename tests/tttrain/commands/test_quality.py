@@ -1,0 +1,349 @@
+"""`tttrain quality` from shards with poses to its tables; every refusal in its words."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from ttdata.errors import InputError
+from ttdata.storage.tables import write_table
+from ttflow import ClipPose, open_shards
+from ttflow.pose.config import PoseConfig
+from ttflow.schema import ClipRecord
+from ttflow.shards.poses import agreed_info, expected_files, write_info, write_poses
+from tttrain import measure_strokes, suggest_references
+from tttrain.cli import app
+from tttrain.quality.document import Quality, StrokeQuality
+from tttrain.quality.strokes import guess_hands
+
+SIZES = [1.0, 1.06, 0.95, 1.0, 1.04, 0.96, 0.5, 1.0, 1.0, 1.0]
+"""Of the strokes of class down: six references, half as large, left-handed, other camera, lost."""
+HALF, LEFT, CAMERA, LOST = 6, 7, 8, 9
+
+
+def swing(count: int, size: float) -> np.ndarray:
+    """(T, 2): the wrist seen from the shoulder in torso lengths; back, through, to the start."""
+    share = np.linspace(0, 3, count)
+    low = np.minimum(share.astype(int), 2)
+    ease = (1 - np.cos(np.pi * (share - low))) / 2
+    places = np.array([0.0, -1.0, 1.0, 0.0])
+    x = places[low] * (1 - ease) + places[low + 1] * ease
+    return np.stack([0.6 + size * x, 0.2 - size * 0.4 * x], axis=1)
+
+
+def pose_of(row: dict[str, Any], place: int) -> ClipPose:
+    """A body that stands still, its right wrist swinging; some places have what is wrong there."""
+    frames = np.arange(row["start_frame"], row["end_frame"])
+    points = np.zeros((len(frames), 33, 2))
+    for left, x, y in ((11, 0.3, -1.0), (13, 0.4, -0.6), (15, 0.4, -0.2), (23, 0.2, 0.0)):
+        points[:, left], points[:, left + 1] = (-x, y), (x, y)
+    size = SIZES[place] if place < len(SIZES) else 1.0 + 0.03 * (place % 3)
+    noise = np.random.default_rng(place).normal(0, 0.01, points.shape)
+    points[:, 16] = points[:, 12] + swing(len(frames), size)
+    points += noise
+    world = np.concatenate([points * 0.5, np.zeros((len(frames), 33, 1))], axis=2)
+    seen = np.ones((len(frames), 33), np.float32)
+    if place == LEFT:
+        order = [*range(11), *(p + 1 if p % 2 else p - 1 for p in range(11, 33))]
+        points, world = points[:, order] * [-1, 1], world[:, order] * [-1, 1, 1]
+    if place == CAMERA:
+        angle = np.deg2rad(40)
+        x = world[..., 0].copy()
+        world[..., 0], world[..., 2] = np.cos(angle) * x, np.sin(angle) * x
+    if place == LOST:
+        seen[10:40] = 0
+    pixels = (points * 20 + 80).astype(np.float32)
+    return ClipPose(
+        frames, pixels, world.astype(np.float32), seen, seen[:, 0], row["clip_id"], row["fps"]
+    )
+
+
+@pytest.fixture(scope="module")
+def measured_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Filled by `filled`, which needs fixtures of functions."""
+    return tmp_path_factory.mktemp("quality") / "shards"
+
+
+@pytest.fixture
+def filled(measured_shards: Path, shards_of: Callable[..., Path]) -> Path:
+    """Ten strokes of down, two of left, three of right; the references' sessions are two."""
+    path = measured_shards
+    if path.exists():
+        return path
+    shards_of(path, {"train": 5}, 57)
+    (path.parent / "players.csv").write_text("player_id,hand\nbert,Left\n")
+    clips = open_shards(path).clips
+    labels = ["down"] * 10 + ["left"] * 2 + ["right"] * 3
+    players = ["anna"] * LEFT + ["bert", "anna", "anna"] + ["anna"] * 5
+    sessions = ["monday", "tuesday"] * 5 + ["monday"] * 5
+    clips = clips.with_columns(
+        label=pl.Series(labels), player_id=pl.Series(players), session_id=pl.Series(sessions)
+    )
+    write_table(clips, path / "clips.parquet", ClipRecord)
+    shards = open_shards(path)
+    info = agreed_info(shards.path, PoseConfig())
+    write_info(shards.path, info)
+    files = expected_files(shards, info)
+    for place, row in enumerate(shards.clips.to_dicts()):
+        write_poses(files[row["video_id"]], [pose_of(row, place)])
+    return path
+
+
+def marks_of(path: Path, places: list[int]) -> list[str]:
+    """Lines of a CSV: contact at half of the stroke."""
+    rows = open_shards(path).clips.to_dicts()
+    lines = []
+    for place in places:
+        first, last = rows[place]["start_frame"], rows[place]["end_frame"] - 1
+        lines.append(f"{rows[place]['clip_id']},{first},{round((first + last) / 2)},{last}")
+    return lines
+
+
+@pytest.fixture
+def marks(filled: Path, tmp_path: Path) -> Path:
+    """Six references of down, two of left, three of right (of one session)."""
+    path = tmp_path / "refs.csv"
+    lines = marks_of(filled, [0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14])
+    path.write_text("\n".join(["clip_id,ready,contact,end", *lines]) + "\n")
+    return path
+
+
+@pytest.fixture
+def found(filled: Path, marks: Path, tmp_path: Path) -> tuple[Quality, Path]:
+    players = filled.parent / "players.csv"
+    return measure_strokes(filled, marks, tmp_path / "out", players=players), tmp_path / "out"
+
+
+def gain_of(stroke: StrokeQuality, phase: str) -> Any:
+    measures = next(item.measures for item in stroke.phases if item.name == phase)
+    return next(item for item in measures if item.name == "gain")
+
+
+def test_a_small_stroke_is_small(found: tuple[Quality, Path]) -> None:
+    strokes = found[0].strokes
+    half = gain_of(strokes[HALF], "forward")
+    assert half.value == pytest.approx(0.5, abs=0.05)
+    assert half.reference == pytest.approx(1.0, abs=0.05)
+    assert (half.percentile, half.outside) == (1.0, True)
+    assert any("arm's movement 50 % smaller" in text or "49 %" in text or "51 %" in text
+               for text in strokes[HALF].words)  # fmt: skip
+    assert strokes[HALF].distance is not None
+    assert strokes[HALF].distance > max(strokes[place].distance or 0 for place in range(6))
+    assert strokes[HALF].distance_percentile == pytest.approx(1 / 7, abs=1e-6)
+    moments = strokes[HALF].moments
+    assert list(moments) == ["ready", "backswing", "contact", "end"]
+    first, last = strokes[HALF].start_frame, strokes[HALF].end_frame - 1
+    assert moments["contact"] == pytest.approx((first + last) / 2, abs=1)
+    assert moments["backswing"] == pytest.approx(first + (last - first) / 3, abs=1.5)
+
+
+def test_references_are_compared_with_the_other_ones(found: tuple[Quality, Path]) -> None:
+    strokes, told = found[0].strokes, found[0].references[0]
+    assert [item.is_reference for item in strokes[:7]] == [True] * 6 + [False]
+    assert all(item.refused is None and item.distance is not None for item in strokes[:6])
+    assert gain_of(strokes[1], "stroke").value > gain_of(strokes[2], "stroke").value
+    assert told.sessions == ("anna/monday", "anna/tuesday")
+    assert told.cannot_tell is None
+    spread = told.spreads["stroke"]["gain"]
+    assert spread is not None
+    assert (spread.n, spread.sessions) == (6, 2)
+
+
+def test_a_left_hander_is_mirrored_and_that_is_said(found: tuple[Quality, Path]) -> None:
+    stroke = found[0].strokes[LEFT]
+    assert (stroke.hand, stroke.mirrored, stroke.refused) == ("left", True, None)
+    assert any("left-handed: mirrored" in text for text in stroke.notes)
+    assert not any("was guessed" in text for text in stroke.notes)  # it was told
+    other = found[0].strokes[HALF]
+    assert (other.hand, "was guessed" in other.notes[0]) == ("right", True)
+    assert gain_of(stroke, "stroke").value == pytest.approx(1.0, abs=0.06)
+
+
+def test_what_cannot_be_compared_is_refused(found: tuple[Quality, Path]) -> None:
+    strokes = found[0].strokes
+    assert "another camera angle: 40 degrees" in str(strokes[CAMERA].refused)
+    assert "no player was tracked for" in str(strokes[LOST].refused)
+    for stroke in (*strokes[10:12], strokes[CAMERA], strokes[LOST]):
+        assert (stroke.phases, stroke.distance) == ((), None)
+    assert str(strokes[10].refused).startswith("2 references of left, expected at least 3")
+
+
+def test_one_session_cannot_tell(found: tuple[Quality, Path]) -> None:
+    stroke, told = found[0].strokes[12], found[0].references[2]
+    assert "all references are of one session" in str(told.cannot_tell)
+    assert "one of three references" in stroke.notes[-1]
+    assert gain_of(stroke, "stroke").outside is None
+
+
+def test_one_session_of_four_references(filled: Path, tmp_path: Path) -> None:
+    lines = marks_of(filled, [0, 2, 4])
+    path = tmp_path / "refs.csv"
+    path.write_text("\n".join(["clip_id,ready,contact,end", *lines]) + "\n")
+    found = measure_strokes(filled, path, tmp_path / "out")
+    half = gain_of(found.strokes[HALF], "stroke")
+    assert (half.outside, half.chance, half.percentile) == (None, None, 1.0)
+    assert half.words.endswith("how unusual that is cannot be told")
+    assert any("of one session" in text for text in found.strokes[HALF].notes)
+
+
+def test_tables(found: tuple[Quality, Path]) -> None:
+    result, out = found
+    assert Quality.model_validate_json((out / "quality.json").read_text()) == result
+    table = pl.read_csv(out / "quality.csv")
+    # Eleven strokes with four phases each; four that were refused.
+    assert table.height == 11 * 4 + 4
+    row = table.filter(clip_id=result.strokes[HALF].clip_id, phase="forward").to_dicts()[0]
+    assert row["gain"] == gain_of(result.strokes[HALF], "forward").value
+    assert row["gain_outside"] is True
+    assert "smaller" in row["words"]
+    assert table.filter(pl.col("phase").is_null())["refused"].null_count() == 0
+    progress = {
+        (item.player_id, item.label, item.phase, item.measure): item for item in result.progress
+    }
+    seen = progress["anna", "down", "stroke", "gain"]
+    assert (seen.sessions, seen.n) == (("monday", "tuesday"), (4, 3))
+    assert seen.changed is not None
+
+
+def test_the_same_bytes_again(filled: Path, marks: Path, found: tuple[Quality, Path]) -> None:
+    out = found[1]
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    measure_strokes(filled, marks, out, players=filled.parent / "players.csv")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert set(before) == {"quality.csv", "quality.json"}
+
+
+def test_own_references_only(filled: Path, marks: Path, tmp_path: Path) -> None:
+    found = measure_strokes(filled, marks, tmp_path / "out", by_player=True)
+    assert "0 references of down by player bert" in str(found.strokes[LEFT].refused)
+    assert found.strokes[HALF].refused is None
+
+
+def test_hands_are_told_or_taken_for_right(filled: Path, marks: Path, tmp_path: Path) -> None:
+    """One stroke is too few to guess by."""
+    hands = tmp_path / "players.csv"
+    found = measure_strokes(filled, marks, tmp_path / "out")
+    assert found.strokes[LEFT].hand == "right"
+    assert any("taken for right-handed" in text for text in found.strokes[LEFT].notes)
+    for text, message in (
+        ("player_id,hand\nanna,both\n", "line 2: hand 'both', expected left or right"),
+        ("player_id,hand\nanna,left\n\nanna,left\n", "line .: player 'anna' is there twice"),
+    ):
+        hands.write_text(text)
+        with pytest.raises(InputError, match=message):
+            measure_strokes(filled, marks, tmp_path / "out", players=hands)
+
+
+def test_a_hand_is_guessed_by_how_far_it_gets_and_is_seen() -> None:
+    rows, poses = {}, {}
+    for place in range(4):
+        row = {
+            "clip_id": str(place),
+            "player_id": "p",
+            "start_frame": 0,
+            "end_frame": 60,
+            "fps": 30.0,
+        }
+        pose = pose_of(row, LEFT if place else 0)
+        # The other, hidden hand jumps.
+        pose.points[::2, 16] += 25
+        pose.visibility[:, 16] = 0.2
+        rows[str(place)], poses[str(place)] = row, pose
+    assert guess_hands(rows, poses) == {"p": "left"}
+    few = dict(list(poses.items())[:2])
+    assert guess_hands(rows, few) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("nobody,1,2,3", "line 3: no clip 'nobody' in the shards"),
+        ("FIRST", "line 3: clip '.*' is there twice, first in line 2"),
+        ("SECOND,5,,60", "line 3: contact is '', expected a frame of the video"),
+        ("SECOND,5,2.5,60", "line 3: contact is '2.5', expected a frame"),
+        ("SECOND,30,20,60", "line 3: ready 30, contact 20, end 60; expected an order"),
+        ("SECOND,0,20,50", "line 3: frames 0 to 50, expected frames inside of the clip's, 5 to"),
+        ("LOST,6,20,50", "line 3: clip '.*' cannot be a reference: no player was tracked for"),
+    ],
+)
+def test_errors_name_file_and_line(filled: Path, tmp_path: Path, line: str, message: str) -> None:
+    first, second, lost = marks_of(filled, [0, 1, LOST])
+    line = line.replace("FIRST", first).replace("SECOND", second.split(",")[0])
+    line = line.replace("LOST", lost.split(",")[0])
+    path = tmp_path / "refs.csv"
+    path.write_text(f"clip_id,ready,contact,end\n{first}\n{line}\n")
+    with pytest.raises(InputError, match=message) as error:
+        measure_strokes(filled, path, tmp_path / "out")
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_do_not_fit(filled: Path, marks: Path, tmp_path: Path) -> None:
+    path = tmp_path / "refs.csv"
+    path.write_text("clip_id,contact\n")
+    with pytest.raises(InputError, match="no column ready, end"):
+        measure_strokes(filled, path, tmp_path / "out")
+    path.write_text("clip_id,ready,contact,end\n")
+    with pytest.raises(InputError, match="no reference; expected a row per marked stroke"):
+        measure_strokes(filled, path, tmp_path / "out")
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "index.json").write_text("{}")
+    with pytest.raises(InputError, match="an index of whole videos, which holds no poses yet"):
+        measure_strokes(tmp_path / "index", marks, tmp_path / "out")
+
+
+def test_without_poses(filled: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(filled, bare, ignore=shutil.ignore_patterns("pose"))
+    lines = marks_of(filled, [0, 1, 2, 3, 10, 11])
+    marks = tmp_path / "refs.csv"
+    marks.write_text("\n".join(["clip_id,ready,contact,end", *lines]) + "\n")
+    with pytest.raises(
+        InputError, match=r"no poses; run `ttflow pose .*`, or measure with --coarse"
+    ):
+        measure_strokes(bare, marks, tmp_path / "out")
+    found = measure_strokes(bare, marks, tmp_path / "out", coarse=True)
+    assert found.coarse
+    assert found.strokes[HALF].distance is not None
+    assert found.strokes[HALF].phases == ()
+    assert "without pose" in found.strokes[HALF].notes[0]
+    assert "2 references, expected at least 3" in str(found.strokes[10].refused)
+    table = pl.read_csv(tmp_path / "out" / "quality.csv")
+    assert table.height == 15
+
+
+def test_suggested_references_are_to_be_marked(filled: Path, tmp_path: Path) -> None:
+    path = tmp_path / "todo.csv"
+    table = suggest_references(filled, path, count=3)
+    assert table["label"].value_counts().sort("label")["count"].to_list() == [3, 2, 3]
+    down = table.filter(label="down")
+    assert set(down["session_id"]) == {"monday", "tuesday"}
+    rows = open_shards(filled).clips.to_dicts()
+    assert rows[LOST]["clip_id"] not in table["clip_id"].to_list()
+    assert pl.read_csv(path).columns[:4] == ["clip_id", "ready", "contact", "end"]
+    with pytest.raises(InputError, match="line 2: ready is '', expected a frame"):
+        measure_strokes(filled, path, tmp_path / "out")
+
+
+def test_the_command_line(filled: Path, marks: Path, tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    out = tmp_path / "out"
+    done = run(app, ["quality", str(filled), "--references", str(marks), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "11 of 15 strokes compared" in done.output
+    assert "1 strokes not compared: another camera angle" in done.output
+    assert "left: 2 references of left" in done.output
+    done = run(
+        app, ["quality", str(filled), "--references", str(marks), "--out", str(out), "--json"]
+    )
+    assert len(json.loads(done.stdout)["strokes"]) == 15
+    done = run(app, ["quality", str(filled), "--suggest-references", "--out", str(out) + ".csv"])
+    assert "11 strokes to mark" in done.output
+    assert run(app, ["quality", str(filled), "--out", str(out)]).exit_code == 2

@@ -1,0 +1,231 @@
+"""Moments and measures of strokes made of formulas."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tttrain.quality.landmarks import StrokeSignal, stroke_signal
+from tttrain.quality.measures import (
+    MEASURES,
+    centred,
+    gain,
+    measure,
+    phase_path,
+    residual,
+    robust_weights,
+    template,
+    trunk_turn,
+)
+from tttrain.quality.moments import (
+    PHASES,
+    Moments,
+    Reference,
+    agreed_references,
+    carry_moments,
+    marked_moments,
+    turning_point,
+)
+
+Make = Callable[..., StrokeSignal]
+CONTACT = 0.5
+
+
+def paced(pace: float) -> np.ndarray:
+    """(61,) the same movement, its first half slower (pace < 0) or faster."""
+    share = np.linspace(0, 1, 61)
+    return share + pace * np.sin(np.pi * share) ** 2
+
+
+def reference(signal: StrokeSignal, contact: float = CONTACT) -> Reference:
+    return Reference(signal, marked_moments(signal, 0.0, contact, 1.0))
+
+
+def test_the_turning_point_is_furthest_back(make_signal: Make, even: np.ndarray) -> None:
+    # Where the wrist is furthest back: 0.3 of the movement.
+    assert turning_point(make_signal(even), 0.0, CONTACT) == pytest.approx(0.3, abs=0.005)
+    assert turning_point(make_signal(even), 0.0, 0.0) == 0.0
+    assert turning_point(make_signal(even, 0.4), 0.1, 0.6) == pytest.approx(0.3, abs=0.005)
+
+
+def test_without_a_way_back_the_stroke_begins_forward(make_signal: Make, even: np.ndarray) -> None:
+    signal = make_signal(0.3 + 0.4 * even)  # from furthest back to furthest ahead
+    assert turning_point(signal, 0.1, 0.5) == 0.1
+
+
+def test_moments_are_carried_to_a_warped_copy(make_signal: Make, even: np.ndarray) -> None:
+    """Within a sample, 1/60 s, whatever the size of the movement."""
+    references = [reference(make_signal(even))]
+    for pace, size in ((0.06, 1.0), (-0.06, 0.7), (0.05, 1.4)):
+        signal = make_signal(paced(pace), size)
+        found = carry_moments(references, [signal])[0]
+        contact = float(np.interp(CONTACT, paced(pace), even))
+        backswing = float(np.interp(0.3, paced(pace), even))
+        assert found.contact == pytest.approx(contact, abs=1 / 60)
+        assert found.backswing == pytest.approx(backswing, abs=1.5 / 60)
+        assert (found.ready, found.end) == pytest.approx((0, 1), abs=1 / 60)
+
+
+def test_the_median_over_references_counts(make_signal: Make, even: np.ndarray) -> None:
+    """One of three was marked wrong by 0.15 s."""
+    signal = make_signal(even)
+    marks = [reference(signal), reference(signal), reference(signal, CONTACT + 0.15)]
+    found = carry_moments(marks, [make_signal(even, 0.9)])[0]
+    assert found.contact == pytest.approx(CONTACT, abs=1 / 60)
+    assert found.spread == pytest.approx(0.0375, abs=0.005)
+
+
+def test_references_agree_on_turning_points(make_signal: Make, even: np.ndarray) -> None:
+    marks = [reference(make_signal(even)) for _ in range(3)]
+    wrong = Moments(0.0, 0.45, CONTACT, 1.0)
+    agreed = agreed_references([*marks, Reference(make_signal(even), wrong)])
+    assert [item.moments.backswing for item in agreed] == pytest.approx([0.3] * 4, abs=0.01)
+    assert [item.moments.contact for item in agreed] == [CONTACT] * 4
+
+
+@settings(deadline=None, max_examples=40)
+@given(factor=st.floats(-2, 3), seed=st.integers(0, 99))
+def test_gain_is_the_factor(factor: float, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    path, sure = draw.normal(size=(20, 2)), draw.uniform(size=20)
+    assert gain(path * factor, path, sure) == pytest.approx(factor)
+    assert residual(path * factor, path * factor, sure) == 0
+
+
+def test_gain_ignores_what_is_across_and_what_is_not_believed() -> None:
+    mean = np.array([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
+    across = np.array([[0.0, 1.0], [0.0, -2.0], [0.0, 1.0]])
+    assert gain(mean + across, mean, np.ones(3)) == 1
+    assert residual(mean + across, mean, np.ones(3)) == pytest.approx(np.sqrt(2))  # (1 + 4 + 1) / 3
+    wild, sure = np.array([[-2.0, 0.0], [99.0, 9.0], [2.0, 0.0]]), np.array([1.0, 0.0, 1.0])
+    assert gain(wild, mean, sure) == pytest.approx(2)
+    assert np.isnan(gain(mean, np.zeros((3, 2)), np.ones(3)))
+    assert centred(wild + np.array([5.0, 7.0]), sure)[[0, 2]] == pytest.approx(
+        wild[[0, 2]], abs=0.1
+    )
+
+
+def test_samples_far_off_count_little() -> None:
+    """A quarter of the path jumps away; the rest says 0.8."""
+    share = np.linspace(0, 2 * np.pi, 40)
+    mean = np.stack([np.cos(share), np.sin(share)], axis=1)
+    path = 0.8 * mean
+    path[5:15] += [2.0, -1.0]
+    weights = robust_weights(path, mean, np.ones(40))
+    one, other = centred(path, weights), centred(mean, weights)
+    assert gain(one, other, weights) == pytest.approx(0.8, abs=0.02)
+    assert weights[5:15].max() < 0.01
+    plain = centred(path, np.ones(40)), centred(mean, np.ones(40))
+    assert abs(gain(*plain, np.ones(40)) - 0.8) > 0.1
+    assert robust_weights(path, np.zeros_like(mean), np.ones(40)).tolist() == [1.0] * 40
+
+
+@pytest.mark.parametrize("size", [0.6, 1.0, 1.5])
+def test_a_larger_movement_has_its_gain(make_signal: Make, even: np.ndarray, size: float) -> None:
+    one = reference(make_signal(even))
+    signal = make_signal(even, size)
+    found = measure(signal, one.moments, template([one]))
+    for phase in PHASES:
+        assert found[phase]["gain"] == pytest.approx(size, abs=1e-4)
+        assert found[phase]["residual"] == pytest.approx(0, abs=1e-4)
+    assert tuple(found["stroke"]) == MEASURES
+
+
+def test_durations_places_and_speed(make_signal: Make, even: np.ndarray) -> None:
+    signal = make_signal(even)
+    moments = Moments(0.0, 0.3, 0.5, 1.0)
+    found = measure(signal, moments, template([Reference(signal, moments)]))
+    assert [found[phase]["duration_s"] for phase in PHASES] == pytest.approx([0.3, 0.2, 0.5, 1])
+    assert [found[phase]["duration_share"] for phase in PHASES] == pytest.approx([0.3, 0.2, 0.5, 1])
+    # The shoulder is at (0.3, 1.0 up); the wrist (0.6, -0.2) from it, and -1 back or 0 at contact.
+    assert found["backswing"]["wrist_x"] == pytest.approx(-0.1, abs=0.02)
+    assert found["forward"]["wrist_x"] == pytest.approx(0.9, abs=0.02)
+    assert found["forward"]["wrist_y"] == pytest.approx(0.8, abs=0.02)
+    # A cosine from -1 to 1 in 0.4 s is fastest in its middle: pi / 0.4, times its slant.
+    assert found["forward"]["peak_speed"] == pytest.approx(np.pi / 0.4 * np.hypot(1, 0.4), rel=0.03)
+    assert found["stroke"]["peak_speed"] >= found["backswing"]["peak_speed"]
+
+
+def test_a_stroke_without_time_has_no_shares(make_signal: Make, even: np.ndarray) -> None:
+    signal = make_signal(even)
+    found = measure(signal, Moments(0.5, 0.5, 0.5, 0.5), template([reference(signal)]))
+    assert np.isnan(found["stroke"]["duration_share"])
+    assert found["stroke"]["gain"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_the_trunk_turns_back(
+    make_pose: Callable[..., object], even: np.ndarray, left: bool
+) -> None:
+    """The bat's shoulder goes back by 30 degrees while the hips stay."""
+    pose = make_pose(even, left=left)
+    angle = np.deg2rad(30) * even
+    side = -1.0 if left else 1.0
+    for joint, sign in ((12, 1), (11, -1)):
+        # The player looks away from the camera: back is towards it, z falls.
+        pose.world[:, joint, 0] = sign * 0.2 * np.cos(angle)
+        pose.world[:, joint, 2] = -sign * side * 0.2 * np.sin(angle)
+    signal = stroke_signal(pose, 0, 61, "left" if left else "right")
+    assert signal is not None
+    assert trunk_turn(signal)[[0, 30, 60]] == pytest.approx([0, 15, 30], abs=0.01)
+
+
+def test_without_metres_there_is_no_turn(
+    make_pose: Callable[..., object], even: np.ndarray
+) -> None:
+    pose = make_pose(even)
+    pose.world[:] = 0
+    signal = stroke_signal(pose, 0, 61)
+    assert signal is not None
+    found = measure(signal, Moments(0.0, 0.3, 0.5, 1.0), template([reference(signal)]))
+    assert np.isnan(found["backswing"]["trunk_turn"])
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    scale=st.floats(0.7, 1.3),
+    shift=st.floats(-200, 400),
+    left=st.booleans(),
+    size=st.floats(0.6, 1.5),
+)
+def test_measures_do_not_depend_on_how_it_is_filmed(
+    make_signal: Make, even: np.ndarray, scale: float, shift: float, left: bool, size: float
+) -> None:
+    one = reference(make_signal(even))
+    signals = make_signal(even, size), make_signal(even, size, scale=scale, shift=shift, left=left)
+    plain, found = (
+        measure(item, carry_moments([one], [item])[0], template([one])) for item in signals
+    )
+    for phase in PHASES:
+        for name in MEASURES:
+            expected = pytest.approx(plain[phase][name], abs=2e-3, nan_ok=True)
+            assert found[phase][name] == expected, (phase, name)
+
+
+def test_paths_are_laid_upon_each_other_by_phase(make_signal: Make, even: np.ndarray) -> None:
+    """Another pace of the phases is no other path."""
+    signal, other = make_signal(even), make_signal(paced(0.1))
+    warped = [float(np.interp(at, paced(0.1), even)) for at in (0.0, 0.3, 0.5, 1.0)]
+    one, sure = phase_path(signal, Moments(0.0, 0.3, 0.5, 1.0))
+    assert one.shape == (60, 2)
+    assert sure.tolist() == [1.0] * 60
+    assert np.abs(one - phase_path(other, Moments(*warped))[0]).max() < 0.15
+
+
+def test_an_arm_that_is_not_seen_well_does_not_count(
+    make_pose: Callable[..., object], make_signal: Make, even: np.ndarray
+) -> None:
+    """A network that takes one arm for the other for four frames, unsurely, changes little."""
+    one = reference(make_signal(even))
+    pose = make_pose(even, 0.8)
+    pose.points[14:18, 14:17:2] -= [60, 0]
+    pose.visibility[14:18, 16] = 0.6
+    signal = stroke_signal(pose, 0, 61)
+    assert signal is not None
+    assert signal.sure[[10, 15, 25]] == pytest.approx([1, (0.6 / 0.9) ** 8, 1])
+    found = carry_moments([one], [signal])[0]
+    assert found.contact == pytest.approx(CONTACT, abs=2 / 60)
+    sizes = measure(signal, one.moments, template([one]))
+    assert sizes["stroke"]["gain"] == pytest.approx(0.8, abs=0.06)
