@@ -8,6 +8,9 @@ pixels of the shards given are linked, so that only shifted clips are computed),
 validates, audits, and compares with what was planted. Clean data are audited, too, for the rate
 where nothing is wrong. Goes on after a stop; prints a line per audit and writes the table.
 
+An audit trains eight networks (once, again with flipped labels, six folds); cheaper, for a first
+look: `--folds 4 --set schedule.epochs=20`.
+
     python benchmarks/bench_audit.py --measure AUDIT.csv PLANTED.csv
 
 measures one audit that is there already.

@@ -64,6 +64,7 @@ def straightforward() -> Iterator[None]:
         clip: Tensor,
         kernel: tuple[int, int, int] = (2, 2, 2),
         recompute: bool = False,
+        fused: bool = False,
     ) -> Tensor:
         return functional.max_pool3d(functional.relu(conv(clip)), kernel)
 

@@ -43,6 +43,14 @@ COMMANDS = {
     "index dataset": ("tttrain index run ds --out", ["run", "ds"]),
     "index folder": ("tttrain index run src --out", ["run", "src"]),
     "predict": ("tttrain predict run shards --out", ["run", "shards"]),
+    "quality": (
+        "tttrain quality shards --references marks.csv --out",
+        ["shards", "marks.csv"],
+    ),
+    "quality, suggested": (
+        "tttrain quality shards --suggest-references --out",
+        ["shards"],
+    ),
     "predict a video": (
         "tttrain predict run match.mp4 --strokes marks.csv --out",
         ["run", "match.mp4", "marks.csv"],

@@ -15,7 +15,7 @@ from tttrain import recipes
 ROOT = Path(__file__).parents[2]
 PAGES = (
     *("docs/training_guide.md", "docs/reproducing_the_paper.md", "docs/running_on_a_cluster.md"),
-    *("docs/your_own_clips.md", "docs/wrong_labels.md"),
+    *("docs/your_own_clips.md", "docs/wrong_labels.md", "docs/quality_of_strokes.md"),
     "packages/tttrain/README.md",
 )
 PROGRAMS = ("ttdata", "ttflow", "tttrain")

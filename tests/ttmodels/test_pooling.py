@@ -192,6 +192,7 @@ def plain_stage(
     clip: Tensor,
     kernel: tuple[int, int, int] = (2, 2, 2),
     recompute: bool = False,
+    fused: bool = False,
 ) -> Tensor:
     return plain(conv(clip), kernel)
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import ttmodels
-from ttmodels import MODELS, PoseNet, ThreeStreams, normalise_pose
+from ttmodels import MODELS, PoseNet, ThreeStreams, normalise_pose, normalise_world_pose
 from ttmodels.model_page import model_page
 
 LEFT_SHOULDER, LEFT_HIP, RIGHT_HIP, WRIST = 11, 23, 24, 16
@@ -101,6 +102,52 @@ def test_outliers_are_cut() -> None:
     assert normalise_pose(points, visibility)[:, 0, WRIST].tolist() == [5.0, -5.0, 0.5]
 
 
+def in_space(num_frames: int = 4) -> Tensor:
+    """A person who faces the camera, half a metre of torso, the right wrist 1 m in front of it."""
+    world = torch.zeros((num_frames, 33, 3))
+    world[:, LEFT_SHOULDER] = torch.tensor([0.25, -0.5, 0.0])
+    world[:, 12] = torch.tensor([-0.25, -0.5, 0.0])
+    world[:, WRIST] = torch.tensor([-0.25, -0.5, -1.0])
+    return world
+
+
+def test_in_space_by_hand() -> None:
+    pose = normalise_world_pose(in_space())
+    assert pose.shape == (3, 4, 33)
+    assert pose[:, 0, WRIST].tolist() == pytest.approx([-0.5, -1.0, -2.0])
+    assert pose[:, 3, LEFT_SHOULDER].tolist() == pytest.approx([0.5, -1.0, 0.0])
+    # Seen from the left of the player, who looks along -x: the same.
+    aside = in_space()[..., [2, 1, 0]] * torch.tensor([1.0, 1.0, -1.0])
+    torch.testing.assert_close(normalise_world_pose(aside), pose)
+
+
+def test_a_turn_of_the_trunk_is_kept_of_the_camera_not() -> None:
+    world = in_space(2)
+    world[0, [11, 12]] = torch.tensor([[0.25, -0.5, -0.25], [-0.25, -0.5, 0.25]])
+    world[1, [11, 12]] = torch.tensor([[0.25, -0.5, 0.25], [-0.25, -0.5, -0.25]])
+    pose = normalise_world_pose(world)
+    assert pose[2, :, LEFT_SHOULDER].tolist() == pytest.approx([-0.5, 0.5])
+    cos, sin = math.cos(2.5), math.sin(2.5)
+    camera = torch.tensor([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+    moved = torch.stack((3 * world @ camera + 7, world))
+    torch.testing.assert_close(
+        normalise_world_pose(moved), pose.expand(2, 3, 2, 33), rtol=0, atol=1e-5
+    )
+
+
+def test_in_space_nobody_is_zeros_and_far_is_cut() -> None:
+    world = in_space()
+    world[1] = 0
+    pose = normalise_world_pose(world)
+    assert not pose[:, 1].any()
+    torch.testing.assert_close(pose[:, 0], normalise_world_pose(in_space())[:, 0])
+    assert not normalise_world_pose(0 * world).any()
+    world[0, WRIST] = 100.0
+    assert normalise_world_pose(world)[:, 0, WRIST].tolist() == [5.0, 5.0, 5.0]
+    with pytest.raises(ValueError, match=r"expected \(\.\.\., frames, 33, 3\)"):
+        normalise_world_pose(world[..., :2])
+
+
 @pytest.mark.parametrize(
     ("points", "visibility", "message"),
     [
@@ -184,6 +231,21 @@ def test_its_folder(tmp_path: Path) -> None:
     page = model_page("me/pose", "pose", model.config, model.card, model.inputs)
     assert "`pose`: (batch, 3, time, 33) floats: x (right)" in page
     assert "model.predict_proba(pose)  # (batch, 3)" in page
+
+
+def test_a_folder_says_which_landmarks(tmp_path: Path) -> None:
+    model = PoseNet(3, (16, 24, 24), landmarks="world")
+    model.save_pretrained(tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert stored["config"]["landmarks"] == "world"
+    again = PoseNet.from_pretrained(tmp_path)
+    assert again.landmarks == "world"
+    pose = poses(model)
+    assert torch.equal(again(pose), model(pose))
+    page = model_page("me/pose", "pose", model.config, model.card, model.inputs)
+    assert "`ttmodels.normalise_world_pose`" in page
+    with pytest.raises(ValueError, match="landmarks is 'depth', expected 'picture' or 'world'"):
+        PoseNet(3, landmarks="depth")  # type: ignore[arg-type]
 
 
 def test_grad_cam_says_when() -> None:

@@ -149,6 +149,7 @@ def clip_pose(clip_id: str, frames: np.ndarray, points: np.ndarray) -> ClipPose:
     """Landmarks that are all seen well."""
     seen = np.ones(points.shape[:2], np.float32)
     world = np.zeros((*points.shape[:2], 3), np.float32)
+    world[..., :2] = points  # metres would be smaller; only ratios are read
     return ClipPose(frames, points, world, seen, seen[:, 0], clip_id, 30.0)
 
 

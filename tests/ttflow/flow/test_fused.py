@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,8 +17,10 @@ COMPARE = """
 import os
 os.environ["TRITON_INTERPRET"] = "1"
 import torch
-from ttflow.flow.variational import fused, solvers, torch_path
-from ttflow.flow.variational.equations import System
+from ttflow.flow.variational import (
+    BeyondPixels, fused, fused_median, fused_system, solvers, torch_path
+)
+from ttflow.flow.variational.equations import System, smooth
 from ttflow.flow.variational.settings import RobustSettings
 
 make = torch.Generator().manual_seed(0)
@@ -28,6 +31,8 @@ for batch, height, width in ((1, 16, 20), (2, 17, 33), (3, 5, 2)):
     system = System(a11 + 0.5, a12 - 0.5, a22 + 0.5, b1 - 0.5, b2 - 0.5, right, down)
     found = fused.red_black(system, 5, 1.7)
     expected = solvers.red_black(system, 5, 1.7)
+    ours, theirs = (pack(system, 1.7) for pack in (fused_system.packed_planes, fused.packed_planes))
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     assert found.shape == expected.shape == (batch, 2, height, width)
     assert expected.abs().max() > 0.1
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
@@ -43,10 +48,41 @@ first = torch.rand(2, 3, 24, 36, generator=make)
 second = 0.9 * first.roll(1, -1)
 settings = RobustSettings(outer_iterations=2, sweeps=3, sweeps_per_level=1, gain_levels=(1,))
 expected = torch_path.robust(first, second, settings)
-found = torch_path.robust(first, second, settings, relax=fused.red_black)
+found = torch_path.robust(first, second, settings, parts=torch_path.Parts(relax=fused.red_black))
 assert expected.abs().mean() > 0.3
 assert (found - expected).abs().mean() < 1e-4
 print("whole mode")
+
+for side, shape in ((3, (1, 2, 5, 7)), (5, (2, 2, 6, 4))):
+    noise = torch.randn(shape, generator=make)
+    assert torch.equal(fused_median.median(noise, side), torch_path.median(noise, side))
+print("median")
+
+cases = (settings.energy, (2, 9, 13)), (settings.gain_energy, (1, 6, 40))
+for energy, (batch, height, width) in cases:
+    one, two = torch.rand(2, batch, 5, height, width, generator=make)
+    flow = 3 * torch.randn(batch, 2, height, width, generator=make)  # many point out of the image
+    given = one, smooth(one, energy), two, flow, energy
+    found, expected = fused_system.linearise(*given), torch_path.linearise(*given)
+    for name, ours, theirs in zip(System._fields, found, expected):
+        scale = theirs.abs().mean()
+        assert scale > 0, name
+        assert (ours - theirs).abs().max() < 1e-4 * scale + 1e-4 * theirs.abs().max(), name
+print("system")
+
+BeyondPixels.__init__.__globals__["_check_engine"] = lambda *_: None
+quick = RobustSettings(outer_iterations=1, sweeps=2, sweeps_per_level=1, gain_levels=(1,))
+pair = torch.randint(0, 256, (2, 2, 3, 12, 22), dtype=torch.uint8, generator=make)
+expected = BeyondPixels(engine="torch", settings=quick)(*pair)
+kernels = BeyondPixels(engine="kernels", settings=quick)
+assert (kernels(*pair) - expected).abs().mean() < 1e-3
+near = expected.clone()
+torch_engine = BeyondPixels(engine="torch", settings=quick)
+torch_engine.pairs_at_once = 1
+for start in (None, near):
+    together = BeyondPixels(engine="torch", settings=quick)(*pair, start)
+    assert torch.equal(torch_engine(*pair, start), together)
+print("engine")
 
 guards = []
 class Guard:
@@ -67,19 +103,22 @@ print("device")
 def test_fused_solver_equals_the_plain_one() -> None:
     command = [sys.executable, "-c", COMPARE]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["solver", "packing", "whole mode", "device"], done.stderr
+    parts = ["solver", "packing", "whole mode", "median", "system", "engine", "device"]
+    assert done.stdout.splitlines() == parts, done.stderr
 
 
 def test_triton_and_graphs_are_refused_where_they_cannot_run() -> None:
-    with pytest.raises(ValueError, match="engine 'triton' runs mode 'robust' on 'cuda'"):
-        BeyondPixels(engine="triton")
+    for engine in ("triton", "kernels"):
+        with pytest.raises(ValueError, match=f"engine '{engine}' runs mode 'robust' on 'cuda'"):
+            BeyondPixels(engine=engine)
     with pytest.raises(ValueError, match="graphs need mode 'robust' on 'cuda'"):
         BeyondPixels(graphs=True)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize(
-    ("engine", "graphs"), [("torch", False), ("triton", False), ("triton", True)]
+    ("engine", "graphs"),
+    [("torch", False), ("triton", False), ("triton", True), ("kernels", False), ("kernels", True)],
 )
 def test_gpu_equals_cpu(engine: str, graphs: bool) -> None:
     first = torch.randint(0, 256, (2, 3, 90, 160), dtype=torch.uint8)
@@ -90,3 +129,32 @@ def test_gpu_equals_cpu(engine: str, graphs: bool) -> None:
     for _ in range(2):
         found = estimator(first.cuda(), second.cuda()).cpu()
         assert (found - expected).abs().mean() < 1e-3
+
+
+@pytest.mark.slow
+def test_kernels_compile_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the interpreter runs the compiler may refuse; no GPU is needed for that."""
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    from triton import compile as compiled
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from ttflow.flow.variational import fused, fused_median, fused_system
+
+    kernels = {
+        fused._half_sweep: {"PLANES": 9, "BLOCK": 256},
+        fused_median._median: {"SIDE": 5, "BLOCK": 256},
+        fused_system._warp: {"CHANNELS": 5, "BLOCK": 256},
+        fused_system._smooth: {"BLOCK": 256},
+        fused_system._assemble: {"CHANNELS": 5, "BLOCK": 256},
+        fused_system._pack: {"PLANES": 9, "BLOCK": 256},
+    }
+    planes = ["planes", "update", "result", "first", "second", "flow", "warped", "image", "system"]
+    planes += ["s11", "s12", "s22", "s1", "s2", "rights", "downs", "packed"]
+    whole = ("height", "width", "columns", "colour", "total")
+    for kernel, constants in kernels.items():
+        kinds = dict.fromkeys(planes, "*fp32") | dict.fromkeys(whole, "i32")
+        signature = {name: kinds.get(name, "fp32") for name in kernel.arg_names}
+        signature |= dict.fromkeys(constants, "constexpr")
+        source = ASTSource(kernel, signature=signature, constexprs=constants)
+        assert compiled(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]

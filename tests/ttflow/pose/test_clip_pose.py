@@ -1,5 +1,7 @@
 """Landmarks at any frame of a clip: known answers, and rules that hold for all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -122,3 +124,19 @@ def test_the_last_frame_comes_once(start: int, length: int, fps: float, rate_hz:
     assert found[0] == start
     assert found[-1] == start + length - 1
     assert (np.diff(found) > 0).all()
+
+
+def test_landmarks_in_space_come_from_the_frames_that_show_somebody() -> None:
+    pose = make_pose([0, 4, 8, 12], [0.0] * 4, [1.0] * 4)
+    pose = replace(
+        pose,
+        world=np.array([[[x, 0, -x]] * 33 for x in (8.0, 99.0, 16.0, 99.0)], np.float32),
+        presence=np.array([1, 0, 1, 0], np.float32),
+        visibility=np.array([[value] * 33 for value in (1, 0, 1, 0)], np.float32),
+    )
+    found = pose.world_at([-3, 0, 2, 4, 8, 11, 12])
+    assert (found.dtype, found.shape) == (np.float32, (7, 33, 3))
+    assert found[:, 5, 0].tolist() == [8, 8, 10, 12, 16, 16, 16]
+    assert (found[..., 2] == -found[..., 0]).all()
+    nobody = replace(pose, presence=0 * pose.presence, visibility=0 * pose.visibility)
+    assert not nobody.world_at([0, 4]).any()

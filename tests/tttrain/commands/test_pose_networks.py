@@ -28,6 +28,8 @@ from tttrain.commands.predict import predict
 from tttrain.commands.video_indexer import VideoIndexer
 from tttrain.data.dataset import ShardSource, open_data
 from tttrain.data.poses import PoseSource
+from tttrain.data.sampling import central_request
+from tttrain.evaluation.scoring import score_clip
 from tttrain.evaluation.video_input import extracted
 from tttrain.run import Run, RunInfo
 from tttrain.training.worker import Trainer, Worker
@@ -44,7 +46,8 @@ def train_here(run: Run, info: RunInfo) -> None:
     source = ShardSource(data, num_frames) if network.reads_pixels else None
     if network.reads_pose:
         clip_ids = [clip.clip_id for clip in data.read_in_training({})]
-        source = PoseSource(data.poses(clip_ids), num_frames, source)
+        poses = [pose.reading(network.landmarks) for pose in data.poses(clip_ids)]
+        source = PoseSource(poses, num_frames, source)
     Trainer(run, data.clips, source, Worker()).train(lambda _: None)
 
 
@@ -88,6 +91,14 @@ def test_a_network_on_landmarks_decodes_no_pixel(
     assert {clip_id: named[clip_id] for clip_id in answers} == answers
 
 
+def test_answers_of_baselines_of_before_are_made_anew(
+    run: Run, shards_with_poses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = evaluate(run.folder, shards_with_poses)["key"]
+    monkeypatch.setattr("tttrain.evaluation.baselines.VERSION", 1)
+    assert evaluate(run.folder, shards_with_poses)["key"] != now
+
+
 def test_strokes_are_learned_from_landmarks(shards_with_poses: Path, tmp_path: Path) -> None:
     """One joint of 33 moves, so it takes some epochs; chance is a loss of log 3 = 1.10."""
     config = POSE.with_changes(
@@ -98,6 +109,26 @@ def test_strokes_are_learned_from_landmarks(shards_with_poses: Path, tmp_path: P
     )
     learned = fitting.fit(config, shards_with_poses, tmp_path / "run")
     assert learned.metrics()[-1]["train_loss"] < 0.9
+
+
+def test_landmarks_in_space_are_read_in_training_and_test(
+    shards_with_poses: Path, tmp_path: Path
+) -> None:
+    config = recipes.small_turned().with_changes(batch_size=6, **FAST)
+    run = fitting.fit(config, shards_with_poses, tmp_path / "run")
+    model, data = load(run.model_folder), open_data(shards_with_poses)
+    (clip, *_) = data.clips["validation"]
+    (stored,) = data.poses([clip.clip_id])
+    num_frames = model.config.clip_shape[0]
+    window = stored.reading("world").window(
+        central_request(clip, num_frames).start_frame, num_frames
+    )
+    expected = model.predict_proba(window.pose[None])[0].tolist()
+    assert score_clip(model, data, clip).central.tolist() == pytest.approx(expected, abs=1e-6)
+    # What training measured of its best epoch is what the saved network does in a test.
+    right = evaluate(run.folder, shards_with_poses, split="validation")["methods"]["test"]
+    best = max(entry["validation_accuracy"] for entry in run.metrics())
+    assert right["accuracy"] == pytest.approx(best)
 
 
 def test_a_finished_run_is_one_of_its_landmarks(

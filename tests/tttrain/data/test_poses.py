@@ -14,7 +14,7 @@ from ttflow import ClipPose
 from ttflow.errors import ShardError
 from ttflow.shards.intervals import padded_indices
 from ttflow.shards.poses import stored_poses, write_poses
-from ttmodels import normalise_pose
+from ttmodels import normalise_pose, normalise_world_pose
 from tttrain.config import AugmentConfig, NetworkConfig
 from tttrain.data.cache import ResidentSource
 from tttrain.data.dataset import ShardSource, open_data
@@ -196,3 +196,38 @@ def test_landmarks_decide_the_result_of_networks_that_read_them(
     other = open_data(tmp_path / "other")
     assert other.hash == data.hash
     assert other.hash_for(POSE) not in (before, data.hash)
+
+
+def test_windows_of_landmarks_in_space() -> None:
+    pose = pose_of(np.arange(10, 20))
+    world = np.zeros_like(pose.world)
+    world[:, [11, 12]] = np.array([[0.0, -2.0, -1.0], [0.0, -2.0, 1.0]])  # looks along -x
+    world[:, WRIST, 0] = np.arange(10)
+    stored = StoredPose("a", (10, 20), 40, replace(pose, world=world))
+    found = stored.reading("world").window(12, 4).pose
+    torch.testing.assert_close(found, normalise_world_pose(torch.from_numpy(world[2:6])))
+    assert found[2, :, WRIST].tolist() == pytest.approx([1.0, 1.5, 2.0, 2.5])
+    assert torch.equal(stored.reading("picture").window(12, 4).pose, stored.window(12, 4).pose)
+
+
+def test_the_mirror_image_of_a_turned_person_is_the_turned_mirror_image() -> None:
+    """Both hold the same labels, so the mirror may come after the turn."""
+    rng = np.random.default_rng(1)
+    world = torch.from_numpy(rng.normal(0, 0.1, (5, 33, 3)).astype(np.float32))
+    world[:, [11, 12]] += torch.tensor([[0.1, -0.5, 0.3], [-0.1, -0.5, -0.1]])
+    world[2] = 0  # nobody
+    image = world[:, MIRRORED] * torch.tensor([-1.0, 1.0, 1.0])
+    moved = move_poses(normalise_world_pose(world)[None], [Draw(mirror=True)], "world")[0]
+    torch.testing.assert_close(moved, normalise_world_pose(image))
+    assert (moved - normalise_world_pose(world)).abs().max() > 0.1
+
+
+def test_landmarks_in_space_are_turned_scaled_and_mirrored() -> None:
+    poses = torch.zeros((3, 3, 1, 33))
+    poses[:, :, 0, WRIST] = torch.tensor([1.0, 2.0, 4.0])
+    draws = [Draw(angle_radians=math.pi / 2), Draw(scale=1.5), Draw(mirror=True)]
+    found = move_poses(poses, draws, "world")
+    assert found[0, :, 0, WRIST].tolist() == pytest.approx([-2.0, 1.0, 4.0], abs=1e-6)
+    assert found[1, :, 0, WRIST].tolist() == [1.5, 3.0, 5.0]  # cut
+    assert found[2, :, 0, 15].tolist() == pytest.approx([-1.0, 2.0, 4.0])
+    assert not found[2, :, 0, WRIST].any()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tttrain.evaluation.audit.features import standardised
 from tttrain.evaluation.audit.neighbours import neighbour_shares
 from tttrain.evaluation.audit.rate import Rate, flipped, rate_of, wrong_rate
 from tttrain.evaluation.audit.suspicion import (
@@ -162,3 +163,8 @@ def test_test_clips_are_ranked_apart() -> None:
         ("Push", 2, 1),
         ("Flip", 1, 0),
     ]
+
+
+def test_features_of_a_network_are_standardised() -> None:
+    found = standardised(np.array([[1.0, 7.0], [3.0, 7.0]]))
+    assert found.tolist() == [[-1.0, 0.0], [1.0, 0.0]]

@@ -12,15 +12,12 @@ from tttrain.evaluation.pose_svm import TIMES, answer, dct_rows, stroke_features
 
 
 def stroke(amplitude: float, phase: float = 0.0) -> np.ndarray:
-    """(32, 33, 2) float32: a body whose right wrist (16) swings."""
-    points = np.zeros((TIMES, 33, 2), np.float32)
+    """(32, 33, 3) float32: a body whose right wrist (16) swings."""
+    points = np.zeros((TIMES, 33, 3), np.float32)
     points[:, [11, 12], 1] = -50
     points[:, [11, 23], 0], points[:, [12, 24], 0] = 10, -10
     points[:, 16, 0] = amplitude * np.sin(np.arange(TIMES) / 5 + phase)
     return points
-
-
-SEEN = np.ones((TIMES, 33), np.float32)
 
 
 def test_the_transform_is_the_orthonormal_one() -> None:
@@ -32,16 +29,25 @@ def test_the_transform_is_the_orthonormal_one() -> None:
     assert rows @ wave == pytest.approx([0, 0, 0, 4, 0, 0, 0, 0], abs=1e-12)
 
 
-def test_place_and_size_do_not_matter() -> None:
-    plain = stroke_features(stroke(30), SEEN)
-    assert plain.shape == (8 * 33 * 2,)
-    moved = 1.7 * stroke(30) + np.array([300, -40], np.float32)
-    assert stroke_features(moved, SEEN) == pytest.approx(plain, abs=1e-5)
-    assert np.abs(stroke_features(stroke(10), SEEN) - plain).max() > 0.5
+def test_place_size_and_side_of_the_camera_do_not_matter() -> None:
+    plain = stroke_features(stroke(30))
+    assert plain.shape == (8 * 33 * 3,)
+    cos, sin = np.cos(2.0), np.sin(2.0)
+    turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], np.float32)
+    moved = 1.7 * stroke(30) @ turn + np.array([300, -40, 70], np.float32)
+    assert stroke_features(moved) == pytest.approx(plain, abs=1e-4)
+    assert np.abs(stroke_features(stroke(10)) - plain).max() > 0.5
+
+
+def test_the_first_coefficients_come_first() -> None:
+    # The swing along x of a person in front of the camera: nothing else changes over time.
+    found = stroke_features(stroke(30)).reshape(8, 3, 33)
+    assert np.argwhere(np.abs(found[1:]).max(axis=0) > 1e-4).tolist() == [[0, 16]]
+    assert found[:, 0, 16] == pytest.approx(dct_rows(TIMES) @ stroke(30)[:, 16, 0] / 50, abs=1e-5)
 
 
 def test_a_body_that_is_not_seen_is_all_zero() -> None:
-    assert not stroke_features(stroke(30), 0 * SEEN).any()
+    assert not stroke_features(0 * stroke(30)).any()
 
 
 def test_large_and_small_swings_are_told_apart() -> None:
@@ -50,8 +56,7 @@ def test_large_and_small_swings_are_told_apart() -> None:
     def some(count: int) -> tuple[np.ndarray, list[int]]:
         labels = [index % 2 for index in range(count)]
         features = [
-            stroke_features(stroke(40 if label else 15, rng.normal(0, 0.3)), SEEN)
-            for label in labels
+            stroke_features(stroke(40 if label else 15, rng.normal(0, 0.3))) for label in labels
         ]
         return np.array(features), labels
 

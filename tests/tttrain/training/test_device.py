@@ -1,10 +1,13 @@
 """A worker's share of its machine, whatever machine gave the command."""
 
 import pytest
+import torch
 
 from tttrain.config import TrainConfig
+from tttrain.errors import TrainingError
 from tttrain.run import available_threads, thread_limit
-from tttrain.training import device
+from tttrain.training import batches, device
+from tttrain.training.best_epoch import Best
 
 GIB = 2**30
 
@@ -66,3 +69,21 @@ def test_the_variable_of_the_command(
     assert available_threads() == min(limit or 2, 2)
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     assert thread_limit() == (None if limit == 1 else limit)
+
+
+def test_switches_for_gpus_change_nothing_on_a_cpu() -> None:
+    on = TrainConfig().with_changes(execution={"gpu_kernels": True, "step_graph": True})
+    assert on.result_hash() == TrainConfig().result_hash()
+    assert not TrainConfig().execution.gpu_kernels
+    assert not TrainConfig().execution.step_graph
+    assert batches._cut("cpu") is None
+    values = torch.arange(3)
+    assert device.without_waiting(values, "cpu") is values
+    best = Best(1, 0.5, 1.0, {"w": torch.zeros(1)})
+    assert best.on_cpu() is best
+
+
+def test_kernels_without_triton_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "find_spec", lambda name: None)
+    with pytest.raises(TrainingError, match="gpu_kernels is true, but triton is not installed"):
+        batches._cut("cuda:0")

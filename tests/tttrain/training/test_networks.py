@@ -46,6 +46,7 @@ def test_recipes_of_before_are_the_same(name: str) -> None:
     [
         ("pose", 933_901),
         ("small", 933_901),
+        ("small_turned", 933_901),
         ("siamese_pooled", 9_022_811),
         ("siamese_pose", 9_956_691),
     ],
@@ -85,6 +86,13 @@ def test_pooled_heads(model: str) -> None:
 def test_heads_that_are_refused(settings: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         override(recipes.siamese_pooled(), settings)
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "pose"])
+def test_only_the_pose_network_reads_landmarks_in_space(model: str) -> None:
+    """The other network on landmarks would learn from these and answer on the picture's."""
+    with pytest.raises(InputError, match=f"landmarks is world, which model {model} does not read"):
+        override(recipes.small_turned(), [f"network.model={model}"])
 
 
 def config(model: str, shape: tuple[int, int, int], precision: str = "bfloat16") -> TrainConfig:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ttmodels.late_fusion import LateFusion
     from ttmodels.loading import MODELS, load
     from ttmodels.ltc import LTC, LTCConfig
-    from ttmodels.pose.landmarks import normalise_pose
+    from ttmodels.pose.landmarks import normalise_pose, normalise_world_pose
     from ttmodels.pose.network import PoseNet
     from ttmodels.pose.three_streams import ThreeStreams
     from ttmodels.single_stream import FlowNet, RGBNet
@@ -72,6 +72,7 @@ _HOME = {
     "grad_cam": "gradcam",
     "load": "loading",
     "normalise_pose": "pose.landmarks",
+    "normalise_world_pose": "pose.landmarks",
     "num_features": "video_stream",
 }
 
@@ -115,6 +116,7 @@ __all__ = [
     "grad_cam",
     "load",
     "normalise_pose",
+    "normalise_world_pose",
     "num_features",
 ]
 

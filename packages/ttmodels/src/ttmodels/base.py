@@ -1,6 +1,7 @@
 """Base classes of the networks: what all have in common."""
 
 from abc import abstractmethod
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import torch
@@ -84,6 +85,21 @@ class StrokeModel(StoredNetwork):
         for module in self.modules():
             if hasattr(module, "recompute"):
                 setattr(module, "recompute", on)  # noqa: B010 - not every module has it
+
+    def fuse_poolings(self, on: bool = True) -> None:
+        """On a GPU, compute bias, pooling and ReLU of each stage in one kernel of our own.
+
+        The values stay the same; the gradients of the biases are summed in float32. On a CPU, and
+        in networks that have no such stages, nothing changes.
+
+        Raises:
+            ValueError: if Triton is not installed.
+        """
+        if on and find_spec("triton") is None:
+            raise ValueError("fused poolings need triton: pip install 'ttmodels[gpu]'")
+        for module in self.modules():
+            if hasattr(module, "fused"):
+                setattr(module, "fused", on)  # noqa: B010 - not every module has it
 
     def predict_proba(
         self, *clips: Float[Tensor, "batch _ time ..."]

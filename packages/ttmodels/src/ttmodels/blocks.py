@@ -21,6 +21,7 @@ def conv_pool_relu(
     clip: Float[Tensor, "batch channel time height width"],
     kernel: Kernel = (2, 2, 2),
     recompute: bool = False,
+    fused: bool = False,
 ) -> Float[Tensor, "batch channel2 time2 height2 width2"]:
     """Return `relu(max_pool3d(conv(clip), kernel))`.
 
@@ -30,13 +31,38 @@ def conv_pool_relu(
         kernel: sides of the pooling's cells.
         recompute: keep nothing but the clip for the backward pass and compute the stage again
             there (activation checkpointing).
+        fused: on a GPU, take a kernel of our own for bias, pooling and ReLU.
     """
     if recompute and torch.is_grad_enabled():
-        again: Tensor = checkpoint(conv_pool_relu, conv, clip, kernel, use_reentrant=False)
+        again: Tensor = checkpoint(
+            conv_pool_relu, conv, clip, kernel, fused=fused, use_reentrant=False
+        )
         return again
+    if fused and _fusible(conv, clip, kernel):
+        from ttmodels.gpu import fused_pooling
+
+        return fused_pooling.conv_pool_relu(conv, clip, kernel)
     if chunked_conv.is_faster(conv, clip):
         return chunked_conv.conv_pool_relu(conv, clip, kernel)
     return pool_relu(conv(clip), kernel)
+
+
+def _fusible(conv: nn.Conv3d, clip: Tensor, kernel: Kernel) -> bool:
+    """Return whether the fused kernels compute this stage: on a GPU, eagerly, some cell at all."""
+    return (
+        runs_kernels(clip.device)
+        and not torch.compiler.is_compiling()
+        and not torch.compiler.is_exporting()
+        and conv.bias is not None
+        and clip.dtype != torch.float64
+        and all(side >= step for side, step in zip(clip.shape[2:], kernel, strict=True))
+        and len(clip) > 0
+    )
+
+
+def runs_kernels(device: torch.device) -> bool:
+    """Return whether Triton's kernels run on this device."""
+    return device.type == "cuda"
 
 
 def fastest_layout(
@@ -100,6 +126,7 @@ class Branch(nn.Module):
 
     Attributes:
         recompute: compute each stage again in the backward pass instead of keeping its results.
+        fused: on a GPU, take a kernel of our own for bias, pooling and ReLU.
     """
 
     def __init__(
@@ -114,7 +141,7 @@ class Branch(nn.Module):
         places = height * width if fields is None else fields**2
         self.fc = nn.Linear(third * time * places, FEATURES)
         self.fields = fields
-        self.recompute = False
+        self.recompute = self.fused = False
 
     def forward_convs(
         self, clip: Float[Tensor, "batch channel time height width"]
@@ -122,7 +149,7 @@ class Branch(nn.Module):
         """Return the maps of the last convolution, after its pooling."""
         clip = fastest_layout(clip)
         for conv in self.convolutions():
-            clip = conv_pool_relu(conv, clip, recompute=self.recompute)
+            clip = conv_pool_relu(conv, clip, recompute=self.recompute, fused=self.fused)
         return clip
 
     def forward_fc(

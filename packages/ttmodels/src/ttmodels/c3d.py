@@ -21,6 +21,7 @@ are the same); RGB comes in [0, 1], not as bytes minus a mean.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from jaxtyping import Float
@@ -87,7 +88,7 @@ class C3D(StrokeModel):
         self.fc7 = nn.Linear(HIDDEN, HIDDEN)
         self.fc8 = nn.Linear(HIDDEN, config.num_classes)
         self.dropout = nn.Dropout(config.dropout)
-        self.recompute = False
+        self.recompute = self.fused = False
 
     def forward_features(
         self, *clips: Float[Tensor, "batch 3 time height width"]
@@ -95,12 +96,13 @@ class C3D(StrokeModel):
         """Return the maps of the last convolution; see `StrokeModel.forward_features`."""
         (rgb,) = clips
         self._check(rgb=rgb)
-        clip = conv_pool_relu(self.conv1, fastest_layout(rgb), (1, 2, 2), self.recompute)
-        clip = conv_pool_relu(self.conv2, clip, recompute=self.recompute)
+        stage = partial(conv_pool_relu, recompute=self.recompute, fused=self.fused)
+        clip = stage(self.conv1, fastest_layout(rgb), (1, 2, 2))
+        clip = stage(self.conv2, clip)
         clip = functional.relu(self.conv3a(clip))
-        clip = conv_pool_relu(self.conv3b, clip, recompute=self.recompute)
+        clip = stage(self.conv3b, clip)
         clip = functional.relu(self.conv4a(clip))
-        clip = conv_pool_relu(self.conv4b, clip, recompute=self.recompute)
+        clip = stage(self.conv4b, clip)
         clip = self.conv5b(functional.relu(self.conv5a(clip)))
         return (functional.relu(functional.max_pool3d(clip, 2, padding=(0, 1, 1))),)
 

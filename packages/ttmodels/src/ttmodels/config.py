@@ -112,6 +112,33 @@ class BranchConfig(ModelConfig):
         return values
 
 
+Landmarks = Literal["picture", "world"]
+
+
+@dataclass(frozen=True)
+class PoseNetConfig(ModelConfig):
+    """Settings of the network on landmarks.
+
+    Args:
+        landmarks: what it reads: "picture", as `ttmodels.normalise_pose` gives them, or "world", as
+            `ttmodels.normalise_world_pose` does.
+    """
+
+    landmarks: Landmarks = field(default="picture", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.landmarks not in ("picture", "world"):
+            raise ValueError(f"landmarks is {self.landmarks!r}, expected 'picture' or 'world'")
+
+    def stored(self) -> dict[str, Any]:
+        """Return the settings, the landmarks only if they are of the world: folders stay."""
+        values = super().stored()
+        if self.landmarks == "picture":
+            del values["landmarks"]
+        return values
+
+
 @dataclass(frozen=True)
 class OneStreamConfig(ModelConfig):
     """Settings of a network that takes either RGB or flow.

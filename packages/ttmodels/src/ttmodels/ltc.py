@@ -17,6 +17,7 @@ are the same); RGB comes in [0, 1], not as bytes minus a mean; the share of drop
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from jaxtyping import Float
@@ -82,16 +83,17 @@ class LTC(StrokeModel):
         self.fc7 = nn.Linear(HIDDEN, HIDDEN)
         self.fc8 = nn.Linear(HIDDEN, config.num_classes)
         self.dropout = nn.Dropout(config.dropout)
-        self.recompute = False
+        self.recompute = self.fused = False
 
     def forward_features(
         self, *clips: Float[Tensor, "batch _ _ _ _"]
     ) -> tuple[Float[Tensor, "batch _ _ _ _"]]:
         """Return the maps of the last convolution; see `StrokeModel.forward_features`."""
         self._check(**dict(zip(self.inputs, clips, strict=True)))
-        clip = conv_pool_relu(self.conv1, fastest_layout(clips[0]), (1, 2, 2), self.recompute)
+        stage = partial(conv_pool_relu, recompute=self.recompute, fused=self.fused)
+        clip = stage(self.conv1, fastest_layout(clips[0]), (1, 2, 2))
         for conv in (self.conv2, self.conv3, self.conv4, self.conv5):
-            clip = conv_pool_relu(conv, clip, recompute=self.recompute)
+            clip = stage(conv, clip)
         return (clip,)
 
     def features(

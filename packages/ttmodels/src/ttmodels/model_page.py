@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from ttmodels.card import ModelCard
-from ttmodels.config import ModelConfig, NetworkConfig
+from ttmodels.config import ModelConfig, NetworkConfig, PoseNetConfig
 from ttmodels.inputs import INPUTS, POSE, POSE_POINTS
 
 _HEAD = """---
@@ -43,7 +43,7 @@ def model_page(
             f"- Network: `{name}` of ttmodels, with `{json.dumps(config.stored())}`",
             *_clip(config),
             f"- Classes, in the order of the logits: {_classes(config, card)}",
-            *(f"- Input {_input(item, card)}" for item in inputs),
+            *(f"- Input {_input(item, card, config)}" for item in inputs),
             "",
             "```python",
             *_example(title, config, inputs),
@@ -86,7 +86,13 @@ def _classes(config: NetworkConfig, card: ModelCard) -> str:
     return ", ".join(card.labels) or f"{config.num_classes}, names not recorded"
 
 
-def _input(name: str, card: ModelCard) -> str:
+def _input(name: str, card: ModelCard, config: NetworkConfig) -> str:
+    if isinstance(config, PoseNetConfig) and config.landmarks == "world":
+        return (
+            f"`pose`: (batch, {POSE.channels}, time, {POSE_POINTS}) floats: x, y (down), z in "
+            "torso lengths from the middle of the hips, the shoulders along x on average; "
+            "`ttmodels.normalise_world_pose` makes them of landmarks in space"
+        )
     if name == "pose":
         return (
             f"`pose`: (batch, {POSE.channels}, time, {POSE_POINTS}) floats: x (right) and y (down) "

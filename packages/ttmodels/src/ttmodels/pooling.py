@@ -47,7 +47,7 @@ class _PoolReLU(torch.autograd.Function):
     def forward(ctx: Any, maps: Tensor, kernel: Kernel) -> Tensor:
         pooled, argmax = pool_relu_argmax(maps, kernel)
         ctx.save_for_backward(pooled, argmax)
-        ctx.sides, ctx.kernel, ctx.layout = maps.shape[2:], kernel, _layout(maps)
+        ctx.sides, ctx.kernel, ctx.layout = maps.shape[2:], kernel, memory_layout(maps)
         return pooled
 
     @staticmethod
@@ -173,7 +173,8 @@ def _unpool_by_strides(unpooled: Tensor, gradient: Tensor, argmax: Tensor, kerne
         cells[:, :, t :: kernel[0], y :: kernel[1], x :: kernel[2]] = part
 
 
-def _layout(maps: Tensor) -> torch.memory_format:
+def memory_layout(maps: Tensor) -> torch.memory_format:
+    """Return the memory format of maps (B, C, T, H, W); contiguous where they have both."""
     last = maps.permute(0, 2, 3, 4, 1)
     if last[:1].is_contiguous() and not maps[:1].is_contiguous():
         return torch.channels_last_3d

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tttrain.commands.fit_detector import fit_detector
     from tttrain.commands.index import index
     from tttrain.commands.predict import predict
+    from tttrain.commands.quality import measure_strokes, suggest_references
     from tttrain.config import AugmentConfig, TrainConfig
     from tttrain.data.spatial_augment import Augment
     from tttrain.indexing.measures.scores import detection_scores
@@ -34,7 +35,9 @@ _HOME = {
     "fit": "commands.fit",
     "fit_detector": "commands.fit_detector",
     "index": "commands.index",
+    "measure_strokes": "commands.quality",
     "predict": "commands.predict",
+    "suggest_references": "commands.quality",
 }
 _MODULES = ("recipes", "windows")
 
@@ -53,8 +56,10 @@ __all__ = [
     "fit",
     "fit_detector",
     "index",
+    "measure_strokes",
     "predict",
     "recipes",
+    "suggest_references",
     "windows",
 ]
 

@@ -314,6 +314,47 @@ def audit(
 
 
 @app.command()
+def quality(
+    data: Annotated[Path, typer.Argument(metavar="SHARDS", help="Shards folder with poses.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder to write; with --suggest-references a CSV.")
+    ],
+    references: Annotated[
+        Path | None, typer.Option(help="CSV clip_id,ready,contact,end: marked strokes.")
+    ] = None,
+    players: Annotated[
+        Path | None, typer.Option(help="CSV player_id,hand: left or right holds the bat.")
+    ] = None,
+    by_player: Annotated[
+        bool, typer.Option("--by-player", help="Compare each player with his own references.")
+    ] = False,
+    coarse: Annotated[
+        bool, typer.Option("--coarse", help="Measure without poses, by where the picture moves.")
+    ] = False,
+    suggest: Annotated[
+        bool,
+        typer.Option("--suggest-references", help="Write central strokes of each class to mark."),
+    ] = False,
+    count: Annotated[int, typer.Option(min=3, help="With --suggest-references: of a class.")] = 6,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Compare strokes with marked reference strokes, phase by phase."""
+    from tttrain.commands.quality import measure_strokes, quality_lines, suggest_references
+
+    if suggest == (references is not None):
+        raise typer.BadParameter("give --references CSV, or --suggest-references to make one")
+    if suggest:
+        table = suggest_references(data, out, count=count, players=players)
+        typer.echo(table.write_json() if as_json else f"{table.height} strokes to mark: {out}")
+        return
+    assert references is not None
+    found = measure_strokes(
+        data, references, out, players=players, by_player=by_player, coarse=coarse
+    )
+    typer.echo(found.model_dump_json() if as_json else "\n".join(quality_lines(found, out)))
+
+
+@app.command()
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Print this one in full.")] = None,
 ) -> None:

@@ -68,6 +68,13 @@ class NetworkConfig(FrozenModel):
         "auto does so where the taxonomy names levels.",
     )
 
+    landmarks: Literal["picture", "world"] = Field(
+        default="picture",
+        description="pose reads the landmarks in the picture (x, y, visibility), or those in space "
+        "(world: x, y, z), turned so that it does not matter from where a stroke was filmed; "
+        "siamese_pose reads those in the picture only.",
+    )
+
     @field_validator("clip_shape")
     @classmethod
     def _large_enough(cls, value: tuple[int, int, int] | None) -> tuple[int, int, int] | None:
@@ -86,6 +93,15 @@ class NetworkConfig(FrozenModel):
             raise ValueError(
                 f"pool_fields is {self.pool_fields}, and head flat pools nothing; expected "
                 "head=pooled, or pool_fields=3"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _reads_these_landmarks(self) -> "NetworkConfig":
+        if self.landmarks == "world" and self.model != "pose":
+            raise ValueError(
+                f"landmarks is world, which model {self.model} does not read; expected model=pose, "
+                "or landmarks=picture"
             )
         return self
 
@@ -157,6 +173,15 @@ class ExecutionConfig(FrozenModel):
         ge=1,
         description="The threads of a worker; null divides the cores of its machine (at most "
         "OMP_NUM_THREADS of the command) by the workers there.",
+    )
+    gpu_kernels: bool = Field(
+        default=False,
+        description="On a GPU with Triton, crops are cut and poolings computed by kernels of our "
+        "own.",
+    )
+    step_graph: bool = Field(
+        default=False,
+        description="On a GPU a step is launched as one CUDA graph; with one worker only.",
     )
     data_path: Literal["auto", "stream", "resident"] = Field(
         default="auto",

@@ -42,6 +42,9 @@ ADDED_KEYS: dict[tuple[str, str], object] = {
     ("augment", "rest_share"): 0.0,
     ("network", "head_labels"): "classes",
     ("optimizer", "label_smoothing"): 0.0,
+    ("network", "landmarks"): "picture",
+    ("execution", "gpu_kernels"): False,
+    ("execution", "step_graph"): False,
 }
 """Keys that came later, with the value that stands for what was done before them."""
 

@@ -132,6 +132,15 @@ def small() -> TrainConfig:
     )
 
 
+def small_turned() -> TrainConfig:
+    """As small, with landmarks in space turned to one side: for footage filmed from many places."""
+    return small().with_changes(
+        recipe="small_turned",
+        network={"landmarks": "world"},
+        augment={"rotation_degrees": 20.0, "scale": 0.2},
+    )
+
+
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "demo": demo,
     "early": early,
@@ -145,6 +154,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "siamese_pooled": siamese_pooled,
     "siamese_pose": siamese_pose,
     "small": small,
+    "small_turned": small_turned,
 }
 
 JOINED = {"late": ("rgb", "flow"), "i3d_two_stream": ("i3d_rgb", "i3d_flow")}

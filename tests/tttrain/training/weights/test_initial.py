@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ttdata.errors import InputError
-from ttmodels import SSTC, FlowNet, ModelCard, RGBNet, StrokeModel
+from ttmodels import SSTC, FlowNet, ModelCard, PoseNet, RGBNet, StrokeModel
 from tttrain.training.weights import initial
 
 CLASSES = ("a", "b", "c")
@@ -61,6 +61,17 @@ def test_layers_of_another_shape_begin_at_random(tmp_path: Path) -> None:
         "branch.fc": "branch.fc.weight has shape [500, 640], expected [500, 320]",
         "head": "head.weight has shape [4, 500], expected [3, 500]",
     }
+
+
+def test_the_first_layer_on_other_landmarks_begins_at_random(tmp_path: Path) -> None:
+    """Its shape is the same: the third channel is visibility there and depth here."""
+    saved(PoseNet(3, SHAPE), tmp_path)
+    model = PoseNet(3, SHAPE, landmarks="world")
+    info = initial.plan(tmp_path, model, CLASSES)
+    assert info.fresh == {"branch.conv1": "reads landmarks 'picture', expected 'world'"}
+    assert info.taken == (*CONVS[1:], "branch.fc", "head")
+    saved(model, tmp_path)
+    assert initial.plan(tmp_path, model, CLASSES).fresh == {}
 
 
 def test_nothing_fits(tmp_path: Path) -> None:

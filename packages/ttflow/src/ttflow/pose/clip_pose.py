@@ -63,6 +63,28 @@ class ClipPose(PoseTrack):
         visibility[seen[earlier] != seen[later]] = 0
         return points, visibility
 
+    def world_at(self, frames: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Landmarks in space at any frames: linear between those in which somebody is seen.
+
+        Before the first and after the last such frame they are as in it.
+
+        Args:
+            frames: (T,) frame indices of the video, any order.
+
+        Returns:
+            (T, 33, 3) float32 metres x, y, z from the middle of the hips; all 0 where nobody is
+            seen in any frame.
+        """
+        wanted = np.asarray(frames, np.int64)
+        known, places = self.frames[self.found], self.world[self.found]
+        if not len(known):
+            return np.zeros((len(wanted), *self.world.shape[1:]), np.float32)
+        later = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        earlier = np.where(known[later] > wanted, np.maximum(later - 1, 0), later)
+        span = known[later] - known[earlier]
+        share = np.where(span > 0, wanted - known[earlier], 0) / np.maximum(span, 1)
+        return _between(places[earlier], places[later], share[:, None, None])
+
 
 def _between(
     earlier: NDArray[np.float32], later: NDArray[np.float32], share: NDArray[np.float64]

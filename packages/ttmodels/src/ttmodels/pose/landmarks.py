@@ -55,6 +55,42 @@ def normalise_pose(
     return torch.cat((placed.movedim(-1, -3), shown.unsqueeze(-3)), dim=-3)
 
 
+def normalise_world_pose(
+    world: Float[Tensor, "*batch frames points 3"],
+) -> Float[Tensor, "*batch 3 frames points"]:
+    """Return the pose that networks on turned landmarks take from world coordinates.
+
+    The person is turned about the vertical until the shoulders, on average over the clip, lie along
+    x, the left one on the positive side: so it does not matter from where a stroke was filmed. One
+    turn per clip, since turning the trunk is part of the stroke. In each frame the middle of the
+    hips becomes the origin. The unit is the median over the frames with a torso (of two in the
+    middle the shorter) of the distance from the middle of the shoulders to that of the hips.
+
+    Args:
+        world: 33 landmarks per frame, x (right), y (down) and z (away from the camera), in metres
+            or any unit that is the same along all axes; all 0 in frames without a person.
+
+    Returns:
+        Channels x, y, z in torso lengths, cut to [-5, 5]; 0 in frames without a torso.
+
+    Raises:
+        ValueError: if the shape is another, or values are integers.
+    """
+    _check(world, world[..., 0], axes=3)
+    left, right = world[..., SHOULDERS[0], :], world[..., SHOULDERS[1], :]
+    hips = world[..., HIPS, :].mean(dim=-2)
+    torso = ((left + right) / 2 - hips).norm(dim=-1)
+    whole = (torso > 0) & world.isfinite().flatten(-2).all(dim=-1)
+    unit = torso.masked_fill(~whole, torch.nan).nanmedian(dim=-1).values[..., None, None, None]
+    across = (left - right).masked_fill(~whole[..., None], 0).sum(dim=-2)
+    turn = torch.atan2(across[..., 2], across[..., 0])[..., None, None]
+    x, y, z = ((world - hips[..., None, :]) / unit).unbind(dim=-1)
+    turned = torch.stack(
+        (x * turn.cos() + z * turn.sin(), y, z * turn.cos() - x * turn.sin()), dim=-3
+    )
+    return turned.clamp(POSE.low, POSE.high).masked_fill(~whole[..., None, :, None], 0)
+
+
 def _filled(
     values: Float[Tensor, "*batch frames 2"], known: Bool[Tensor, "*batch frames"]
 ) -> Float[Tensor, "*batch frames 2"]:
@@ -72,10 +108,12 @@ def _filled(
     return low + (high - low) * share.unsqueeze(-1)
 
 
-def _check(points: Tensor, visibility: Tensor) -> None:
+def _check(points: Tensor, visibility: Tensor, axes: int = 2) -> None:
     shape = tuple(points.shape)
-    if points.ndim < 3 or shape[-2:] != (POSE_POINTS, 2) or shape[-3] < 1:
-        raise ValueError(f"points have shape {shape}, expected (..., frames, {POSE_POINTS}, 2)")
+    if points.ndim < 3 or shape[-2:] != (POSE_POINTS, axes) or shape[-3] < 1:
+        raise ValueError(
+            f"points have shape {shape}, expected (..., frames, {POSE_POINTS}, {axes})"
+        )
     if visibility.shape != points.shape[:-1]:
         raise ValueError(
             f"visibility has shape {tuple(visibility.shape)}, expected {shape[:-1]} as the points"

@@ -1,6 +1,6 @@
 """PoseNet: 1-D convolutions over time on the landmarks of the player.
 
-    pose (B, 3, T, 33): x, y in torso lengths from the hips, visibility
+    pose (B, 3, T, 33): x, y in torso lengths from the hips, visibility; or x, y, z
               | channels and points side by side        -> (B, 99, T)
          +---------+
          | branch  |   3 x [conv 5 - pool 2 - ReLU]      -> maps (B, 128, T/8)
@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from ttmodels.base import StrokeModel
 from ttmodels.blocks import FEATURES
-from ttmodels.config import ModelConfig
+from ttmodels.config import Landmarks, ModelConfig, PoseNetConfig
 from ttmodels.inputs import POSE, POSE_POINTS, check_pose
 
 FILTERS = (64, 128, 128)
@@ -63,22 +63,30 @@ class PoseBranch(nn.Module):
 
 
 class PoseNet(StrokeModel):
-    """Network on the landmarks of the player, as `ttmodels.normalise_pose` gives them.
+    """Network on the landmarks of the player.
 
     Args:
         num_classes: number of logits, the rejection class included.
         clip_shape: (time, height, width) of the clips whose player the landmarks are of; the
             network reads the time, the rest is recorded only.
+        landmarks: "picture", as `ttmodels.normalise_pose` gives them, or "world", in space and
+            turned to one side, as `ttmodels.normalise_world_pose` does.
     """
 
     name: ClassVar[str] = "pose"
     inputs = streams = ("pose",)
 
+    config_type: ClassVar[type[ModelConfig]] = PoseNetConfig
+
     def __init__(
-        self, num_classes: int = 21, clip_shape: tuple[int, int, int] = (100, 120, 120)
+        self,
+        num_classes: int = 21,
+        clip_shape: tuple[int, int, int] = (100, 120, 120),
+        landmarks: Landmarks = "picture",
     ) -> None:
-        config = ModelConfig(num_classes, clip_shape)
+        config = PoseNetConfig(num_classes, clip_shape, landmarks=landmarks)
         super().__init__(config)
+        self.landmarks: Landmarks = config.landmarks
         self.branch = PoseBranch(config.clip_shape[0])
         self.head = nn.Linear(FEATURES, config.num_classes)
 
@@ -86,7 +94,8 @@ class PoseNet(StrokeModel):
         """Return the logits.
 
         Args:
-            pose: x, y in torso lengths and visibility of 33 landmarks at each time.
+            pose: x, y in torso lengths and visibility of 33 landmarks at each time; of landmarks
+                in space x, y, z.
 
         Raises:
             ValueError: if the pose has another shape or dtype than the network takes.

@@ -36,8 +36,8 @@ ROWS = (
     *("i3d_rgb", "i3d_flow", "i3d_two_stream"),
 )
 """The rows of the paper's table."""
-FEW_CLIPS = ("siamese_pooled", "siamese_pose", "pose", "small")
-"""Rows for few clips, which are made when they are asked for: three of them need landmarks."""
+FEW_CLIPS = ("siamese_pooled", "siamese_pose", "pose", "small", "small_turned")
+"""Rows for few clips, which are made when they are asked for: four of them need landmarks."""
 ALL_ROWS = (*ROWS, *FEW_CLIPS)
 """The rows that can be asked for, in the order of the table."""
 

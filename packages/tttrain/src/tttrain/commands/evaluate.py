@@ -199,7 +199,7 @@ def _key(run: Run, data: TrainingData, split: str, calibrations: Calibrations) -
     """Changes when the model, the clips or this code's results change."""
     shown = data.hash_for(run.info().resolved.network)
     poses = sorted(path.name for path in poses_folder(data.path).glob("*.parquet"))
-    told = f"{SCHEMA_VERSION} {split} {shown} {poses} {calibrations}"
+    told = f"{SCHEMA_VERSION} {baselines.VERSION} {split} {shown} {poses} {calibrations}"
     digest = hashlib.sha256(told.encode())
     for name in ("config.json", "model.safetensors"):
         with (run.model_folder / name).open("rb") as handle:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ttflow import ClipPose
 from ttflow.shards.intervals import padded_indices
-from ttmodels import normalise_pose
+from ttmodels import normalise_pose, normalise_world_pose
+from ttmodels.config import Landmarks
 from ttmodels.inputs import POSE
 from tttrain.data.sampling import Request, Source, Window
 from tttrain.data.spatial_augment import IDENTITY, Draw
@@ -28,6 +29,12 @@ class StoredPose:
     """First stored frame and the one past the last."""
     total_frames: int
     pose: ClipPose
+    landmarks: Landmarks = "picture"
+    """Which the windows hold."""
+
+    def reading(self, landmarks: Landmarks) -> "StoredPose":
+        """The same clip, whose windows hold these landmarks."""
+        return replace(self, landmarks=landmarks)
 
     def window(self, start_frame: int, num_frames: int) -> Window:
         """The landmarks of the frames that a window of pixels with this start holds, normalised.
@@ -39,9 +46,14 @@ class StoredPose:
             positions, _ = padded_indices(start_frame, num_frames, self.interval, self.total_frames)
         except ValueError as error:
             raise ValueError(f"clip {self.clip_id}: {error}") from error
-        points, visibility = self.pose.at(self.interval[0] + np.array(positions, np.int64))
-        pose = normalise_pose(torch.from_numpy(points), torch.from_numpy(visibility))
-        return Window(self.clip_id, pose=pose)
+        return Window(self.clip_id, pose=self._at(self.interval[0] + np.array(positions, np.int64)))
+
+    def _at(self, frames: np.ndarray) -> Tensor:
+        """(3, T, 33) at these frames."""
+        if self.landmarks == "world":
+            return normalise_world_pose(torch.from_numpy(self.pose.world_at(frames)))
+        points, visibility = self.pose.at(frames)
+        return normalise_pose(torch.from_numpy(points), torch.from_numpy(visibility))
 
 
 class PoseSource:
@@ -74,16 +86,18 @@ class PoseSource:
         return self._poses[item.clip_id].window(item.start_frame, self._num_frames)
 
 
-def move_poses(poses: Tensor, draws: Sequence[Draw]) -> Tensor:
+def move_poses(poses: Tensor, draws: Sequence[Draw], landmarks: Landmarks = "picture") -> Tensor:
     """Landmarks moved as the crop is.
 
     Rotation, scale and mirror act about the hips, which are the origin of every frame; so the
     shift has no effect. A mirrored person's left hand is on the other side: left and right
-    landmarks change places.
+    landmarks change places. Landmarks in space lean to a side, as the third axis, about which they
+    are turned, is the person's front; along it they are scaled, too.
 
     Args:
-        poses: (B, 3, T, 33) as `ttmodels.normalise_pose` gives them.
+        poses: (B, 3, T, 33) as `ttmodels.normalise_pose` or `normalise_world_pose` gives them.
         draws: B of them.
+        landmarks: what they are.
 
     Returns:
         The same shape; x and y cut to the range of the input again. Missing landmarks stay 0.
@@ -94,7 +108,10 @@ def move_poses(poses: Tensor, draws: Sequence[Draw]) -> Tensor:
             continue
         pose = poses[index][..., MIRRORED] if item.mirror else poses[index]
         (xx, xy), (yx, yy) = item.matrix().tolist()
-        x, y, visibility = pose
-        moved[index] = torch.stack((x * xx + y * xy, x * yx + y * yy, visibility))
-    moved[:, :2] = moved[:, :2].clamp(POSE.low, POSE.high)
+        x, y, third = pose
+        if landmarks == "world":
+            third = third * item.scale
+        moved[index] = torch.stack((x * xx + y * xy, x * yx + y * yy, third))
+    placed = 3 if landmarks == "world" else 2
+    moved[:, :placed] = moved[:, :placed].clamp(POSE.low, POSE.high)
     return moved

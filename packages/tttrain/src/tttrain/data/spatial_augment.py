@@ -11,7 +11,7 @@ stays within 90.5 px of the centre on each axis, inside a stored patch of 184 px
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,11 +66,31 @@ def draw(config: AugmentConfig, crop_hw: tuple[int, int], rng: np.random.Generat
     )
 
 
-class Augment:
-    """Crops a batch of stored patches; for training, each clip with a draw of its own."""
+Cut = Callable[
+    [Sequence[Tensor], Sequence[Tensor], Sequence[Draw], tuple[int, int]], tuple[Tensor, Tensor]
+]
+"""What cuts crops: `transform`, or the same as a kernel."""
 
-    def __init__(self, config: AugmentConfig, crop_hw: tuple[int, int], seed: int) -> None:
+
+class Augment:
+    """Crops a batch of stored patches; for training, each clip with a draw of its own.
+
+    Args:
+        config: bounds of the draws.
+        crop_hw: height and width of the crops.
+        seed: of the run.
+        cut: `transform` if None.
+    """
+
+    def __init__(
+        self,
+        config: AugmentConfig,
+        crop_hw: tuple[int, int],
+        seed: int,
+        cut: Cut | None = None,
+    ) -> None:
         self.config, self.crop_hw, self.seed = config, crop_hw, seed
+        self.cut = cut or transform
 
     def draws(self, clip_ids: Sequence[str], epoch: int | None) -> list[Draw]:
         """The draws of these clips in this epoch; identities for epoch None (evaluation)."""
@@ -89,7 +109,7 @@ class Augment:
         epoch: int | None,
     ) -> tuple[Tensor, Tensor]:
         """Crops for the network: see `transform`; `flow` comes in units of 1/32 px."""
-        return transform(rgb, flow, self.draws(clip_ids, epoch), self.crop_hw)
+        return self.cut(rgb, flow, self.draws(clip_ids, epoch), self.crop_hw)
 
 
 def transform(

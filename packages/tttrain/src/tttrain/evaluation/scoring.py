@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ttdata.console import track
 from ttdata.errors import InputError
-from ttmodels import ModelFileError, SlidingWindows, StrokeModel, load
+from ttmodels import ModelFileError, PoseNet, SlidingWindows, StrokeModel, load
 from ttmodels.base import BranchModel
 from tttrain.data.dataset import TrainingData
 from tttrain.data.decode import decode_clip
@@ -112,8 +112,8 @@ def stored_frames(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> Sto
     if "pose" not in model.inputs:
         return decode_clip(data.read(clip.clip_id))
     (pose,) = data.poses([clip.clip_id])
-    if set(model.inputs) == {"pose"}:
-        return pose
+    if isinstance(model, PoseNet):
+        return pose.reading(model.landmarks)
     return _PixelsAndPose(decode_clip(data.read(clip.clip_id)), pose)
 
 

@@ -23,6 +23,7 @@ NAMES = {
     "siamese_pose": "Siamese with pose",
     "pose": "Pose",
     "small": "Recipe small",
+    "small_turned": "Recipe small_turned",
 }
 _METHODS = ("test", "test_vote", "test_avg")
 

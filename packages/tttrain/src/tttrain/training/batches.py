@@ -1,6 +1,7 @@
 """A worker's batches of tensors, made from windows of clips."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from itertools import islice
 
 import torch
@@ -20,10 +21,12 @@ from tttrain.data.sampling import (
     rank_slice,
     training_request,
 )
-from tttrain.data.spatial_augment import Augment
+from tttrain.data.spatial_augment import Augment, Cut
+from tttrain.errors import TrainingError
 from tttrain.run import RunInfo
 from tttrain.training.collective import Worker
-from tttrain.training.loop import Batch
+from tttrain.training.device import on_gpu, without_waiting
+from tttrain.training.step.train_step import Batch
 
 
 class Batches:
@@ -34,8 +37,9 @@ class Batches:
         assert config.network.clip_shape is not None
         self._config, self._source, self._worker = config, source, worker
         self._num_frames, *crop_hw = config.network.clip_shape
-        self._scale = info.flow_scale_xy_px
-        self._augment = Augment(config.augment, (crop_hw[0], crop_hw[1]), config.seed)
+        self._scale = torch.tensor(info.flow_scale_xy_px, device=worker.device)
+        cut = _cut(worker.device) if config.execution.gpu_kernels else None
+        self._augment = Augment(config.augment, (crop_hw[0], crop_hw[1]), config.seed, cut)
         self._mirrored = mirrored_indices(info.classes, info.mirrored)
 
     def training(self, clips: Sequence[ClipInfo], epoch: int) -> Iterator[Batch]:
@@ -77,7 +81,7 @@ class Batches:
         labels = torch.tensor(self._labels(part, epoch) or [0])
         inputs = self._inputs(taken, clip_ids, epoch) if part else self._nothing()
         device = self._worker.device
-        return Batch(clip_ids, inputs, labels.to(device), total)
+        return Batch(clip_ids, inputs, without_waiting(labels, device), total)
 
     def _labels(self, part: list[ClipInfo], epoch: int | None) -> list[int]:
         """Class indices, in training those of the mirror image where a clip is mirrored."""
@@ -100,8 +104,10 @@ class Batches:
             rgb, flow = self._augment(stored_rgb, stored_flow, clip_ids, epoch)
             inputs = {"rgb": rgb, "flow": normalise_flow(flow, self._scale)}
         if self._config.network.reads_pose:
-            poses = torch.stack([window.pose for window in windows]).to(device)
-            inputs["pose"] = move_poses(poses, self._augment.draws(clip_ids, epoch))
+            poses = torch.stack([window.pose for window in windows])
+            draws = self._augment.draws(clip_ids, epoch)
+            moved = move_poses(poses, draws, self._config.network.landmarks)
+            inputs["pose"] = without_waiting(moved, device)
         return inputs
 
     def _nothing(self) -> dict[str, torch.Tensor]:
@@ -114,6 +120,24 @@ class Batches:
             name: torch.zeros((1, *shape), device=self._worker.device)
             for name, shape in shapes.items()
         }
+
+
+def _cut(device: str) -> Cut | None:
+    """The kernel that cuts crops on a device; None on a CPU.
+
+    Raises:
+        TrainingError: if Triton is not installed.
+    """
+    if not on_gpu(device):
+        return None
+    if find_spec("triton") is None:
+        raise TrainingError(
+            "execution.gpu_kernels is true, but triton is not installed; pip install "
+            "'tttrain[gpu]', or --set execution.gpu_kernels=false"
+        )
+    from tttrain.training.step import crops
+
+    return crops.transform
 
 
 def mirrored_indices(classes: Sequence[str], mirrored: Mapping[str, str]) -> list[int] | None:

@@ -3,6 +3,7 @@
 import os
 
 import torch
+from torch import Tensor
 
 from ttdata.machine import available_cores, available_memory
 from tttrain.config import TrainConfig
@@ -31,6 +32,18 @@ def sized(
         path = "resident" if gib <= limit else "stream"
     threads = asked.torch_threads or max(1, cores // workers_here)
     return config.with_changes(execution={"torch_threads": threads, "data_path": path})
+
+
+def on_gpu(device: torch.device | str) -> bool:
+    """Whether a device is a GPU of CUDA."""
+    return torch.device(device).type == "cuda"
+
+
+def without_waiting(values: Tensor, device: torch.device | str) -> Tensor:
+    """A few numbers from the CPU on a device; the host does not wait until they are there."""
+    if not on_gpu(device):
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 def set_up(config: TrainConfig, device: str = "cpu") -> str:

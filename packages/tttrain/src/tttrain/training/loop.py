@@ -3,34 +3,42 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from tttrain.config import TrainConfig
 from tttrain.errors import TrainingError
 from tttrain.training.collective import gather, sum_over_workers
 from tttrain.training.schedule import learning_rate_at, momentum_at
+from tttrain.training.step.train_step import (
+    Answer,
+    Batch,
+    Precision,
+    Step,
+    TrainStep,
+    autocast,
+    forward,
+    uses_bfloat16,
+)
 
-Precision = Literal["auto", "float32", "bfloat16"]
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """A worker's part of a global batch, ready for the network.
-
-    `inputs` are the tensors by name ("rgb" (B, 3, T, H, W), "flow" (B, 2, T, H, W), "pose" (B, 3,
-    T, 33)), those that the network reads; `total` counts the clips of the global batch. A worker
-    without a clip of its own in a short batch holds one clip of zeros and no clip_id, because all
-    workers must meet in every step.
-    """
-
-    clip_ids: Sequence[str]
-    inputs: dict[str, Tensor]
-    labels: Tensor
-    total: int
+__all__ = [
+    "Batch",
+    "ClipLogits",
+    "Precision",
+    "Score",
+    "autocast",
+    "copied",
+    "make_optimizer",
+    "restore",
+    "set_epoch",
+    "train_epoch",
+    "uses_bfloat16",
+    "validate",
+    "weights_of",
+]
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,13 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     rate, decay = config.base_learning_rate, config.optimizer.weight_decay
     fused = all(weight.is_cuda for weight in model.parameters())
     if config.optimizer.name == "adamw":
-        return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay, fused=fused)
+        return torch.optim.AdamW(
+            model.parameters(),
+            lr=rate,
+            weight_decay=decay,
+            fused=fused,
+            capturable=fused and config.execution.step_graph,
+        )
     momentum = momentum_at(config, 0)
     return torch.optim.SGD(
         model.parameters(),
@@ -117,6 +131,10 @@ def set_epoch(
             group["nesterov"] = group["momentum"] > 0
 
 
+STEPS_UNREAD = 64
+"""Steps whose losses a GPU keeps before they are read: a reading waits for all that is queued."""
+
+
 def train_epoch(
     model: nn.Module,
     batches: Iterable[Batch],
@@ -125,6 +143,8 @@ def train_epoch(
     names: Sequence[str],
     num_workers: int = 1,
     answers: ClipLogits | None = None,
+    step: Step | None = None,
+    unread: int | None = None,
 ) -> Score:
     """One pass over the training clips; a step follows the mean loss over the global batch.
 
@@ -132,30 +152,62 @@ def train_epoch(
         model: called with the tensors of `names`, in that order; returns logits.
         batches: this worker's parts.
         optimizer: stepped once a batch.
-        config: for `label_smoothing`, `gradient_clip` and `precision`.
+        config: what steps go by.
         names: of the model's inputs.
-        num_workers: over whose gradients `model` averages (as DistributedDataParallel does).
+        num_workers: over whose gradients `model` averages.
         answers: takes this worker's logits, where they are wanted.
+        step: a `TrainStep` of these, or the same in another form; None makes one.
+        unread: steps whose losses are read together; None: each by itself on a CPU, where that
+            costs nothing, `STEPS_UNREAD` elsewhere.
 
     Raises:
-        TrainingError: on a loss that is not finite, naming the clips of its global batch.
+        TrainingError: on a loss that is not finite, naming the clips of its global batch; weights
+            have changed since only where losses are read late.
     """
-    losses, correct, n = 0.0, 0, 0
+    step = step or TrainStep(model, optimizer, config, names, num_workers)
+    sums = _Sums(unread)
     for batch in batches:
-        # The zeros that stand for no clip must not enter running statistics.
-        model.train(bool(batch.clip_ids))
-        optimizer.zero_grad(set_to_none=True)
-        smoothing = config.optimizer.label_smoothing
-        summed, right = _forward(model, batch, names, config.precision, smoothing, answers)
-        (summed * (num_workers / batch.total)).backward()  # type: ignore[no-untyped-call]
-        total = sum_over_workers([float(summed.detach()), float(right)])
-        if not math.isfinite(total[0]):
-            raise TrainingError(_describe(batch, total[0], n))
-        if config.optimizer.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.gradient_clip)
-        optimizer.step()
-        losses, correct, n = losses + total[0], correct + int(total[1]), n + batch.total
-    return Score(losses / max(n, 1), correct, n)
+        answer = step(batch, partial(sums.take, batch))
+        if answers is not None and batch.clip_ids:
+            answers.add(batch.clip_ids, answer.logits, batch.labels)
+    sums.settle()
+    return Score(sums.losses / max(sums.n, 1), sums.correct, sums.n)
+
+
+class _Sums:
+    """Losses and correct answers of the steps so far, over all workers."""
+
+    def __init__(self, unread: int | None) -> None:
+        self.losses, self.correct, self.n = 0.0, 0, 0
+        self._unread = unread
+        self._waiting: list[tuple[Sequence[str], int, Answer]] = []
+
+    def take(self, batch: Batch, answer: Answer) -> None:
+        """Take a step's answer, which stays on its device until there are enough of them."""
+        self._waiting.append((batch.clip_ids, batch.total, answer))
+        if len(self._waiting) >= (self._unread or (STEPS_UNREAD if batch.labels.is_cuda else 1)):
+            self.settle()
+
+    def settle(self) -> None:
+        """Read what waits; every worker must call it, after the same number of steps."""
+        values = read([answer for _, _, answer in self._waiting])
+        total = sum_over_workers([value for pair in values for value in pair])
+        for index, (clip_ids, count, _) in enumerate(self._waiting):
+            loss, right = total[2 * index : 2 * index + 2]
+            if not math.isfinite(loss):
+                raise TrainingError(_describe(clip_ids, loss, self.n))
+            self.losses, self.correct = self.losses + loss, self.correct + int(right)
+            self.n += count
+        self._waiting.clear()
+
+
+def read(answers: Sequence[Answer]) -> list[tuple[float, float]]:
+    """Loss and correct answers of each, fetched from the device in one go."""
+    if not answers:
+        return []
+    losses = torch.stack([answer.loss.double() for answer in answers])
+    right = torch.stack([answer.right.double() for answer in answers])
+    return [(loss, count) for loss, count in torch.stack([losses, right], dim=1).tolist()]
 
 
 @torch.no_grad()
@@ -171,15 +223,17 @@ def validate(
         TrainingError: on a loss that is not finite, naming clips that gave one.
     """
     model.eval()
-    losses, correct, n = 0.0, 0, 0
-    bad: list[str] = []
-    for batch in batches:
-        summed, right = _forward(model, batch, names, precision)
-        loss = float(summed)
-        losses, correct, n = losses + loss, correct + right, n + len(batch.clip_ids)
-        if not math.isfinite(loss):
-            bad += batch.clip_ids
-    total = sum_over_workers([losses, float(correct), float(n)])
+    found = [(batch.clip_ids, forward(model, batch, names, precision)) for batch in batches]
+    values = read([answer for _, answer in found])
+    n = sum(len(clip_ids) for clip_ids, _ in found)
+    bad = [
+        clip_id
+        for (clip_ids, _), (loss, _) in zip(found, values, strict=True)
+        if not math.isfinite(loss)
+        for clip_id in clip_ids
+    ]
+    losses, correct = (sum(column) for column in zip((0.0, 0.0), *values, strict=True))
+    total = sum_over_workers([losses, correct, float(n)])
     if not math.isfinite(total[0]):
         clips = [clip for part in gather(bad) for clip in part]
         raise TrainingError(
@@ -189,48 +243,18 @@ def validate(
     return Score(total[0] / max(total[2], 1), int(total[1]), int(total[2]))
 
 
-def autocast(device: str, precision: Precision) -> torch.autocast:
-    """The context in which networks compute: bfloat16 where asked for, by default on GPUs."""
-    return torch.autocast(device, torch.bfloat16, enabled=uses_bfloat16(device, precision))
-
-
-def uses_bfloat16(device: str, precision: Precision) -> bool:
-    """Whether networks compute in bfloat16 on a device of this type."""
-    return precision == "bfloat16" or (precision == "auto" and device == "cuda")
-
-
-def _forward(
-    model: nn.Module,
-    batch: Batch,
-    names: Sequence[str],
-    precision: Precision,
-    smoothing: float = 0.0,
-    answers: ClipLogits | None = None,
-) -> tuple[Tensor, int]:
-    """Summed loss and number of correct answers of this worker's clips."""
-    with autocast(batch.labels.device.type, precision):
-        logits = model(*[batch.inputs[name] for name in names])
-    labels = batch.labels
-    losses = cross_entropy(logits.float(), labels, reduction="none", label_smoothing=smoothing)
-    if not batch.clip_ids:
-        return losses.sum() * 0.0, 0
-    if answers is not None:
-        answers.add(batch.clip_ids, logits, labels)
-    return losses.sum(), int((logits.argmax(dim=1) == labels).sum())
-
-
-def _describe(batch: Batch, loss: float, seen: int) -> str:
-    clips = [clip for part in gather(list(batch.clip_ids)) for clip in part]
+def _describe(clip_ids: Sequence[str], loss: float, seen: int) -> str:
+    clips = [clip for part in gather(list(clip_ids)) for clip in part]
     return (
         f"loss is {loss} after {seen} clips of the epoch, expected a finite number; clips of this "
         f"step: {', '.join(clips)}; look at them, or lower optimizer.learning_rate"
     )
 
 
-def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the weights in CPU memory, laid out plainly."""
+def weights_of(model: nn.Module, device: str = "cpu") -> dict[str, Tensor]:
+    """A copy of the weights in the memory of a device, laid out plainly."""
     return {
-        name: value.detach().to("cpu", copy=True).contiguous()
+        name: value.detach().to(device, copy=True).contiguous()
         for name, value in model.state_dict().items()
     }
 

@@ -41,7 +41,7 @@ def build(config: TrainConfig, num_classes: int) -> StrokeModel:
 
 def _built(network: NetworkConfig, common: dict[str, Any]) -> StrokeModel:
     if network.model == "pose":
-        return PoseNet(**common)
+        return PoseNet(landmarks=network.landmarks, **common)
     if network.model in ("i3d_rgb", "i3d_flow"):
         return I3D(
             in_channels=3 if network.model == "i3d_rgb" else 2,

@@ -239,7 +239,8 @@ def _source(data: TrainingData, stretches: Stretches, config: TrainConfig, kept_
     clip_ids = [clip.clip_id for clip in data.read_in_training(stretches)]
     pixels = _pixels(data, clip_ids, config, kept_on) if network.reads_pixels else None
     if network.reads_pose or pixels is None:
-        return PoseSource(data.poses(clip_ids), network.clip_shape[0], pixels)
+        poses = [pose.reading(network.landmarks) for pose in data.poses(clip_ids)]
+        return PoseSource(poses, network.clip_shape[0], pixels)
     return pixels
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ttmodels import ModelCard, StrokeModel
 from tttrain.clip_log import ClipLog
+from tttrain.data.cache import place
 from tttrain.data.rng import generator
 from tttrain.data.sampling import ClipInfo, Source, Stretches, with_stretches
 from tttrain.flat_keys import flat_hash
@@ -19,6 +20,7 @@ from tttrain.training.batches import Batches
 from tttrain.training.best_epoch import Best, is_best
 from tttrain.training.checkpoint import Checkpoint
 from tttrain.training.collective import Worker, average_statistics, sum_over_workers
+from tttrain.training.device import on_gpu
 from tttrain.training.gradient_factors import distribute
 from tttrain.training.loop import (
     ClipLogits,
@@ -33,6 +35,8 @@ from tttrain.training.loop import (
 )
 from tttrain.training.networks import build
 from tttrain.training.schedule import Plateau, learning_rate_at, momentum_at
+from tttrain.training.step.graph import StepGraph
+from tttrain.training.step.train_step import Step, TrainStep
 from tttrain.training.tensorboard import TensorBoardWriter
 from tttrain.training.weights.initial import begin
 from tttrain.training.weights.level_head import merge, share_levels
@@ -74,9 +78,17 @@ class Trainer:
         self.wrapped: nn.Module = self.model
         if worker.num_workers > 1:
             self.wrapped = distribute(self.model, self.config.batch_size)
+        self.step = self._step()
         self._reported = time.monotonic()
         minutes = self.config.execution.checkpoint_minutes
         self.writer = checkpoints.Writer(run.checkpoint_path, minutes)
+
+    def _step(self) -> Step:
+        workers = self.worker.num_workers
+        step = TrainStep(self.wrapped, self.optimizer, self.config, self.names, workers)
+        if self.config.execution.step_graph and workers == 1 and on_gpu(self.worker.device):
+            return StepGraph(step, self.config.batch_size)
+        return step
 
     @property
     def writes(self) -> bool:
@@ -88,6 +100,8 @@ class Trainer:
         model = build(self.config, len(self.info.classes))
         if self.info.init is not None and not self.run.checkpoint_path.exists():
             begin(model, self.info.init)
+        if self.config.execution.gpu_kernels and on_gpu(self.worker.device):
+            model.fuse_poolings()
         return self._tied(model)
 
     def _tied(self, model: StrokeModel) -> StrokeModel:
@@ -171,6 +185,7 @@ class Trainer:
             self.names,
             self.worker.num_workers,
             answers,
+            self.step,
         )
         self._log_clips(epoch, answers)
         average_statistics(self.model)
@@ -206,9 +221,17 @@ class Trainer:
     def _keep_best(self, epoch: int, score: Score) -> bool:
         if not is_best(score, self.best):
             return False
-        weights = weights_of(self.model) if self.writes else {}
+        weights: dict[str, Tensor] = {}
+        if self.writes:
+            self.best = None  # frees its weights first
+            weights = weights_of(self.model, self._best_place())
         self.best = Best(epoch, score.accuracy, score.loss, weights)
         return True
+
+    def _best_place(self) -> str:
+        """Where the best weights stay: on a GPU that has room they need no copy across."""
+        gib = sum(value.nbytes for value in self.model.state_dict().values()) / 2**30
+        return place(self.worker.device, gib)
 
     def checkpoint(self) -> Checkpoint:
         """A copy of the state after the epochs done."""
@@ -217,7 +240,7 @@ class Trainer:
             epochs_done=self.epochs_done,
             weights=weights_of(self.model),
             optimizer=copied(self.optimizer.state_dict()),
-            best=self.best,
+            best=None if self.best is None else self.best.on_cpu(),
             plateau=self.plateau,
         )
 

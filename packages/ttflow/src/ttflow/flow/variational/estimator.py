@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -13,8 +14,9 @@ from torch import Tensor
 from ttflow.flow.variational import torch_path
 from ttflow.flow.variational.graphs import Graph
 from ttflow.flow.variational.settings import RobustSettings
+from ttflow.flow.variational.torch_path import Parts
 
-Engine = Literal["auto", "torch", "numba", "triton"]
+Engine = Literal["auto", "torch", "numba", "triton", "kernels"]
 _GRAPHS_KEPT = 4
 
 
@@ -31,6 +33,11 @@ class BeyondPixels:
     quarter and a third of the size.
 
     Deterministic, and independent of the batch a pair comes in (to 1e-4 px).
+
+    Attributes:
+        batch_size: pairs that a caller should give at a time.
+        pairs_at_once: on a GPU, so many of them are computed together: few stay in its L2 cache,
+            many keep it busy. None: all.
 
     Source: Liu 2009, *Beyond Pixels*, appendix A.
     """
@@ -51,8 +58,9 @@ class BeyondPixels:
             mode: "robust" or "reference".
             device: a torch device.
             engine: "numba" computes pair by pair on the CPU, "torch" whole batches anywhere,
-                "triton" as torch with a fused solver on a GPU; the first and the last run the
-                robust mode only. "auto" takes numba or triton where it applies and is installed.
+                "triton" as torch with a fused solver on a GPU, "kernels" with fused medians and
+                systems too; all but torch run the robust mode only. "auto" takes numba or triton
+                where it applies and is installed.
             threads: CPU threads over the pairs of a batch, numba only.
             graphs: launch each batch as one CUDA graph, recorded at the first batch of a shape;
                 robust mode without initial_flow. Worth it where all batches have one shape.
@@ -67,6 +75,7 @@ class BeyondPixels:
         self.mode = mode
         # A GPU is kept busy by many pairs; on a CPU a pair fills its caches.
         self.batch_size = 1 if kind == "cpu" else 64
+        self.pairs_at_once: int | None = None
         self.device = torch.device(device)
         self.settings = settings or RobustSettings()
         self.threads = threads
@@ -102,12 +111,15 @@ class BeyondPixels:
         return self._replayed(self._graphs, first.to(self.device), second.to(self.device))
 
     def _batch(self, first: Tensor, second: Tensor, start: Tensor | None = None) -> Tensor:
-        images = self._image(first), self._image(second)
-        if self.engine != "triton":
-            return torch_path.robust(*images, self.settings, start)
-        from ttflow.flow.variational import fused
+        step = self.pairs_at_once or max(1, len(first))
+        firsts, seconds = torch.split(first, step), torch.split(second, step)
+        starts = [None] * len(firsts) if start is None else torch.split(start, step)
+        parts = [self._together(*part) for part in zip(firsts, seconds, starts, strict=True)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-        return torch_path.robust(*images, self.settings, start, fused.red_black)
+    def _together(self, first: Tensor, second: Tensor, start: Tensor | None) -> Tensor:
+        images = self._image(first), self._image(second)
+        return torch_path.robust(*images, self.settings, start, _parts(self.engine))
 
     def _replayed(self, graphs: dict[tuple[int, ...], Graph], *images: Tensor) -> Tensor:
         shape = tuple(images[0].shape)
@@ -147,13 +159,26 @@ class BeyondPixels:
 
 
 def _check_engine(mode: str, kind: str, engine: str) -> None:
-    needed = {"numba": "cpu", "triton": "cuda"}.get(engine)
+    needed = {"numba": "cpu", "triton": "cuda", "kernels": "cuda"}.get(engine)
     if needed and (mode != "robust" or kind != needed):
         raise ValueError(
             f"engine {engine!r} runs mode 'robust' on {needed!r}, not {mode!r} on {kind!r}"
         )
-    if engine == "triton" and not _has("triton"):
-        raise ValueError("engine 'triton' needs triton: pip install 'ttflow[gpu]'")
+    if needed == "cuda" and not _has("triton"):
+        raise ValueError(f"engine {engine!r} needs triton: pip install 'ttflow[gpu]'")
+
+
+def _parts(engine: str) -> Parts:
+    if engine not in ("triton", "kernels"):
+        return torch_path.PLAIN
+    from ttflow.flow.variational import fused
+
+    if engine == "triton":
+        return Parts(relax=fused.red_black)
+    from ttflow.flow.variational import fused_median, fused_system
+
+    relax = partial(fused.red_black, pack=fused_system.packed_planes)
+    return Parts(relax, fused_system.linearise, fused_median.median)
 
 
 def _default_engine(mode: str, kind: str) -> Engine:

@@ -7,6 +7,8 @@ sweep reads every weight once; eager operations pass over memory about ten times
 Needs the extra `ttflow[gpu]`; import it only where it is used.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 import triton
@@ -68,10 +70,20 @@ def _half_sweep(
     tl.store(own + ring, keep * v + i12 * r1 + i22 * r2, mask=here)
 
 
-def red_black(system: System, sweeps: int, omega: float = BLOCK_OMEGA) -> Flow:
-    """As `solvers.red_black`, to the rounding of sums."""
+def packed_planes(system: System, omega: float) -> Tensor:
+    """(B, 2 colours, 9, H, K): what the sweeps read."""
+    return _pack(relaxation_planes(system, omega))
+
+
+def red_black(
+    system: System,
+    sweeps: int,
+    omega: float = BLOCK_OMEGA,
+    pack: Callable[[System, float], Tensor] = packed_planes,
+) -> Flow:
+    """As `solvers.red_black`, to the rounding of sums; `pack` may be a kernel too."""
     height, width = system.a11.shape[-2:]
-    planes = _pack(relaxation_planes(system, omega))
+    planes = pack(system, omega)
     batch, columns = len(planes), planes.shape[-1]
     update = planes.new_zeros(batch, 2, 2, height + 2, columns + 2)
     total = batch * height * columns

@@ -1,13 +1,22 @@
 """Both modes in batched PyTorch: any device, any batch; what the numba path is tested against."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ttflow.flow.variational.device_tables import on
-from ttflow.flow.variational.equations import GRAY, REFERENCE, System, assemble, features, smooth
+from ttflow.flow.variational.equations import (
+    GRAY,
+    REFERENCE,
+    Energy,
+    System,
+    assemble,
+    features,
+    smooth,
+)
 from ttflow.flow.variational.gain import DARK, block_pixels, block_weights
 from ttflow.flow.variational.pyramid import Flow, Image, pyramid, resize, resize_flow, warp
 from ttflow.flow.variational.settings import RobustSettings
@@ -34,8 +43,34 @@ def reference(first: Image, second: Image) -> Flow:
     return flow
 
 
-Relax = Callable[[System, int, float], Flow]
-"""Solves a system: `red_black`, or `fused.red_black` on a GPU."""
+def linearise(
+    first: Image, first_smooth: Image, second: Image, flow: Flow, energy: Energy
+) -> System:
+    """The system of one update, from features: warp, smoothing, assembly."""
+    return assemble(first_smooth, warp(first, second, flow), flow, energy)
+
+
+def median(flow: Flow, side: int) -> Flow:
+    """Median of each component over a square of an odd side, borders replicated."""
+    height, width = flow.shape[-2:]
+    padded = F.pad(flow, (side // 2,) * 4, mode="replicate")
+    shifted = [padded[..., i : i + height, j : j + width] for i in range(side) for j in range(side)]
+    return torch.stack(shifted, dim=-1).median(dim=-1).values
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the robust mode spends its time in; on a GPU there are kernels for each."""
+
+    relax: Callable[[System, int, float], Flow] = red_black
+    """Solves a system; or `fused.red_black`."""
+    linearise: Callable[[Image, Image, Image, Flow, Energy], System] = linearise
+    """Makes it; or `fused_system.linearise`."""
+    median: Callable[[Flow, int], Flow] = median
+    """Of a flow; or `fused_median.median`."""
+
+
+PLAIN = Parts()
 
 
 def robust(
@@ -43,7 +78,7 @@ def robust(
     second: Image,
     settings: RobustSettings,
     initial_flow: Flow | None = None,
-    relax: Relax = red_black,
+    parts: Parts = PLAIN,
 ) -> Flow:
     """The default mode; see `BeyondPixels` for what it does differently.
 
@@ -52,16 +87,16 @@ def robust(
         second: (B, 3, H, W) in [0, 1].
         settings: iterations and gain compensation.
         initial_flow: (B, 2, H, W) px, a nearby flow to start from, for instance of the last pair.
-        relax: the solver.
+        parts: the solver and what surrounds it.
     """
     one, two = pyramid(first), pyramid(second)
-    gain = measure_gain(one, two, settings, initial_flow, relax)
+    gain = measure_gain(one, two, settings, initial_flow, parts)
     two = [level * field(gain, level, first) for level in two]
     if initial_flow is None:
-        return _solve(one, two, None, len(one) - 1, 0, settings.outer_iterations, settings, relax)
+        return _solve(one, two, None, len(one) - 1, 0, settings.outer_iterations, settings, parts)
     top = min(settings.warm_level, len(one) - 1)
     start = _shrink(initial_flow, one[top])
-    return _solve(one, two, start, top, 0, settings.warm_outer_iterations, settings, relax)
+    return _solve(one, two, start, top, 0, settings.warm_outer_iterations, settings, parts)
 
 
 def measure_gain(
@@ -69,7 +104,7 @@ def measure_gain(
     second: list[Image],
     settings: RobustSettings,
     flow: Flow | None,
-    relax: Relax = red_black,
+    parts: Parts = PLAIN,
 ) -> Tensor:
     """(B, rows, columns): what the second image has to be multiplied by, at the knots of `field`.
 
@@ -93,7 +128,7 @@ def measure_gain(
                 level,
                 aligning.outer_iterations,
                 aligning,
-                relax,
+                parts,
             )
         else:
             aligned = _shrink(flow, first[level])
@@ -143,14 +178,6 @@ def _gray(image: Image) -> Image:
     return (GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue)[:, None]
 
 
-def median(flow: Flow, side: int) -> Flow:
-    """Median of each component over a square of an odd side, borders replicated."""
-    height, width = flow.shape[-2:]
-    padded = F.pad(flow, (side // 2,) * 4, mode="replicate")
-    shifted = [padded[..., i : i + height, j : j + width] for i in range(side) for j in range(side)]
-    return torch.stack(shifted, dim=-1).median(dim=-1).values
-
-
 def _solve(
     first: list[Image],
     second: list[Image],
@@ -159,16 +186,16 @@ def _solve(
     bottom: int,
     outer: int,
     settings: RobustSettings,
-    relax: Relax,
+    parts: Parts,
 ) -> Flow:
     for level in range(top, bottom - 1, -1):
         one, two = features(first[level]), features(second[level])
         flow = _start(flow, one)
         one_smooth = smooth(one, settings.energy)
         for iteration in range(outer):
-            system = assemble(one_smooth, warp(one, two, flow), flow, settings.energy)
-            flow = flow + relax(system, settings.sweeps_at(level), settings.omega)
-            flow = median(flow, settings.median_after(iteration, outer))
+            system = parts.linearise(one, one_smooth, two, flow, settings.energy)
+            flow = flow + parts.relax(system, settings.sweeps_at(level), settings.omega)
+            flow = parts.median(flow, settings.median_after(iteration, outer))
     assert flow is not None
     return flow
 

@@ -18,7 +18,8 @@ from tttrain.training.torch_state import exact
 def clip_features(model: StrokeModel, data: TrainingData, clips: Sequence[ClipInfo]) -> np.ndarray:
     """(clips, features) float64: of the pose where the shards hold poses, else the network's.
 
-    Those of the pose know nothing of labels; a network that has learned wrong labels by heart puts
+    Those of the pose are lengths, all of one unit; those of the network are standardised. The
+    former know nothing of labels; a network that has learned wrong labels by heart puts
     their clips among the others of that label.
 
     Raises:
@@ -26,7 +27,14 @@ def clip_features(model: StrokeModel, data: TrainingData, clips: Sequence[ClipIn
     """
     if (data.path / "pose").is_dir():
         return pose_features(data, clips)
-    return network_features(model, data, clips)
+    return standardised(network_features(model, data, clips))
+
+
+def standardised(features: np.ndarray) -> np.ndarray:
+    """With mean 0 and deviation 1 in every column; what is the same everywhere is 0."""
+    deviation = features.std(axis=0)
+    found: np.ndarray = (features - features.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    return found
 
 
 @torch.inference_mode()

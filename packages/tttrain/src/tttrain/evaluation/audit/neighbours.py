@@ -21,8 +21,8 @@ def neighbour_shares(
 ) -> NDArray[np.float64]:
     """Of each clip's nearest clips of other groups, the share that each class has.
 
-    Distances are of features that have mean 0 and deviation 1 over the clips, by the angle between
-    them; clips exactly as far as the last neighbour count, too, so the order of clips is nothing.
+    Near is the cosine of features less their mean over the clips; clips exactly as far as the last
+    neighbour count, too, so the order of clips is nothing.
 
     Args:
         features: (N, D) numbers.
@@ -54,9 +54,7 @@ def neighbour_shares(
 def _closeness(features: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, N) cosines, rounded so that equal clips are equally near in any order."""
     centred = features - features.mean(axis=0)
-    deviation = centred.std(axis=0)
-    scaled = centred / np.where(deviation > 0, deviation, 1.0)
-    length = np.linalg.norm(scaled, axis=1, keepdims=True)
-    unit = scaled / np.where(length > 0, length, 1.0)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit = centred / np.where(length > 0, length, 1.0)
     result: NDArray[np.float64] = (unit @ unit.T).round(9)
     return result

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ttdata.errors import InputError
-from ttmodels import ModelFileError, StrokeModel, load
+from ttmodels import ModelFileError, PoseNet, StrokeModel, load
 from ttmodels.pretrained import read_config
 from tttrain.run import InitInfo, Run
 from tttrain.training.weights.level_head import class_layer
@@ -25,7 +25,8 @@ def plan(source: Path, model: StrokeModel, classes: Sequence[str]) -> InitInfo:
     """Which layers of a network begin with the weights of another.
 
     Those whose tensors have the same names and shapes there; the class head (the last layer) only
-    where the classes are the same, in the same order.
+    where the classes are the same, in the same order; of networks on landmarks the first layer only
+    where both read those in the picture or both those in space.
 
     Args:
         source: a finished run, or a model folder.
@@ -38,6 +39,7 @@ def plan(source: Path, model: StrokeModel, classes: Sequence[str]) -> InitInfo:
     folder = model_folder(source)
     stored, sha256 = _load(folder)
     reasons = _reasons(_layers(model), _layers(stored))
+    reasons |= _other_landmarks(model, stored)
     head = class_layer(model)
     if reasons[head] is None and stored.card.labels != tuple(classes):
         reasons[head] = "other classes"
@@ -112,6 +114,15 @@ def _layers(model: torch.nn.Module) -> dict[str, dict[str, Tensor]]:
     for key, value in model.state_dict().items():
         found.setdefault(key.rpartition(".")[0], {})[key] = value
     return found
+
+
+def _other_landmarks(model: StrokeModel, stored: StrokeModel) -> dict[str, str | None]:
+    """The first layer of a pose network, whose shape does not say which landmarks it reads."""
+    if not (isinstance(model, PoseNet) and isinstance(stored, PoseNet)):
+        return {}
+    if model.landmarks == stored.landmarks:
+        return {}
+    return {"branch.conv1": f"reads landmarks {stored.landmarks!r}, expected {model.landmarks!r}"}
 
 
 def _reasons(

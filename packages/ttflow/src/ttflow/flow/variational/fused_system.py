@@ -1,0 +1,236 @@
+"""Warp, smoothing, assembly and packing of a linearisation as four Triton kernels, on a GPU.
+
+Eager operations pass over memory about a hundred times for it.
+
+Needs the extra `ttflow[gpu]`; import it only where it is used.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ttflow.flow.variational.equations import DIAGONAL, EPSILON, Energy, System
+from ttflow.flow.variational.pyramid import Flow, Image
+
+_BLOCK = 256
+_PLANES = 9
+
+
+@triton.jit
+def _place(height, width, total, BLOCK: tl.constexpr):
+    """Pixels (item, y, x) of a tile, and which of it exist."""
+    index = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    item = (index // (height * width)).to(tl.int64)
+    return item, index // width % height, index % width, index < total
+
+
+@triton.jit
+def _warp(
+    first, second, flow, warped, height, width, total,
+    CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """`pyramid.warp`: the second image where the flow points, outside of it the first one."""
+    item, y, x, here = _place(height, width, total, BLOCK)
+    size = height * width
+    pixel = y * width + x
+    to_x = x + tl.load(flow + item * 2 * size + pixel, mask=here, other=0.0)
+    to_y = y + tl.load(flow + (item * 2 + 1) * size + pixel, mask=here, other=0.0)
+    inside = (to_x >= 0) & (to_x <= width - 1) & (to_y >= 0) & (to_y <= height - 1)
+    seen = here & inside
+    left, top = tl.floor(to_x), tl.floor(to_y)
+    across, down = to_x - left, to_y - top
+    column, row = tl.where(seen, left, 0.0).to(tl.int32), tl.where(seen, top, 0.0).to(tl.int32)
+    right, low = tl.minimum(column + 1, width - 1), tl.minimum(row + 1, height - 1)
+    for channel in tl.static_range(CHANNELS):
+        plane = second + (item * CHANNELS + channel) * size
+        a = tl.load(plane + row * width + column, mask=seen, other=0.0)
+        b = tl.load(plane + row * width + right, mask=seen, other=0.0)
+        c = tl.load(plane + low * width + column, mask=seen, other=0.0)
+        d = tl.load(plane + low * width + right, mask=seen, other=0.0)
+        value = (1 - down) * ((1 - across) * a + across * b)
+        value += down * ((1 - across) * c + across * d)
+        at = (item * CHANNELS + channel) * size + pixel
+        own = tl.load(first + at, mask=here & ~inside, other=0.0)
+        tl.store(warped + at, tl.where(inside, value, own), mask=here)
+
+
+@triton.jit
+def _smooth(image, result, height, width, total, t0, t1, t2, BLOCK: tl.constexpr):
+    """`equations.smooth` of planes (items, H, W), with the taps t2, t1, t0, t1, t2."""
+    item, y, x, here = _place(height, width, total, BLOCK)
+    plane = image + item * height * width
+    smoothed = tl.zeros((BLOCK,), tl.float32)
+    for i in tl.static_range(5):
+        row = plane + tl.minimum(tl.maximum(y + (i - 2), 0), height - 1) * width
+        line = tl.zeros((BLOCK,), tl.float32)
+        for j in tl.static_range(5):
+            column = tl.minimum(tl.maximum(x + (j - 2), 0), width - 1)
+            tap = t2 if j % 4 == 0 else (t1 if j % 2 == 1 else t0)
+            line += tap * tl.load(row + column, mask=here, other=0.0)
+        smoothed += (t2 if i % 4 == 0 else (t1 if i % 2 == 1 else t0)) * line
+    tl.store(result + item * height * width + y * width + x, smoothed, mask=here)
+
+
+@triton.jit
+def _mixed(one, two, row, column, height, width, here):
+    """0.4 of the first and 0.6 of the second image, at a pixel moved into the image."""
+    row = tl.minimum(tl.maximum(row, 0), height - 1)
+    column = tl.minimum(tl.maximum(column, 0), width - 1)
+    a = tl.load(one + row * width + column, mask=here, other=0.0)
+    b = tl.load(two + row * width + column, mask=here, other=0.0)
+    return a + 0.6 * (b - a)
+
+
+@triton.jit
+def _derivative(
+    one, two, y, x, DOWN: tl.constexpr, RIGHT: tl.constexpr, height, width, here
+):  # fmt: skip
+    """`equations.DERIVATIVE` of both images mixed, along an axis."""
+    total = -8 * _mixed(one, two, y - DOWN, x - RIGHT, height, width, here)
+    total += 8 * _mixed(one, two, y + DOWN, x + RIGHT, height, width, here)
+    total += _mixed(one, two, y - 2 * DOWN, x - 2 * RIGHT, height, width, here)
+    total -= _mixed(one, two, y + 2 * DOWN, x + 2 * RIGHT, height, width, here)
+    return total / 12
+
+
+@triton.jit
+def _edges(u, v, y, x, height, width, alpha, epsilon, here):
+    """Of the pixel (y, x): its robust weight, and differences of u and v to right and below.
+
+    A pixel outside has differences of zero.
+    """
+    here = here & (y >= 0) & (x >= 0)
+    at = y * width + x
+    right, below = here & (x < width - 1), here & (y < height - 1)
+    u0, v0 = tl.load(u + at, mask=here, other=0.0), tl.load(v + at, mask=here, other=0.0)
+    ux = tl.where(right, tl.load(u + at + 1, mask=right, other=0.0) - u0, 0.0)
+    vx = tl.where(right, tl.load(v + at + 1, mask=right, other=0.0) - v0, 0.0)
+    uy = tl.where(below, tl.load(u + at + width, mask=below, other=0.0) - u0, 0.0)
+    vy = tl.where(below, tl.load(v + at + width, mask=below, other=0.0) - v0, 0.0)
+    phi = 0.5 * alpha * tl.rsqrt(ux * ux + uy * uy + vx * vx + vy * vy + epsilon)
+    return phi, ux, uy, vx, vy
+
+
+@triton.jit
+def _assemble(
+    first, second, flow, system, height, width, total,
+    alpha, epsilon, gray_share, share, data_epsilon, diagonal,
+    CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """`equations.assemble` of smoothed images: a11 a12 a22 b1 b2 right down, (7, B, H, W)."""
+    item, y, x, here = _place(height, width, total, BLOCK)
+    size = height * width
+    pixel = y * width + x
+    nothing = tl.zeros((BLOCK,), tl.float32)
+    a11, a12, a22, b1, b2 = nothing, nothing, nothing, nothing, nothing
+    for channel in tl.static_range(CHANNELS):
+        one = first + (item * CHANNELS + channel) * size
+        two = second + (item * CHANNELS + channel) * size
+        dx = _derivative(one, two, y, x, 0, 1, height, width, here)
+        dy = _derivative(one, two, y, x, 1, 0, height, width, here)
+        dt = tl.load(two + pixel, mask=here, other=0.0) - tl.load(one + pixel, mask=here, other=0.0)
+        psi = 0.5 * (gray_share if channel == 0 else share) * tl.rsqrt(dt * dt + data_epsilon)
+        a11 += psi * dx * dx
+        a12 += psi * dx * dy
+        a22 += psi * dy * dy
+        b1 -= psi * dx * dt
+        b2 -= psi * dy * dt
+    u, v = flow + item * 2 * size, flow + (item * 2 + 1) * size
+    phi, ux, uy, vx, vy = _edges(u, v, y, x, height, width, alpha, epsilon, here)
+    left, left_x, _, left_vx, _ = _edges(u, v, y, x - 1, height, width, alpha, epsilon, here)
+    up, _, up_y, _, up_vy = _edges(u, v, y - 1, x, height, width, alpha, epsilon, here)
+    b1 += phi * (ux + uy) - left * left_x - up * up_y
+    b2 += phi * (vx + vy) - left * left_vx - up * up_vy
+    at = system + item * size + pixel
+    next_plane = total.to(tl.int64)
+    tl.store(at, a11 + diagonal, mask=here)
+    tl.store(at + next_plane, a12, mask=here)
+    tl.store(at + 2 * next_plane, a22 + diagonal, mask=here)
+    tl.store(at + 3 * next_plane, b1, mask=here)
+    tl.store(at + 4 * next_plane, b2, mask=here)
+    tl.store(at + 5 * next_plane, tl.where(x < width - 1, phi, 0.0), mask=here)
+    tl.store(at + 6 * next_plane, tl.where(y < height - 1, phi, 0.0), mask=here)
+
+
+@triton.jit
+def _pack(
+    s11, s12, s22, s1, s2, rights, downs, packed, height, width, columns, total, omega,
+    PLANES: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """`solvers.relaxation_planes` in the order of `fused`: (B, 2 colours, 9, H, K)."""
+    item, y, x, written = _place(height, 2 * columns, total, BLOCK)
+    here = written & (x < width)  # an odd width is filled up with zeros
+    at = item * height * width + y * width + x
+    right = tl.load(rights + at, mask=here, other=0.0)
+    down = tl.load(downs + at, mask=here, other=0.0)
+    left = tl.load(rights + at - 1, mask=here & (x > 0), other=0.0)
+    up = tl.load(downs + at - width, mask=here & (y > 0), other=0.0)
+    edges = right + down + left + up
+    a11 = tl.load(s11 + at, mask=here, other=1.0) + edges
+    a12 = tl.load(s12 + at, mask=here, other=0.0)
+    a22 = tl.load(s22 + at, mask=here, other=1.0) + edges
+    scale = tl.where(here, omega / (a11 * a22 - a12 * a12), 0.0)
+    size = height * columns
+    own = packed + (item * 2 + (x + y) % 2) * PLANES * size + y * columns + x // 2
+    tl.store(own, a22 * scale, mask=written)
+    tl.store(own + size, -a12 * scale, mask=written)
+    tl.store(own + 2 * size, a11 * scale, mask=written)
+    tl.store(own + 3 * size, tl.load(s1 + at, mask=here, other=0.0), mask=written)
+    tl.store(own + 4 * size, tl.load(s2 + at, mask=here, other=0.0), mask=written)
+    tl.store(own + 5 * size, left, mask=written)
+    tl.store(own + 6 * size, right, mask=written)
+    tl.store(own + 7 * size, up, mask=written)
+    tl.store(own + 8 * size, down, mask=written)
+
+
+def packed_planes(system: System, omega: float) -> Tensor:
+    """As `fused.packed_planes`, to rounding.
+
+    Args:
+        system: of pixels (B, H, W).
+        omega: over-relaxation.
+    """
+    batch, height, width = system.a11.shape
+    columns = (width + 1) // 2
+    packed = system.a11.new_empty(batch, 2, _PLANES, height, columns)
+    total = batch * height * 2 * columns
+    with torch.cuda.device_of(packed):  # Triton launches on the current device
+        _pack[(triton.cdiv(total, _BLOCK),)](
+            *(plane.contiguous() for plane in system),
+            *(packed, height, width, columns, total, omega, _PLANES, _BLOCK),
+        )
+    return packed
+
+
+def linearise(
+    first: Image, first_smooth: Image, second: Image, flow: Flow, energy: Energy
+) -> System:
+    """As `torch_path.linearise`, to the rounding of sums.
+
+    Args:
+        first: (B, 5, H, W) features of the first image.
+        first_smooth: the same, smoothed.
+        second: (B, 5, H, W) features of the second image.
+        flow: (B, 2, H, W) px.
+        energy: what the system is the linearised minimum of.
+    """
+    images = [image.contiguous() for image in (first, second, flow)]
+    warped, smoothed = torch.empty_like(images[0]), torch.empty_like(images[0])
+    batch, channels, height, width = first.shape
+    total = batch * height * width
+    system = first.new_empty(7, batch, height, width)
+    outer, inner, middle = energy.smoothing[:3]
+    gray_share, share = energy.channel_weights()[:2]
+    grid = (triton.cdiv(total, _BLOCK),)
+    with torch.cuda.device_of(first):  # Triton launches on the current device
+        _warp[grid](*images, warped, height, width, total, channels, _BLOCK)
+        _smooth[(triton.cdiv(total * channels, _BLOCK),)](
+            warped, smoothed, height, width, total * channels, middle, inner, outer, _BLOCK
+        )
+        _assemble[grid](
+            *(first_smooth.contiguous(), smoothed, images[2], system, height, width, total),
+            *(energy.alpha, energy.epsilon, gray_share, share, EPSILON, DIAGONAL * energy.alpha),
+            *(channels, _BLOCK),
+        )
+    return System(*system.unbind(0))
