@@ -17,6 +17,10 @@ MEAN_PX = 1e-3
 """The most that engines and devices may differ by, in the mean over a pair."""
 
 
+IN_CACHE = 12
+"""Pairs whose planes stay in an L2 cache of 50 MB."""
+
+
 def run(context: Context) -> None:
     """The section."""
     stored, engines = references.load(), list(engines_of(context))
@@ -29,6 +33,9 @@ def run(context: Context) -> None:
             context.case(f"{engine}: graph", graph, engine)
     for engine in engines:
         context.case(f"{engine}: speed", speed, engine)
+    if "kernels" in engines:
+        context.case("kernels: few pairs at once", speed, "kernels", IN_CACHE)
+        context.case("medians and systems alone", parts_alone)
     if root := os.environ.get("TT_REAL_DATA"):
         context.case("public pairs", public, Path(root), engines[-1], optional=True)
     # On a CPU the other engine's work is one call of numba's.
@@ -37,14 +44,14 @@ def run(context: Context) -> None:
 
 
 def engines_of(context: Context) -> list[str]:
-    """Those of this device that import here."""
+    """Those of this device that import here, old before new."""
     fast = "triton" if context.cuda else "numba"
     try:
         importlib.import_module(fast)
     except Exception as error:  # an ImportError, or numba that refuses this NumPy
         context.note(f"engine {fast}", f"left out: {type(error).__name__}: {str(error)[:120]}")
         return ["torch"]
-    return ["torch", fast]
+    return ["torch", fast, "kernels"] if context.cuda else ["torch", fast]
 
 
 def estimator(context: Context, engine: str, graphs: bool = False) -> BeyondPixels:
@@ -112,14 +119,38 @@ def batch_of(context: Context, seed: int, count: int, height: int, width: int) -
     return [torch.stack([image.roll(7 * k, -1) for k in range(count)]) for image in one]
 
 
-def speed(context: Context, engine: str) -> None:
+def parts_alone(context: Context) -> None:
+    """A median and a system of a whole batch at full size: plain and as kernels."""
+    from ttflow.flow.variational import equations, fused, fused_median, fused_system, torch_path
+
+    images = [image.float() / 255 for image in batch_of(context, 7, 64, 180, 320)]
+    one, two = (equations.features(image) for image in images)
+    energy = BeyondPixels().settings.energy
+    flow = one[:, :2] - two[:, :2]
+    given = one, equations.smooth(one, energy), two, flow, energy
+    ways = {"plain": (torch_path, torch_path), "kernel": (fused_median, fused_system)}
+    system = torch_path.linearise(*given)
+    for name, pack in (("plain", fused.packed_planes), ("kernel", fused_system.packed_planes)):
+        taken = context.milliseconds(pack, [(system, 1.9)], repeats=3)
+        context.measure(f"packing of a system, {name}", taken, "ms")
+    for name, (medians, systems) in ways.items():
+        for side in (3, 5):
+            taken = context.milliseconds(medians.median, [(flow, side)], repeats=3)
+            context.measure(f"median of {side} x {side}, {name}", taken, "ms")
+        taken = context.milliseconds(systems.linearise, [given], repeats=3)
+        context.measure(f"system, {name}", taken, "ms")
+
+
+def speed(context: Context, engine: str, at_once: int | None = None) -> None:
     """Pairs a second of whole batches that lie on the device."""
     count, size = (2, (45, 80)) if context.tiny else (64, (180, 320))
     batches = [batch_of(context, seed, count, *size) for seed in (7, 8)]
     for graphs in (False, True) if context.cuda else (False,):
         compute = estimator(context, engine, graphs)
+        compute.pairs_at_once = at_once
         taken = context.milliseconds(compute, batches, repeats=5)
         kind = "CUDA graph" if graphs else "eager"
+        kind += f", {at_once} at once" if at_once else ""
         what = f"{engine}, {kind}, batch {count} at {size[1]} x {size[0]}"
         context.measure(what, 1000 * count / taken, "pairs/s")
     if context.cuda:

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from gpu_sections.context import Context, allow_tf32
-from gpu_sections.training import CLASSES, Training, configuration
+from gpu_sections.training import CLASSES, Training, Way, configuration
+from ttmodels.pooling import pool_relu
 from tttrain.training.device import set_up
 from tttrain.training.loop import Batch, autocast, copied, weights_of
 
@@ -21,8 +22,19 @@ PATHS = {
     "contiguous, bfloat16": ("bfloat16", False),
     "channels last, float32": ("float32", True),
 }
-"""Ways to compute a step, by precision and layout. A new path gets a line here, to be timed beside
-the shipped one in the same call."""
+"""Ways to compute a step, by precision and layout."""
+GAINS = {
+    "old: each loss read": Way(unread=1),
+    "losses read late": Way(),
+    "fused poolings": Way(pooling=True),
+    "crop kernel": Way(crops=True),
+    "step graph": Way(graph=True),
+    "all of them": Way(pooling=True, crops=True, graph=True),
+}
+"""Further ways, in the shipped precision and layout. A new one gets a line here, to be timed beside
+the old one in the same call."""
+STEPS = 8
+"""Of an epoch that is timed as a whole: losses read late are late in an epoch only."""
 PADDED = {2: 8, 3: 8, 30: 32, 60: 64, 80: 80}
 """Channel counts, and those that a GPU's matrix units take whole."""
 
@@ -32,6 +44,8 @@ def run(context: Context) -> None:
     names = list(PATHS)
     context.case("parts", parts)
     context.case(names[0], path, names[0])
+    context.case("gains", gains)
+    context.case("pooling alone", pooling_alone, optional=True)
     context.case("straightforward loop", straightforward)
     context.case("convolutions", convolutions, optional=True)
     for name in names[1:]:
@@ -118,6 +132,77 @@ def path(context: Context, name: str) -> None:
         validation = whole(context, lambda: training.validate(training.batch(next(numbers))))
         context.measure("validation of a batch", validation, "ms")
         context.measure("2000 epochs", hours(step, validation, size), "h")
+
+
+def gains(context: Context) -> None:
+    """Epochs of a few steps, old against new, one gain at a time and all together."""
+    training = training_of(context, "bfloat16")
+    size, numbers = training.config.batch_size, iter(range(10_000))
+    steps = 2 if context.tiny else STEPS
+
+    def epoch() -> None:
+        training.epoch(training.batch(next(numbers)) for _ in range(steps))
+
+    for name, way in GAINS.items():
+        if not context.cuda and way != Way(unread=way.unread):
+            context.note(f"gain, {name}", "on CUDA only")
+            continue
+        context.case(f"gain, {name}", one_gain, training, way, epoch, f"gain, {name}", steps * size)
+
+
+def one_gain(
+    context: Context, training: Training, way: Way, epoch: Callable[[], None], name: str, clips: int
+) -> None:
+    """One of them."""
+    training.take(way)
+    if context.cuda:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    taken = whole(context, epoch, 3)
+    if context.cuda:
+        peak = torch.cuda.max_memory_reserved() / 2**30
+        context.measure(f"{name}: peak of reserved memory", peak, "GiB")
+    context.measure(
+        f"{name}: step with its batch", taken / clips * training.config.batch_size, "ms"
+    )
+    context.measure(f"{name}: clips", 1000 * clips / taken, "clips/s")
+    context.measure(f"{name}: 2000 epochs without validation", hours_of(clips, taken), "h")
+
+
+def hours_of(clips: int, taken_ms: float) -> float:
+    """Of the paper's training clips alone.
+
+    >>> round(hours_of(80, 400.0), 2)
+    2.24
+    """
+    return PAPER["epochs"] * PAPER["train"] * taken_ms / clips / 3.6e6
+
+
+def pooling_alone(context: Context) -> None:
+    """Bias, pooling and ReLU of the first stage, forward and backward: plain and fused."""
+    shape, size = sizes(context)
+    like = {"device": context.device, "dtype": torch.bfloat16}
+    bias = torch.randn(30, device=context.device, requires_grad=True)
+    maps = torch.randn(size, 30, *shape, **like).contiguous(memory_format=torch.channels_last_3d)
+    maps.requires_grad_()
+
+    def plain(maps: torch.Tensor) -> torch.Tensor:
+        return pool_relu(maps + bias.to(maps.dtype)[:, None, None, None])
+
+    ways = {"plain": plain}
+    if context.cuda:
+        from ttmodels.gpu.fused_pooling import pool_bias_relu
+
+        ways["fused"] = lambda maps: pool_bias_relu(maps, bias, (2, 2, 2))
+    for name, way in ways.items():
+        result = way(maps)
+        gradient = torch.randn_like(result)
+
+        def backward(result: torch.Tensor = result, gradient: torch.Tensor = gradient) -> None:
+            torch.autograd.grad(result, (maps, bias), gradient, retain_graph=True)
+
+        context.measure(f"pooling, {name}: forward", context.milliseconds(way, [(maps,)]), "ms")
+        context.measure(f"pooling, {name}: backward", context.milliseconds(backward), "ms")
 
 
 def hours(step_ms: float, validation_ms: float, batch: int) -> float:
@@ -207,6 +292,8 @@ def weights_copy(context: Context) -> None:
     training = training_of(context, "bfloat16")
     training.step(training.batch(0))
     best = whole(context, lambda: weights_of(training.model), 3)
+    here = whole(context, lambda: weights_of(training.model, str(context.device)), 3)
     state = whole(context, lambda: copied(training.optimizer.state_dict()), 3)
-    context.measure("copy of the weights to the host", best, "ms")
+    context.measure("copy of the weights to the host (old: at each best epoch)", best, "ms")
+    context.measure("copy of the weights on the device (new)", here, "ms")
     context.measure("copy of the optimiser's state to the host", state, "ms")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from gpu_sections.context import Context, relative
-from gpu_sections.training import Training, configuration
+from gpu_sections.training import Training, Way, configuration
 from tttrain.training import checkpoint as checkpoints
 from tttrain.training.checkpoint import Checkpoint
 from tttrain.training.device import set_up
@@ -30,6 +31,8 @@ def run(context: Context) -> None:
     context.case("I3D: three steps twice", repeated, "i3d_rgb", i3d)
     context.case("SSTC: resumed", resumed)
     context.case("synchronisations", synchronisations)
+    if context.cuda:
+        context.case("new ways against the shipped one", new_ways)
 
 
 def against_cpu(context: Context) -> None:
@@ -137,15 +140,49 @@ def synchronisations(context: Context) -> None:
     training = training_of(context, "siamese", SHAPE)
     training.step(training.batch(0))
     batch: list = []
-    parts = {
-        "a batch": lambda: batch.append(training.batch(1)),
-        "a step": lambda: training.step(batch[0]),
-    }
-    for name, part in parts.items():
-        with warnings.catch_warnings(record=True) as found:
-            warnings.simplefilter("always")
-            torch.cuda.set_sync_debug_mode("warn")
-            part()
-            torch.cuda.set_sync_debug_mode("default")
-        count = sum("called a synchronizing" in str(item.message) for item in found)
-        context.measure(f"synchronisations in {name}", count, "")
+    for crops in (False, True):
+        training.take(Way(crops=crops))
+        training.batch(0)
+        parts = {
+            f"a batch{', crop kernel' if crops else ''}": lambda: batch.append(training.batch(1)),
+            "a step": lambda: training.work(batch[-1]),
+        }
+        for name, part in parts.items():
+            count_waits(context, name, part)
+
+
+def count_waits(context: Context, name: str, part: Callable[[], object]) -> None:
+    """Of one part."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        part()
+        torch.cuda.set_sync_debug_mode("default")
+    count = sum("called a synchronizing" in str(item.message) for item in found)
+    context.measure(f"synchronisations in {name}", count, "")
+
+
+def new_ways(context: Context) -> None:
+    """Six steps each: a graph gives the same bits; fused poolings the same update, to rounding."""
+    expected = stepped(context, Way())
+    graph = stepped(context, Way(graph=True))
+    differ = differing(graph, expected)
+    context.check("step graph: weights that differ after six steps", differ, 0)
+    config = configuration(SHAPE, BATCH, "float32")
+    before = flat(weights_of(Training(context, config, BATCH).model))
+    change = flat(expected) - before
+    fused = flat(stepped(context, Way(pooling=True))) - before
+    context.check("fused poolings: update to the plain one", relative(fused, change), UPDATE)
+    everything = flat(stepped(context, Way(pooling=True, crops=True, graph=True))) - before
+    context.check("all new ways: update to the plain one", relative(everything, change), UPDATE)
+
+
+def stepped(context: Context, way: Way) -> dict[str, Tensor]:
+    """The weights after six steps in float32."""
+    config = configuration(SHAPE, BATCH, "float32")
+    config = config.with_changes(optimizer={"learning_rate": 0.1})
+    set_up(config, str(context.device))
+    training = Training(context, config, 2 * BATCH)
+    training.take(way)
+    training.epoch(training.batch(number) for number in range(6))
+    return weights_of(training.model)

@@ -1,5 +1,8 @@
 """A training run without files: the shipped loop on clips that lie on the device."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import torch
 
 from gpu_sections import pictures
@@ -8,9 +11,12 @@ from tttrain.config import ExecutionConfig, NetworkConfig, TrainConfig
 from tttrain.data.cache import ResidentSource
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.sampling import ClipInfo, StoredClip, training_request
-from tttrain.data.spatial_augment import Augment
+from tttrain.data.spatial_augment import Augment, transform
+from tttrain.training.device import without_waiting
 from tttrain.training.loop import Batch, make_optimizer, train_epoch, validate
 from tttrain.training.networks import build
+from tttrain.training.step.graph import StepGraph
+from tttrain.training.step.train_step import TrainStep
 
 CLASSES = 21
 SCALE = (10.0, 10.0)
@@ -29,6 +35,20 @@ def configuration(
     )
 
 
+@dataclass(frozen=True)
+class Way:
+    """How steps are computed beside their precision and layout; the default is what is shipped."""
+
+    pooling: bool = False
+    """Bias, pooling and ReLU as kernels of our own."""
+    crops: bool = False
+    """Crops as a kernel of our own."""
+    graph: bool = False
+    """The step as one CUDA graph."""
+    unread: int | None = None
+    """Steps whose losses are read together; 1 waits for every step."""
+
+
 class Training:
     """A network, its optimiser and resident clips; `batch` and `step` are those of `tttrain`."""
 
@@ -37,6 +57,7 @@ class Training:
     ) -> None:
         assert config.network.clip_shape is not None
         self.config, self.device = config, context.device
+        self.scale = torch.tensor(SCALE, device=self.device)
         frames, height, width = config.network.clip_shape
         side = 184 if (height, width) == (120, 120) else max(height, width) * 3 // 2 // 2 * 2
         self.clips = [_info(index, frames + MARGIN) for index in range(num_clips)]
@@ -52,11 +73,24 @@ class Training:
         self.model.to(device=self.device, memory_format=layout)
         self.layout = layout
         self.optimizer = make_optimizer(self.model, config)
+        self.take(Way())
+
+    def take(self, way: Way) -> None:
+        """Compute in this way from now on."""
+        self.way, self.augment.cut = way, transform
+        self.model.fuse_poolings(way.pooling)
+        if way.crops:
+            from tttrain.training.step import crops
+
+            self.augment.cut = crops.transform
+        step = TrainStep(self.model, self.optimizer, self.config, self.model.inputs)
+        self.work = StepGraph(step, self.config.batch_size) if way.graph else step
 
     def move(self, device: str) -> None:
         """Compute elsewhere from now on; batches stay where the clips are."""
         self.model.to(device)
         self.optimizer = make_optimizer(self.model, self.config)
+        self.take(self.way)
 
     def batch(self, number: int) -> Batch:
         """The clips of a batch, cut, augmented and normalised on the device."""
@@ -69,15 +103,20 @@ class Training:
         ids = [window.clip_id for window in windows]
         pixels = [[getattr(window, name) for window in windows] for name in ("rgb", "flow")]
         rgb, flow = self.augment(*pixels, ids, number)
-        labels = torch.tensor([clip.class_index for clip in clips], device=self.device)
-        inputs = {"rgb": rgb, "flow": normalise_flow(flow, SCALE)}
+        labels = torch.tensor([clip.class_index for clip in clips])
+        labels = without_waiting(labels, self.device)
+        inputs = {"rgb": rgb, "flow": normalise_flow(flow, self.scale)}
         inputs = {name: clip.contiguous(memory_format=self.layout) for name, clip in inputs.items()}
         return Batch(ids, inputs, labels, len(clips))
 
     def step(self, batch: Batch) -> float:
-        """One step of the shipped loop; returns the loss."""
-        names = self.model.inputs
-        return train_epoch(self.model, [batch], self.optimizer, self.config, names).loss
+        """One step of the loop; returns the loss."""
+        return self.epoch([batch])
+
+    def epoch(self, batches: Iterable[Batch]) -> float:
+        """Steps of the loop; returns the mean loss."""
+        given = self.model, batches, self.optimizer, self.config, self.model.inputs
+        return train_epoch(*given, step=self.work, unread=self.way.unread).loss
 
     def validate(self, batch: Batch) -> float:
         """One batch of validation; returns the loss."""
