@@ -24,8 +24,6 @@ class Film:
     """What a page learns of the video that it opened."""
 
     assignment: str
-    position: int
-    """Of the video in the project: the order of adding, from 1."""
     num_frames: int
     fps: float
     marks: tuple[tuple[str, int], ...]
@@ -89,9 +87,8 @@ class Browser:
         self.http.get(f"/annotate/{assignment}").raise_for_status()
         data = self.http.get(f"/api/assignments/{assignment}/data").raise_for_status().json()
         video = data["video"]
-        position = int(video["url"].rpartition("/")[2])
         marks = tuple((mark["mark_id"], mark["revision"]) for mark in data["marks"])
-        return Film(assignment, position, video["num_frames"], video["fps"], marks)
+        return Film(assignment, video["num_frames"], video["fps"], marks)
 
     def clear(self, film: Film) -> None:
         """Remove one's marks of an earlier day, to begin the video anew."""
@@ -149,10 +146,10 @@ class Browser:
 
     def _play(self, film: Film, frame: int) -> None:
         """Fetch the piece of the film around a frame, as a player does."""
-        size = int(self.http.head(f"/films/{film.position}").headers.get("content-length", 0))
+        size = int(self.http.head(f"/films/{film.assignment}").headers.get("content-length", 0))
         start = max(0, size * frame // film.num_frames - _PIECE_BYTES)
         wanted = {"Range": f"bytes={start}-{start + _PIECE_BYTES - 1}"}
-        self.http.get(f"/films/{film.position}", headers=wanted).raise_for_status()
+        self.http.get(f"/films/{film.assignment}", headers=wanted).raise_for_status()
 
     def _wait(self, seconds: float) -> None:
         if self.stop.wait(seconds / self.pace):

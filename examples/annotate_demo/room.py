@@ -26,10 +26,12 @@ from ttdata.annotate.project import Project
 from ttdata.annotate.server.app import create_app
 from ttdata.annotate.server.run import listen, make_server
 from ttdata.annotate.server.settings import LOOPBACK, ServeSettings
+from ttdata.annotate.store.database import reading
 from ttdata.annotate.work.videos import list_videos
 from ttdata.commands.annotate import run_add, run_init
 from ttdata.commands.notes import Note
 from ttdata.commands.synth import run_synth
+from ttdata.sources.formats.annotation_project import MARKS
 from ttdata.synth.config import SynthConfig
 from ttdata.synth.plan import plan_video
 
@@ -101,19 +103,33 @@ def invited(project: Project, name: str) -> str:
     return f"/join/{project.people.invite(name)}"
 
 
-def work_to_the_end(browser: Browser, number: int, crowd: Crowd) -> int:
+def place_of(project: Path, assignment: str) -> int:
+    """The position of an assignment's video: pages are not told it, for the golden clips' sake.
+
+    Args:
+        project: its folder; it may be open elsewhere.
+        assignment: that a page shows.
+    """
+    query = "SELECT position FROM assignment JOIN video USING (video_id) WHERE assignment_id = ?"
+    with reading(project / MARKS) as db:
+        return int(db.execute(query, (assignment,)).fetchone()[0])
+
+
+def work_to_the_end(browser: Browser, number: int, crowd: Crowd, project: Path) -> int:
     """One annotator until nothing is left for him; how many videos he has done.
 
     Args:
         browser: that he is logged in with.
         number: which of the annotators he is.
         crowd: of all videos.
+        project: the folder.
     """
     done = 0
     while (film := browser.open_next()) is not None:
         browser.clear(film)
-        draw = np.random.default_rng([number, film.position])
-        people = crowd[film.position]
+        position = place_of(project, film.assignment)
+        draw = np.random.default_rng([number, position])
+        people = crowd[position]
         strokes = people[number % len(people)]
         browser.work(film, paced_acts(strokes, film.num_frames, film.fps, draw))
         done += 1
@@ -140,9 +156,12 @@ def serving(project: Project, port: int) -> Iterator[tuple[str, str | None]]:
 class Annotator(threading.Thread):
     """One simulated annotator at work; `problem` says why he could not go on."""
 
-    def __init__(self, name: str, number: int, browser: Browser, link: str, crowd: Crowd) -> None:
+    def __init__(
+        self, project: Project, name: str, number: int, browser: Browser, crowd: Crowd
+    ) -> None:
         super().__init__(name=name)
-        self.number, self.browser, self.link, self.crowd = number, browser, link, crowd
+        self.project, self.link = project.folder, invited(project, name)
+        self.number, self.browser, self.crowd = number, browser, crowd
         self.problem: str | None = None
 
     def run(self) -> None:
@@ -150,7 +169,7 @@ class Annotator(threading.Thread):
         with closing(self.browser):
             try:
                 self.browser.join(self.link)
-                done = work_to_the_end(self.browser, self.number, self.crowd)
+                done = work_to_the_end(self.browser, self.number, self.crowd, self.project)
                 print(f"{self.name}: nothing left to mark, {done} videos done", flush=True)
             except Stopped:
                 pass
@@ -176,7 +195,7 @@ def main() -> int:
     ):
         crowd = crowd_of_videos(config, video_ids_of(project))
         people = [
-            Annotator(name, n, Browser(origin, options.pace, stop), invited(project, name), crowd)
+            Annotator(project, name, n, Browser(origin, options.pace, stop), crowd)
             for n, name in enumerate(NAMES)
         ]
         print(

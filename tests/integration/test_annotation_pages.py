@@ -20,7 +20,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2] / "examples" / "annotate_demo"))
 from annotators import Act, paced_acts
 from browser import Browser, Film
-from room import crowd_of_videos, make_project, serving, work_to_the_end
+from room import crowd_of_videos, make_project, place_of, serving, work_to_the_end
 
 from ttdata.annotate.project import Project
 from ttdata.synth.config import SynthConfig
@@ -130,13 +130,13 @@ def fill(project: Project, origin: str, made: SynthConfig) -> Room:
     for name, person in people.items():
         person.join(f"/join/{project.people.invite(name)}")
         cookies[name] = dict(person.http.cookies)
-    work_to_the_end(people["ben"], 1, crowd)
+    work_to_the_end(people["ben"], 1, crowd, project.folder)
     for _ in range(2):
         film = begin(people["ann"])
-        people["ann"].work(film, acts_of(film, crowd))
+        people["ann"].work(film, acts_of(film, crowd, project.folder))
         places["done"] = film.assignment
     film = begin(people["ann"])
-    acts = list(acts_of(film, crowd))
+    acts = list(acts_of(film, crowd, project.folder))
     people["ann"].work(film, acts[: 2 * len(acts) // 3])
     places["open"] = film.assignment
     answer = people["ann"].http.get("/train/next")
@@ -160,9 +160,10 @@ def begin(person: Browser) -> Film:
     return found
 
 
-def acts_of(film: Film, crowd: Any) -> Iterator[Act]:
-    strokes = crowd[film.position][0]
-    return paced_acts(strokes, film.num_frames, film.fps, np.random.default_rng(film.position))
+def acts_of(film: Film, crowd: Any, project: Path) -> Iterator[Act]:
+    position = place_of(project, film.assignment)
+    strokes = crowd[position][0]
+    return paced_acts(strokes, film.num_frames, film.fps, np.random.default_rng(position))
 
 
 def open_as(chromium: Any, room: Room, who: str | None, path: str, size: tuple[int, int]) -> Any:

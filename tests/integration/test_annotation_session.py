@@ -7,12 +7,15 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from ttdata.annotate.store.database import reading
+from ttdata.sources.formats.annotation_project import MARKS
 from ttdata.storage.dataset import load_dataset
 
 pytest.importorskip("fastapi", reason="ttdata[annotate] is not installed")
@@ -140,16 +143,26 @@ def watch(seat: Seat) -> None:
 
 
 def do_video(
-    seat: Seat, strokes_of: dict[int, list[Stroke]], slip: Callable[[int, Stroke], Stroke]
-):
+    seat: Seat,
+    strokes_of: Callable[[str], list[Stroke]],
+    slip: Callable[[int, Stroke], Stroke],
+) -> None:
     """Mark the open video wholly, with what a person gets wrong, and say done."""
     seat.page.wait_for_function(READY)
     watch(seat)
-    position = int(seat.page.evaluate("document.getElementById('film').src").rpartition("/")[2])
-    for number, stroke in enumerate(strokes_of[position]):
+    for number, stroke in enumerate(strokes_of(seat.page.url.rpartition("/")[2])):
         mark(seat, slip(number, stroke))
     seat.press("Shift+Enter")
     seat.page.wait_for_function(IS_SENT)
+
+
+def strokes_of_assignment(
+    project: Path, truth: dict[str, list[Stroke]], assignment: str
+) -> list[Stroke]:
+    """Pages are not told which video they show."""
+    query = "SELECT video_id FROM assignment WHERE assignment_id = ?"
+    with reading(project / MARKS) as db:
+        return truth[db.execute(query, (assignment,)).fetchone()[0]]
 
 
 def exactly(_: int, stroke: Stroke) -> Stroke:
@@ -247,16 +260,16 @@ def true_strokes(films: Path) -> dict[str, list[Stroke]]:
 
 def test_from_the_first_start_to_the_dataset(room: Path, browser, run, scripts) -> None:
     truth = true_strokes(room / "films")
-    by_position = dict(enumerate(truth.values(), 1))
+    strokes_of = partial(strokes_of_assignment, room / "project", truth)
     with served(room / "project", scripts) as (link, server):
         teacher = Seat.open(browser, link)
         set_up(teacher)
         ann, ben, cleo = (join(browser, path) for path in invite(teacher))
-        do_video(ann, by_position, exactly)
-        do_video(cleo, by_position, first_name_wrong)
+        do_video(ann, strokes_of, exactly)
+        do_video(cleo, strokes_of, first_name_wrong)
         ann.follow("#next")
-        do_video(ann, by_position, exactly)
-        do_video(ben, by_position, two_frames_late)
+        do_video(ann, strokes_of, exactly)
+        do_video(ben, strokes_of, two_frames_late)
         for seat in (ann, ben, cleo):
             seat.follow("#next")
             assert seat.heading() == "Nothing left to mark"

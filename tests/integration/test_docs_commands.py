@@ -133,7 +133,7 @@ def mark_all(command: list[str], folder: Path, scripts: dict[str, str]) -> None:
     for number, link in enumerate(links):
         with closing(Browser(origin, pace=1e6)) as person:
             person.join(link)
-            work_to_the_end(person, number, crowd)
+            work_to_the_end(person, number, crowd, folder / "my_project")
     server.send_signal(signal.SIGINT)
     assert "closed, with a backup" in server.communicate(timeout=120)[0]
     assert server.returncode == 0
