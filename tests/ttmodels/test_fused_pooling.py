@@ -49,6 +49,9 @@ print("ties, odd sizes, layouts")
 # Whole numbers again: the interpreter cuts bits off where a GPU rounds.
 maps = torch.randint(-9, 9, (1, 3, 5, 4, 6)).bfloat16()
 check(maps, torch.arange(3) - 1.0, (2, 2, 2), LAYOUTS[1])
+# 256.25 and 256.5 are both 256 there: the first of a cell wins, not the largest.
+maps = torch.tensor([0.25, 0.5]).bfloat16().repeat(8).reshape(1, 1, 2, 2, 4)
+check(maps, torch.tensor([256.0]), (2, 2, 2), LAYOUTS[0])
 print("bfloat16")
 
 check(torch.randn(1, 1, 9, 12, 14), torch.randn(1), (1, 1, 1), LAYOUTS[0])  # more than a tile

@@ -49,6 +49,10 @@ try:
     crops.transform(rgb, flow, DRAWS, (8, 9))
 except ValueError as error:
     print(error)
+try:
+    crops.transform([*rgb[:1], rgb[1][:2]], [*flow[:1], flow[1][:2]], DRAWS[:2], (7, 9))
+except ValueError as error:
+    print(str(error).partition(": ")[2])
 """
 
 
@@ -59,6 +63,7 @@ def test_one_kernel_cuts_as_the_plain_way() -> None:
         "draws",
         "other layouts",
         "crop 8 x 9 must fit into the patch 13 x 13 with an even margin",
+        "expected one shape, uint8, flow int16 or float32",
     ], done.stderr
 
 

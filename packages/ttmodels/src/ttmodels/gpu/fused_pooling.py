@@ -5,8 +5,8 @@
     backward   reads, per cell, the gradient and the byte; writes every input's gradient once, and
                sums the bias's on the way
 
-The bias is the same for all inputs of a cell and rounding keeps their order, so it may be added
-after the maximum. A tie goes to the first input in (t, y, x) order, as in
+The bias is added before the maximum and the sum rounded as the layers alone do it, since rounding
+makes ties: in bfloat16 many. A tie goes to the first input in (t, y, x) order, as in
 `torch.nn.functional.max_pool3d`. Sums have a fixed order: gradients repeat bit for bit.
 
 Legend: an item is what lies in one block of memory, a clip (channels last, N = C numbers a place)
@@ -52,17 +52,19 @@ def _pool(
     t, y, x, c, here = _cells(block, times, heights, widths, n, ROWS, COLUMNS)
     first = maps + item.to(tl.int64) * frames * height * width * n
     first += ((t * KT * height + y * KY) * width + x * KX) * n + c
+    kind = pooled.dtype.element_ty
+    shift = tl.load(bias + (item * n + c) % channels, mask=c < n, other=0.0).to(tl.float32)
     best = tl.load(first, mask=here, other=0.0).to(tl.float32)
+    best = (best + shift).to(kind).to(tl.float32)
     code = tl.zeros((ROWS, COLUMNS), tl.int32)
     for k in tl.static_range(1, KT * KY * KX):
         dt, dy, dx = k // (KY * KX), k // KX % KY, k % KX
         value = tl.load(first + ((dt * height + dy) * width + dx) * n, mask=here, other=0.0)
-        value = value.to(tl.float32)
+        value = (value.to(tl.float32) + shift).to(kind).to(tl.float32)
         wins = (value > best) | (value != value)  # not a number wins
         best = tl.where(wins, value, best)
         code = tl.where(wins, k, code)
-    total = best + tl.load(bias + (item * n + c) % channels, mask=c < n, other=0.0).to(tl.float32)
-    total = total.to(pooled.dtype.element_ty)
+    total = best.to(kind)
     shut = total <= 0
     cell = item.to(tl.int64) * times * heights * widths * n
     cell += ((t * heights + y) * widths + x) * n + c

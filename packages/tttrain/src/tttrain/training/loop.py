@@ -190,6 +190,8 @@ class _Sums:
 
     def settle(self) -> None:
         """Read what waits; every worker must call it, after the same number of steps."""
+        if not self._waiting:  # on all workers alike: nothing to ask the others
+            return
         values = read([answer for _, _, answer in self._waiting])
         total = sum_over_workers([value for pair in values for value in pair])
         for index, (clip_ids, count, _) in enumerate(self._waiting):
@@ -232,7 +234,9 @@ def validate(
         if not math.isfinite(loss)
         for clip_id in clip_ids
     ]
-    losses, correct = (sum(column) for column in zip((0.0, 0.0), *values, strict=True))
+    losses = correct = 0.0
+    for loss, right in values:  # `sum` rounds otherwise from Python 3.12 on
+        losses, correct = losses + loss, correct + right
     total = sum_over_workers([losses, correct, float(n)])
     if not math.isfinite(total[0]):
         clips = [clip for part in gather(bad) for clip in part]

@@ -87,10 +87,19 @@ def transform(
     255 divides.
 
     Raises:
-        ValueError: if the crop does not fit into the patch with an even margin.
+        ValueError: if the crop does not fit into the patch with an even margin, or if clips differ
+            in shape or type: the kernel reads memory by the first one's.
     """
     frames, side = rgb[0].shape[:2]
     check_crop(side, crop_hw)
+    kinds = {
+        (one.shape, one.dtype, two.shape, two.dtype) for one, two in zip(rgb, flow, strict=True)
+    }
+    if len(kinds) > 1 or rgb[0].dtype != torch.uint8 or flow[0].dtype not in _FLOW_TYPES:
+        found = ", ".join(
+            f"{tuple(a)} {b}, {tuple(c)} {d}" for a, b, c, d in sorted(kinds, key=str)
+        )
+        raise ValueError(f"clips {found}: expected one shape, uint8, flow int16 or float32")
     rgb, flow = [clip.contiguous() for clip in rgb], [clip.contiguous() for clip in flow]
     shape, device = (len(draws), frames, *crop_hw), rgb[0].device
     pictures = torch.empty((*shape, 3), device=device)
