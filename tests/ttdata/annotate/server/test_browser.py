@@ -22,6 +22,9 @@ STILL = """async () => {
 SENT = """async () => {
   while (annotate.outbox.state.pending) await new Promise((go) => setTimeout(go, 20));
 }"""
+SENT = """async () => {
+  while (annotate.outbox.state.pending > 0) await new Promise((go) => setTimeout(go, 20));
+}"""
 SEEN = """async () => {
   const { player, seen } = annotate;
   for (let gap = seen.firstGap; gap !== null; gap = seen.firstGap) {
@@ -85,6 +88,7 @@ def test_from_the_invitation_to_the_next_video(served, open_page) -> None:
     page.evaluate(STILL)
     first = page.url
     press(page, *["ArrowRight"] * 5, "i", "Shift+ArrowRight", "ArrowRight", "o", "o", "f", "h")
+    page.evaluate(SENT)
     page.reload()  # nothing is lost by it
     page.evaluate(STILL)
     assert page.evaluate("annotate.marks.all.map(({ label }) => label)") == [HIT]
