@@ -22,9 +22,6 @@ STILL = """async () => {
 SENT = """async () => {
   while (annotate.outbox.state.pending) await new Promise((go) => setTimeout(go, 20));
 }"""
-SENT = """async () => {
-  while (annotate.outbox.state.pending > 0) await new Promise((go) => setTimeout(go, 20));
-}"""
 SEEN = """async () => {
   const { player, seen } = annotate;
   for (let gap = seen.firstGap; gap !== null; gap = seen.firstGap) {
