@@ -120,9 +120,13 @@ def found(filled: Path, marks: Path, tmp_path: Path) -> tuple[Quality, Path]:
     return measure_strokes(filled, marks, tmp_path / "out", players=players), tmp_path / "out"
 
 
-def gain_of(stroke: StrokeQuality, phase: str) -> Any:
+def measure_of(stroke: StrokeQuality, phase: str, name: str) -> Any:
     measures = next(item.measures for item in stroke.phases if item.name == phase)
-    return next(item for item in measures if item.name == "gain")
+    return next(item for item in measures if item.name == name)
+
+
+def gain_of(stroke: StrokeQuality, phase: str) -> Any:
+    return measure_of(stroke, phase, "gain")
 
 
 def test_a_small_stroke_is_small(found: tuple[Quality, Path]) -> None:
@@ -163,6 +167,11 @@ def test_a_left_hander_is_mirrored_and_that_is_said(found: tuple[Quality, Path])
     other = found[0].strokes[HALF]
     assert (other.hand, "was guessed" in other.notes[0]) == ("right", True)
     assert gain_of(stroke, "stroke").value == pytest.approx(1.0, abs=0.06)
+    # `difference` is of the mirrored picture, words are of the film.
+    for one in (stroke, other):
+        place = measure_of(one, "forward", "wrist_x")
+        right = (place.difference > 0) != one.mirrored
+        assert ("to the right" in place.words, "to the left" in place.words) == (right, not right)
 
 
 def test_what_cannot_be_compared_is_refused(found: tuple[Quality, Path]) -> None:

@@ -38,6 +38,15 @@ def test_words(
     assert words(phase, name, value, mean, chance) == told
 
 
+def test_sides_are_those_of_the_film_for_both_hands() -> None:
+    """A left-hander is measured in the mirrored picture; his teacher looks at the film."""
+    for mirrored, side in ((False, "right"), (True, "left")):
+        told = words("forward", "wrist_x", 0.8, 0.5, 0.01, mirrored=mirrored)
+        assert f"hand 0.30 torso lengths to the {side} at contact" in str(told)
+        told = words("forward", "wrist_y", 0.8, 0.5, 0.01, mirrored=mirrored)
+        assert "hand 0.30 torso lengths higher at contact" in str(told)
+
+
 def test_the_medoid_comes_first(make_signal: Callable[..., StrokeSignal], even: np.ndarray) -> None:
     """The pace in the middle is nearest to all; sessions take turns."""
     paces = {"a": -0.1, "b": -0.04, "c": 0.0, "d": 0.05, "e": 0.11}

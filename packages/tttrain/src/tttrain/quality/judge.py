@@ -262,13 +262,19 @@ def _phase(
 ) -> PhaseQuality:
     begin, end = (round(signal.frame(time), 3) for time in moments.phase(name))
     measures = tuple(
-        _against(name, key, value, spreads.get(key), model) for key, value in values.items()
+        _against(name, key, value, spreads.get(key), model, signal.mirrored)
+        for key, value in values.items()
     )
     return PhaseQuality(name=name, start_frame=begin, end_frame=end, measures=measures)
 
 
 def _against(
-    phase: str, name: str, value: float, item: Spread | None, model: Model | None
+    phase: str,
+    name: str,
+    value: float,
+    item: Spread | None,
+    model: Model | None,
+    mirrored: bool,
 ) -> Measured:
     if item is None or model is None or not np.isfinite(value):
         return Measured(name=name, value=_rounded(value))
@@ -283,7 +289,7 @@ def _against(
         reference=_rounded(item.mean),
         difference=_rounded(value - item.mean),
         percentile=_rounded(at_least(value, model.column(phase, name))),
-        words=words(phase, name, value, item.mean, chance),
+        words=words(phase, name, value, item.mean, chance, mirrored=mirrored),
         **told,
     )
 
