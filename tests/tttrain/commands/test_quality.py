@@ -1,8 +1,10 @@
 """`tttrain quality` from shards with poses to its tables; every refusal in its words."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from ttflow.shards.poses import agreed_info, expected_files, write_info, write_p
 from tttrain import measure_strokes, suggest_references
 from tttrain.cli import app
 from tttrain.quality.document import Quality, StrokeQuality
-from tttrain.quality.strokes import guess_hands
+from tttrain.quality.strokes import guess_hands, load_strokes
 
 SIZES = [1.0, 1.06, 0.95, 1.0, 1.04, 0.96, 0.5, 1.0, 1.0, 1.0]
 """Of the strokes of class down: six references, half as large, left-handed, other camera, lost."""
@@ -201,6 +203,38 @@ def test_one_session_of_four_references(filled: Path, tmp_path: Path) -> None:
     assert any("of one session" in text for text in found.strokes[HALF].notes)
 
 
+def test_what_is_there_twice_is_judged_once(found: tuple[Quality, Path]) -> None:
+    """The stroke ends where its follow-through does, and its share of itself is 1."""
+    half = found[0].strokes[HALF]
+    judged = [
+        (phase.name, item.name)
+        for phase in half.phases
+        for item in phase.measures
+        if item.outside is not None
+    ]
+    # The trunk of these bodies does not turn at all, so three more cannot tell.
+    assert len(judged) == 4 * 8 - 4 - 3
+    for name in ("duration_share", "wrist_x", "wrist_y", "trunk_turn"):
+        again = measure_of(half, "stroke", name)
+        assert (again.chance, again.outside, again.words) == (None, None, None)
+        assert again.reference is not None
+        if name != "duration_share":
+            assert again.value == measure_of(half, "follow_through", name).value
+
+
+def test_unknown_players_have_no_progress(filled: Path, marks: Path, tmp_path: Path) -> None:
+    """They may be several: they are no player's sessions."""
+    data = tmp_path / "shards"
+    shutil.copytree(filled, data)
+    clips = open_shards(data).clips.with_columns(
+        player_id=pl.when(pl.col("label") == "right").then(pl.col("player_id"))
+    )
+    write_table(clips, data / "clips.parquet", ClipRecord)
+    found = measure_strokes(data, marks, tmp_path / "out")
+    assert found.strokes[HALF].phases
+    assert {(item.player_id, item.label) for item in found.progress} == {("anna", "right")}
+
+
 def test_tables(found: tuple[Quality, Path]) -> None:
     result, out = found
     assert Quality.model_validate_json((out / "quality.json").read_text()) == result
@@ -341,12 +375,38 @@ def test_suggested_references_are_to_be_marked(filled: Path, tmp_path: Path) -> 
         measure_strokes(filled, path, tmp_path / "out")
 
 
+def test_suggestions_of_many_strokes_of_unknown_players(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More rows without a player than a table's columns are guessed from, then one with his."""
+    strokes = load_strokes(open_shards(filled), {})
+    item = strokes[open_shards(filled).clips["clip_id"][0]]
+    many = {str(k): replace(item, row=item.row | {"clip_id": str(k), "player_id": None})
+            for k in range(120)}  # fmt: skip
+    many["120"] = replace(item, row=item.row | {"clip_id": "120"})
+    monkeypatch.setattr("tttrain.commands.quality.load_strokes", lambda *_: many)
+    monkeypatch.setattr(
+        "tttrain.commands.quality.central", lambda signals, *_: [(name, 0.0) for name in signals]
+    )
+    table = suggest_references(filled, tmp_path / "todo.csv", count=200)
+    assert table["player_id"].to_list() == [None] * 120 + ["anna"]
+    monkeypatch.setattr(
+        "tttrain.commands.quality.load_strokes",
+        lambda *_: {name: replace(one, problem="lost") for name, one in many.items()},
+    )
+    with pytest.raises(InputError, match="no stroke that can be measured, so none to suggest"):
+        suggest_references(filled, tmp_path / "none.csv")
+    assert not (tmp_path / "none.csv").exists()
+
+
 def test_the_command_line(filled: Path, marks: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
     out = tmp_path / "out"
     done = run(app, ["quality", str(filled), "--references", str(marks), "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert "11 of 15 strokes compared" in done.output
+    # Two strokes are judged, 25 measures each: those that are 28, without the trunk's turns.
+    assert re.search(r"\d+ of 50 single measures outside; chance alone gives about 2", done.output)
     assert "1 strokes not compared: another camera angle" in done.output
     assert "left: 2 references of left" in done.output
     done = run(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tttrain.quality.comparable import chance_of, least_deviation, usable_deviation
 from tttrain.quality.consistency import (
     coefficient_of_variation,
     icc_2_1,
@@ -159,3 +160,47 @@ def test_the_distance() -> None:
     assert distance([2.0, float("nan")], np.eye(2)) == pytest.approx(np.sqrt(2))
     together = np.array([[1.0, 0.5], [0.5, 1.0]])
     assert distance([1.0, -1.0], together) > distance([1.0, 1.0], together)
+
+
+def test_equal_products_are_no_singular_correlation() -> None:
+    """Two columns that say the same with no variance of their products were shrunk by nothing."""
+    found = shrunk_correlation([[1, 1], [-1, -1], [1, 1], [-1, -1]])
+    assert found[0, 1] == pytest.approx(0.999 * 1)
+    assert np.linalg.eigvalsh(found).min() > 5e-4
+    assert np.isfinite(distance([1.0, -1.0], found))
+
+
+def test_rounding_is_no_deviation() -> None:
+    """0.1 + 0.2 against 0.3: nothing is outside of what does not vary."""
+    same = spread([0.3, 0.3, 0.1 + 0.2, 0.1 + 0.2], ["a", "b", "a", "b"])
+    assert same is not None
+    assert 0 < same.deviation < 1e-15
+    assert usable_deviation(same, 0.0) is None
+    assert chance_of("gain", 0.5, same, 0.0) is None
+    # Times lie between whole frames: of two rounding errors, each of variance 1 / 12 frames.
+    least = least_deviation("duration_s", 60.0, 1.5)
+    assert least == pytest.approx(np.sqrt(2 / 12) / 60)
+    assert least_deviation("duration_share", 60.0, 1.5) == pytest.approx(least / 1.5)
+    assert least_deviation("gain", 60.0, 1.5) == 0
+    assert usable_deviation(same, least) == least
+    chance = chance_of("duration_s", 0.3 + least, same, least)
+    assert chance == pytest.approx(two_sided(1, 3))
+
+
+def test_a_single_session_of_a_measure_tells_no_chance() -> None:
+    """Of several sessions, only one of which has the measure."""
+    values = [1.0, 2.0, 3.0, float("nan")]
+    found = spread(values, ["a", "a", "a", "b"])
+    assert found is not None
+    assert chance_of("gain", 9.0, found, 0.0) is None
+
+
+def test_a_path_nearer_to_the_references_is_no_alarm() -> None:
+    found = spread([1.0, 1.1, 1.2, 0.9, 1.0, 1.1], [*"aaabbb"])
+    assert found is not None
+    both = chance_of("gain", 2.0, found, 0.0)
+    assert both is not None
+    assert both < 0.05
+    assert chance_of("gain", 2 * found.mean - 2.0, found, 0.0) == pytest.approx(both)
+    assert chance_of("residual", 2.0, found, 0.0) == pytest.approx(both / 2)
+    assert chance_of("residual", 2 * found.mean - 2.0, found, 0.0) == pytest.approx(1 - both / 2)

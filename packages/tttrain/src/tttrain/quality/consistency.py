@@ -18,7 +18,7 @@ from ttdata.settings import FrozenModel
 class Progress(FrozenModel):
     """A measure of a phase over the sessions of a player, in the order of their names."""
 
-    player_id: str | None
+    player_id: str
     label: str
     phase: str
     measure: str
@@ -94,7 +94,7 @@ def progress(
     values: Sequence[float],
     sessions: Sequence[str],
     *,
-    player_id: str | None,
+    player_id: str,
     label: str,
     phase: str,
     measure: str,

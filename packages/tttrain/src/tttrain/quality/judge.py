@@ -1,12 +1,19 @@
 """Strokes of a class against its references (specification 7.5)."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tttrain.quality.comparable import camera_problem
+from tttrain.quality.comparable import (
+    REPEATED,
+    camera_problem,
+    chance_of,
+    least_deviation,
+    usable_deviation,
+)
 from tttrain.quality.document import Measured, PhaseQuality, ReferenceClass, StrokeQuality
 from tttrain.quality.landmarks import Floats, StrokeSignal
 from tttrain.quality.measures import MEASURES, Values, measure, template
@@ -27,7 +34,6 @@ from tttrain.quality.reference import (
     distance,
     shrunk_correlation,
     spread,
-    two_sided,
 )
 from tttrain.quality.reference_marks import Marks
 from tttrain.quality.strokes import Stroke
@@ -187,7 +193,8 @@ def _judge_reference(model: Model, index: int, item: Stroke) -> StrokeQuality:
         is_reference=True,
         moments=_frames(_signal(item), moments),
         phases=tuple(
-            _phase(name, _signal(item), moments, values[name], {}, None) for name in PHASES
+            _phase(name, _signal(item), moments, itertools.starmap(_bare, values[name].items()))
+            for name in PHASES
         ),
         notes=(*item.notes, "one of three references: there are too few others to compare with"),
     )
@@ -199,24 +206,49 @@ class _Judge:
     def __init__(self, model: Model) -> None:
         self._model, self._spreads = model, model.spreads()
         self._template = template(model.references)
-        known = [pair for pair in OVERALL if self._spread(pair) is not None]
-        self._overall = [pair for pair in known if self._spread(pair).deviation > 0]  # type: ignore[union-attr]
+        whole = self._spreads["stroke"]["duration_s"]
+        fps = min(_signal(item).fps for item in model.strokes)
+        seconds = whole.mean if whole is not None else 1.0
+        self._least = {name: least_deviation(name, fps, seconds) for name in MEASURES}
+        self._overall = [pair for pair in OVERALL if self._deviation(pair) is not None]
         columns = np.array([self._scores(values) for values in model.values])
         self._correlation = shrunk_correlation(np.nan_to_num(columns))
         self._distances = [distance(row, self._correlation) for row in columns]
         self._hands = {item.hand for item in model.strokes}
 
-    def _spread(self, pair: tuple[str, str]) -> Spread | None:
-        return self._spreads[pair[0]][pair[1]]
+    def _deviation(self, pair: tuple[str, str]) -> float | None:
+        item = self._spreads[pair[0]][pair[1]]
+        return None if item is None else usable_deviation(item, self._least[pair[1]])
 
     def _scores(self, values: Mapping[str, Values]) -> Floats:
         """Deviations from the mean in units of what a new stroke may differ."""
         scores = []
         for phase, name in self._overall:
-            item = self._spreads[phase][name]
-            if item is not None:
-                scores.append((values[phase][name] - item.mean) / item.deviation)
+            item, deviation = self._spreads[phase][name], self._deviation((phase, name))
+            if item is not None and deviation is not None:
+                scores.append((values[phase][name] - item.mean) / deviation)
         return np.array(scores)
+
+    def _against(self, phase: str, values: Values, mirrored: bool) -> Iterator[Measured]:
+        for name, value in values.items():
+            item = self._spreads[phase][name]
+            if item is None or not np.isfinite(value):
+                yield _bare(name, value)
+                continue
+            told: dict[str, Any] = {}
+            if (phase, name) not in REPEATED:
+                chance = chance_of(name, value, item, self._least[name])
+                told["words"] = words(phase, name, value, item.mean, chance, mirrored=mirrored)
+                if chance is not None:
+                    told |= {"chance": _rounded(chance), "outside": chance < NOMINAL}
+            yield Measured(
+                name=name,
+                value=_rounded(value),
+                reference=_rounded(item.mean),
+                difference=_rounded(value - item.mean),
+                percentile=_rounded(at_least(value, self._model.column(phase, name))),
+                **told,
+            )
 
     def other(self, item: Stroke, moments: Moments) -> StrokeQuality:
         """A stroke that is no reference."""
@@ -239,7 +271,7 @@ class _Judge:
             moments=_frames(signal, moments),
             contact_spread_seconds=_rounded(moments.spread),
             phases=tuple(
-                _phase(name, signal, moments, values[name], self._spreads[name], model)
+                _phase(name, signal, moments, self._against(name, values[name], signal.mirrored))
                 for name in PHASES
             ),
             distance=_rounded(whole),
@@ -253,45 +285,15 @@ def _frames(signal: StrokeSignal, moments: Moments) -> dict[str, float]:
 
 
 def _phase(
-    name: str,
-    signal: StrokeSignal,
-    moments: Moments,
-    values: Values,
-    spreads: Mapping[str, Spread | None],
-    model: Model | None,
+    name: str, signal: StrokeSignal, moments: Moments, measures: Iterable[Measured]
 ) -> PhaseQuality:
     begin, end = (round(signal.frame(time), 3) for time in moments.phase(name))
-    measures = tuple(
-        _against(name, key, value, spreads.get(key), model, signal.mirrored)
-        for key, value in values.items()
-    )
-    return PhaseQuality(name=name, start_frame=begin, end_frame=end, measures=measures)
+    return PhaseQuality(name=name, start_frame=begin, end_frame=end, measures=tuple(measures))
 
 
-def _against(
-    phase: str,
-    name: str,
-    value: float,
-    item: Spread | None,
-    model: Model | None,
-    mirrored: bool,
-) -> Measured:
-    if item is None or model is None or not np.isfinite(value):
-        return Measured(name=name, value=_rounded(value))
-    told: dict[str, Any] = {}
-    chance = None
-    if not model.one_session and item.deviation > 0:
-        chance = two_sided((value - item.mean) / item.deviation, item.degrees)
-        told = {"chance": _rounded(chance), "outside": chance < NOMINAL}
-    return Measured(
-        name=name,
-        value=_rounded(value),
-        reference=_rounded(item.mean),
-        difference=_rounded(value - item.mean),
-        percentile=_rounded(at_least(value, model.column(phase, name))),
-        words=words(phase, name, value, item.mean, chance, mirrored=mirrored),
-        **told,
-    )
+def _bare(name: str, value: float) -> Measured:
+    """A measure that is set against nothing."""
+    return Measured(name=name, value=_rounded(value))
 
 
 def _rounded(value: float | None) -> float | None:

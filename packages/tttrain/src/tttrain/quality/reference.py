@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 FEWEST_REFERENCES = 3
 NOMINAL = 0.05
 """Share of unchanged strokes that may be called outside."""
+LEAST_SHRUNK = 1e-3
+"""Of correlations: equal products have no variance, and unshrunk they may be singular."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 
@@ -133,6 +135,7 @@ def shrunk_correlation(values: ArrayLike) -> Floats:
     aside = ~np.eye(p, dtype=bool)
     size = float((correlation[aside] ** 2).sum())
     amount = min(1.0, float(variance[aside].sum()) / size) if size > 0 else 1.0
+    amount = max(amount, LEAST_SHRUNK)
     result = (1 - amount) * correlation
     np.fill_diagonal(result, 1.0)
     return np.asarray(result)

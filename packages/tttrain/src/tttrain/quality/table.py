@@ -91,21 +91,24 @@ def _rows(stroke: StrokeQuality) -> Iterator[dict[str, Any]]:
 def all_progress(strokes: Sequence[StrokeQuality]) -> tuple[Progress, ...]:
     """Of each player, class, phase and measure over sessions, from the strokes that were measured.
 
-    A stroke of unknown session is of its video's.
+    A stroke of unknown session is of its video's. Those of unknown players are of nobody's
+    progress: they may be of several.
     """
     groups: dict[tuple[str, str, str, str], list[tuple[str, float]]] = {}
     for stroke in strokes:
+        if stroke.player_id is None:
+            continue
         session = stroke.session_id or stroke.video_id
         for phase in stroke.phases:
             for item in phase.measures:
                 if item.value is not None:
-                    key = (stroke.player_id or "", stroke.label, phase.name, item.name)
+                    key = (stroke.player_id, stroke.label, phase.name, item.name)
                     groups.setdefault(key, []).append((session, item.value))
     found = (
         progress(
             [value for _, value in pairs],
             [session for session, _ in pairs],
-            player_id=player or None, label=label, phase=phase, measure=name,
+            player_id=player, label=label, phase=phase, measure=name,
         )
         for (player, label, phase, name), pairs in groups.items()
     )  # fmt: skip
