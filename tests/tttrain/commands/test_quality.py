@@ -22,6 +22,7 @@ from ttflow.shards.poses import agreed_info, expected_files, write_info, write_p
 from tttrain import measure_strokes, suggest_references
 from tttrain.cli import app
 from tttrain.quality.document import Quality, StrokeQuality
+from tttrain.quality.reference import quantile
 from tttrain.quality.strokes import guess_hands, load_strokes
 
 SIZES = [1.0, 1.06, 0.95, 1.0, 1.04, 0.96, 0.5, 1.0, 1.0, 1.0]
@@ -164,6 +165,8 @@ def test_references_are_compared_with_the_other_ones(found: tuple[Quality, Path]
 def test_a_left_hander_is_mirrored_and_that_is_said(found: tuple[Quality, Path]) -> None:
     stroke = found[0].strokes[LEFT]
     assert (stroke.hand, stroke.mirrored, stroke.refused) == ("left", True, None)
+    assert any("another player than the references'" in text for text in stroke.notes)
+    assert not any("another player" in text for text in found[0].strokes[HALF].notes)
     assert any("left-handed: mirrored" in text for text in stroke.notes)
     assert not any("was guessed" in text for text in stroke.notes)  # it was told
     other = found[0].strokes[HALF]
@@ -192,7 +195,7 @@ def test_one_session_cannot_tell(found: tuple[Quality, Path]) -> None:
     assert gain_of(stroke, "stroke").outside is None
 
 
-def test_one_session_of_four_references(filled: Path, tmp_path: Path) -> None:
+def test_one_session_of_three_references(filled: Path, tmp_path: Path) -> None:
     lines = marks_of(filled, [0, 2, 4])
     path = tmp_path / "refs.csv"
     path.write_text("\n".join(["clip_id,ready,contact,end", *lines]) + "\n")
@@ -201,6 +204,9 @@ def test_one_session_of_four_references(filled: Path, tmp_path: Path) -> None:
     assert (half.outside, half.chance, half.percentile) == (None, None, 1.0)
     assert half.words.endswith("how unusual that is cannot be told")
     assert any("of one session" in text for text in found.strokes[HALF].notes)
+    # A place among three references, each of two others, is none.
+    assert found.strokes[HALF].distance is not None
+    assert found.strokes[HALF].distance_percentile is None
 
 
 def test_what_is_there_twice_is_judged_once(found: tuple[Quality, Path]) -> None:
@@ -251,7 +257,14 @@ def test_tables(found: tuple[Quality, Path]) -> None:
     }
     seen = progress["anna", "down", "stroke", "gain"]
     assert (seen.sessions, seen.n) == (("monday", "tuesday"), (4, 3))
-    assert seen.changed is not None
+    usual = result.references[0].spreads["stroke"]["gain"]
+    assert usual is not None
+    assert seen.sem is not None
+    if usual.between == 0:
+        assert seen.minimal_change_of_means == pytest.approx(
+            quantile(5) * seen.sem * np.sqrt(1 / 4 + 1 / 3)
+        )
+    assert seen.changed is False
 
 
 def test_the_same_bytes_again(filled: Path, marks: Path, found: tuple[Quality, Path]) -> None:
@@ -276,7 +289,7 @@ def test_hands_are_told_or_taken_for_right(filled: Path, marks: Path, tmp_path: 
     assert any("taken for right-handed" in text for text in found.strokes[LEFT].notes)
     for text, message in (
         ("player_id,hand\nanna,both\n", "line 2: hand 'both', expected left or right"),
-        ("player_id,hand\nanna,left\n\nanna,left\n", "line .: player 'anna' is there twice"),
+        ("player_id,hand\nanna,left\n\nanna,left\n", "line 4: player 'anna' is there twice"),
     ):
         hands.write_text(text)
         with pytest.raises(InputError, match=message):

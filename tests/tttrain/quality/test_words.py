@@ -84,5 +84,8 @@ def test_without_pose_another_movement_is_further(even: np.ndarray) -> None:
     assert found[5].distance is not None
     assert found[5].distance > 5 * max(item.distance or 0 for item in found[:5])
     assert found[5].distance_percentile == 1 / 4
+    # Each reference is among the other two; the last of three is further than both.
+    places = sorted(item.distance_percentile or 0 for item in found[:3])
+    assert places == pytest.approx([1 / 3, 2 / 3, 1], abs=1e-6)
     few = judge_coarse([Stroke(row) for row in rows], motion, [0, 1])
     assert {item.refused for item in few} == {"2 references, expected at least 3; mark more"}

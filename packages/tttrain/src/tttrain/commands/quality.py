@@ -70,7 +70,8 @@ def measure_strokes(
     ordered, classes = _judged(shards, _grouped(strokes, by_player), marks, coarse)
     found = Quality(
         data=str(data), references_file=str(references.absolute()), coarse=coarse,
-        by_player=by_player, references=classes, strokes=ordered, progress=all_progress(ordered),
+        by_player=by_player, references=classes, strokes=ordered, 
+        progress=all_progress(ordered, classes),
     )  # fmt: skip
     write_quality(out, found)
     return found

@@ -1,6 +1,6 @@
 """Which strokes and measures may be compared with references (specification 7.5 and 7.7)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import sqrt
 
 import numpy as np
@@ -24,6 +24,7 @@ REPEATED = frozenset(
 )
 """Phases and measures that are 1, or those of the follow-through again: these are not judged."""
 _ROUNDING = 1e-9
+UNKNOWN_CAMERA = "cannot be told: another camera angle would not be noticed"
 
 
 def facing(signal: StrokeSignal, ready: float) -> Floats:
@@ -71,6 +72,21 @@ def camera_problem(own: float | None, references: Sequence[float | None]) -> str
         f"another camera angle: {nearest:.0f} degrees from the nearest references, at most "
         f"{MOST_DEGREES:.0f} can be compared; film from the same place, or mark references there"
     )
+
+
+def camera_notes(own: float | None, references: Sequence[float | None]) -> Iterator[str]:
+    """What to know of the cameras where strokes are compared all the same."""
+    known = [item for item in references if item is not None]
+    most = max((apart(one, other) for one in known for other in known), default=0.0)
+    if most > MOST_DEGREES:
+        yield (
+            f"the references are filmed from directions up to {most:.0f} degrees apart, at most "
+            f"{MOST_DEGREES:.0f} can be compared: keep those of one place"
+        )
+    if own is None:
+        yield f"the camera's direction {UNKNOWN_CAMERA}"
+    elif len(known) < len(references):
+        yield f"the camera's direction of some references {UNKNOWN_CAMERA}"
 
 
 def track_problem(signal: StrokeSignal | None) -> str | None:

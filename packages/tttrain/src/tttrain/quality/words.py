@@ -19,6 +19,11 @@ ONE_SESSION = (
     "references of another session, too"
 )
 
+ANOTHER_PLAYER = (
+    "another player than the references': a difference may be of the bodies; --by-player compares "
+    "each with himself"
+)
+
 
 def words(
     phase: str,
