@@ -1,8 +1,10 @@
 """`tttrain quality` from shards with poses to its tables; every refusal in its words."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from ttflow.shards.poses import agreed_info, expected_files, write_info, write_p
 from tttrain import measure_strokes, suggest_references
 from tttrain.cli import app
 from tttrain.quality.document import Quality, StrokeQuality
-from tttrain.quality.strokes import guess_hands
+from tttrain.quality.reference import quantile
+from tttrain.quality.strokes import guess_hands, load_strokes
 
 SIZES = [1.0, 1.06, 0.95, 1.0, 1.04, 0.96, 0.5, 1.0, 1.0, 1.0]
 """Of the strokes of class down: six references, half as large, left-handed, other camera, lost."""
@@ -120,9 +123,13 @@ def found(filled: Path, marks: Path, tmp_path: Path) -> tuple[Quality, Path]:
     return measure_strokes(filled, marks, tmp_path / "out", players=players), tmp_path / "out"
 
 
-def gain_of(stroke: StrokeQuality, phase: str) -> Any:
+def measure_of(stroke: StrokeQuality, phase: str, name: str) -> Any:
     measures = next(item.measures for item in stroke.phases if item.name == phase)
-    return next(item for item in measures if item.name == "gain")
+    return next(item for item in measures if item.name == name)
+
+
+def gain_of(stroke: StrokeQuality, phase: str) -> Any:
+    return measure_of(stroke, phase, "gain")
 
 
 def test_a_small_stroke_is_small(found: tuple[Quality, Path]) -> None:
@@ -158,11 +165,18 @@ def test_references_are_compared_with_the_other_ones(found: tuple[Quality, Path]
 def test_a_left_hander_is_mirrored_and_that_is_said(found: tuple[Quality, Path]) -> None:
     stroke = found[0].strokes[LEFT]
     assert (stroke.hand, stroke.mirrored, stroke.refused) == ("left", True, None)
+    assert any("another player than the references'" in text for text in stroke.notes)
+    assert not any("another player" in text for text in found[0].strokes[HALF].notes)
     assert any("left-handed: mirrored" in text for text in stroke.notes)
     assert not any("was guessed" in text for text in stroke.notes)  # it was told
     other = found[0].strokes[HALF]
     assert (other.hand, "was guessed" in other.notes[0]) == ("right", True)
     assert gain_of(stroke, "stroke").value == pytest.approx(1.0, abs=0.06)
+    # `difference` is of the mirrored picture, words are of the film.
+    for one in (stroke, other):
+        place = measure_of(one, "forward", "wrist_x")
+        right = (place.difference > 0) != one.mirrored
+        assert ("to the right" in place.words, "to the left" in place.words) == (right, not right)
 
 
 def test_what_cannot_be_compared_is_refused(found: tuple[Quality, Path]) -> None:
@@ -181,7 +195,7 @@ def test_one_session_cannot_tell(found: tuple[Quality, Path]) -> None:
     assert gain_of(stroke, "stroke").outside is None
 
 
-def test_one_session_of_four_references(filled: Path, tmp_path: Path) -> None:
+def test_one_session_of_three_references(filled: Path, tmp_path: Path) -> None:
     lines = marks_of(filled, [0, 2, 4])
     path = tmp_path / "refs.csv"
     path.write_text("\n".join(["clip_id,ready,contact,end", *lines]) + "\n")
@@ -190,6 +204,41 @@ def test_one_session_of_four_references(filled: Path, tmp_path: Path) -> None:
     assert (half.outside, half.chance, half.percentile) == (None, None, 1.0)
     assert half.words.endswith("how unusual that is cannot be told")
     assert any("of one session" in text for text in found.strokes[HALF].notes)
+    # A place among three references, each of two others, is none.
+    assert found.strokes[HALF].distance is not None
+    assert found.strokes[HALF].distance_percentile is None
+
+
+def test_what_is_there_twice_is_judged_once(found: tuple[Quality, Path]) -> None:
+    """The stroke ends where its follow-through does, and its share of itself is 1."""
+    half = found[0].strokes[HALF]
+    judged = [
+        (phase.name, item.name)
+        for phase in half.phases
+        for item in phase.measures
+        if item.outside is not None
+    ]
+    # The trunk of these bodies does not turn at all, so three more cannot tell.
+    assert len(judged) == 4 * 8 - 4 - 3
+    for name in ("duration_share", "wrist_x", "wrist_y", "trunk_turn"):
+        again = measure_of(half, "stroke", name)
+        assert (again.chance, again.outside, again.words) == (None, None, None)
+        assert again.reference is not None
+        if name != "duration_share":
+            assert again.value == measure_of(half, "follow_through", name).value
+
+
+def test_unknown_players_have_no_progress(filled: Path, marks: Path, tmp_path: Path) -> None:
+    """They may be several: they are no player's sessions."""
+    data = tmp_path / "shards"
+    shutil.copytree(filled, data)
+    clips = open_shards(data).clips.with_columns(
+        player_id=pl.when(pl.col("label") == "right").then(pl.col("player_id"))
+    )
+    write_table(clips, data / "clips.parquet", ClipRecord)
+    found = measure_strokes(data, marks, tmp_path / "out")
+    assert found.strokes[HALF].phases
+    assert {(item.player_id, item.label) for item in found.progress} == {("anna", "right")}
 
 
 def test_tables(found: tuple[Quality, Path]) -> None:
@@ -208,7 +257,14 @@ def test_tables(found: tuple[Quality, Path]) -> None:
     }
     seen = progress["anna", "down", "stroke", "gain"]
     assert (seen.sessions, seen.n) == (("monday", "tuesday"), (4, 3))
-    assert seen.changed is not None
+    usual = result.references[0].spreads["stroke"]["gain"]
+    assert usual is not None
+    assert seen.sem is not None
+    if usual.between == 0:
+        assert seen.minimal_change_of_means == pytest.approx(
+            quantile(5) * seen.sem * np.sqrt(1 / 4 + 1 / 3)
+        )
+    assert seen.changed is False
 
 
 def test_the_same_bytes_again(filled: Path, marks: Path, found: tuple[Quality, Path]) -> None:
@@ -233,7 +289,7 @@ def test_hands_are_told_or_taken_for_right(filled: Path, marks: Path, tmp_path: 
     assert any("taken for right-handed" in text for text in found.strokes[LEFT].notes)
     for text, message in (
         ("player_id,hand\nanna,both\n", "line 2: hand 'both', expected left or right"),
-        ("player_id,hand\nanna,left\n\nanna,left\n", "line .: player 'anna' is there twice"),
+        ("player_id,hand\nanna,left\n\nanna,left\n", "line 4: player 'anna' is there twice"),
     ):
         hands.write_text(text)
         with pytest.raises(InputError, match=message):
@@ -332,12 +388,38 @@ def test_suggested_references_are_to_be_marked(filled: Path, tmp_path: Path) -> 
         measure_strokes(filled, path, tmp_path / "out")
 
 
+def test_suggestions_of_many_strokes_of_unknown_players(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More rows without a player than a table's columns are guessed from, then one with his."""
+    strokes = load_strokes(open_shards(filled), {})
+    item = strokes[open_shards(filled).clips["clip_id"][0]]
+    many = {str(k): replace(item, row=item.row | {"clip_id": str(k), "player_id": None})
+            for k in range(120)}  # fmt: skip
+    many["120"] = replace(item, row=item.row | {"clip_id": "120"})
+    monkeypatch.setattr("tttrain.commands.quality.load_strokes", lambda *_: many)
+    monkeypatch.setattr(
+        "tttrain.commands.quality.central", lambda signals, *_: [(name, 0.0) for name in signals]
+    )
+    table = suggest_references(filled, tmp_path / "todo.csv", count=200)
+    assert table["player_id"].to_list() == [None] * 120 + ["anna"]
+    monkeypatch.setattr(
+        "tttrain.commands.quality.load_strokes",
+        lambda *_: {name: replace(one, problem="lost") for name, one in many.items()},
+    )
+    with pytest.raises(InputError, match="no stroke that can be measured, so none to suggest"):
+        suggest_references(filled, tmp_path / "none.csv")
+    assert not (tmp_path / "none.csv").exists()
+
+
 def test_the_command_line(filled: Path, marks: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
     out = tmp_path / "out"
     done = run(app, ["quality", str(filled), "--references", str(marks), "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert "11 of 15 strokes compared" in done.output
+    # Two strokes are judged, 25 measures each: those that are 28, without the trunk's turns.
+    assert re.search(r"\d+ of 50 single measures outside; chance alone gives about 2", done.output)
     assert "1 strokes not compared: another camera angle" in done.output
     assert "left: 2 references of left" in done.output
     done = run(

@@ -38,6 +38,15 @@ def test_words(
     assert words(phase, name, value, mean, chance) == told
 
 
+def test_sides_are_those_of_the_film_for_both_hands() -> None:
+    """A left-hander is measured in the mirrored picture; his teacher looks at the film."""
+    for mirrored, side in ((False, "right"), (True, "left")):
+        told = words("forward", "wrist_x", 0.8, 0.5, 0.01, mirrored=mirrored)
+        assert f"hand 0.30 torso lengths to the {side} at contact" in str(told)
+        told = words("forward", "wrist_y", 0.8, 0.5, 0.01, mirrored=mirrored)
+        assert "hand 0.30 torso lengths higher at contact" in str(told)
+
+
 def test_the_medoid_comes_first(make_signal: Callable[..., StrokeSignal], even: np.ndarray) -> None:
     """The pace in the middle is nearest to all; sessions take turns."""
     paces = {"a": -0.1, "b": -0.04, "c": 0.0, "d": 0.05, "e": 0.11}
@@ -75,5 +84,8 @@ def test_without_pose_another_movement_is_further(even: np.ndarray) -> None:
     assert found[5].distance is not None
     assert found[5].distance > 5 * max(item.distance or 0 for item in found[:5])
     assert found[5].distance_percentile == 1 / 4
+    # Each reference is among the other two; the last of three is further than both.
+    places = sorted(item.distance_percentile or 0 for item in found[:3])
+    assert places == pytest.approx([1 / 3, 2 / 3, 1], abs=1e-6)
     few = judge_coarse([Stroke(row) for row in rows], motion, [0, 1])
     assert {item.refused for item in few} == {"2 references, expected at least 3; mark more"}

@@ -14,6 +14,7 @@ from ttflow import Shards, open_shards
 from tttrain.quality.coarse import judge_coarse, stroke_histograms
 from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
 from tttrain.quality.judge import judge_class
+from tttrain.quality.reference import NOMINAL
 from tttrain.quality.reference_marks import Marks, read_hands, read_marks
 from tttrain.quality.strokes import Stroke, load_strokes
 from tttrain.quality.suggest import central
@@ -69,7 +70,8 @@ def measure_strokes(
     ordered, classes = _judged(shards, _grouped(strokes, by_player), marks, coarse)
     found = Quality(
         data=str(data), references_file=str(references.absolute()), coarse=coarse,
-        by_player=by_player, references=classes, strokes=ordered, progress=all_progress(ordered),
+        by_player=by_player, references=classes, strokes=ordered, 
+        progress=all_progress(ordered, classes),
     )  # fmt: skip
     write_quality(out, found)
     return found
@@ -113,6 +115,9 @@ def suggest_references(
 
     Returns:
         The table.
+
+    Raises:
+        InputError: if `data` holds no poses, or no stroke that can be measured.
     """
     data, out = Path(data).absolute(), Path(out)
     check_output_file(out, [data, players])
@@ -131,7 +136,12 @@ def suggest_references(
                 "start_frame": row["start_frame"], "end_frame": row["end_frame"],
                 "mean_cost": round(cost, 6),
             })  # fmt: skip
-    table = pl.DataFrame(rows)
+    if not rows:
+        raise InputError(
+            f"{data}: no stroke that can be measured, so none to suggest; look at the tracked "
+            f"players with `ttflow view {data}`"
+        )
+    table = pl.DataFrame(rows, infer_schema_length=None)  # a player may be unknown for long
     with atomic_path(out) as temporary:
         escape_formula(table, TEXTS).write_csv(temporary)
     return table
@@ -141,11 +151,24 @@ def quality_lines(found: Quality, out: Path) -> list[str]:
     """What was found, for the terminal."""
     refused = [item for item in found.strokes if item.refused is not None]
     outside = sum(bool(item.words) for item in found.strokes if not item.is_reference)
+    told_apart = [
+        measure.outside
+        for item in found.strokes
+        if not item.is_reference
+        for phase in item.phases
+        for measure in phase.measures
+        if measure.outside is not None
+    ]
     measured = len(found.strokes) - len(refused)
     lines = [
         f"{measured} of {len(found.strokes)} strokes compared, {outside} with something outside "
         "of what the references do"
     ]
+    if told_apart:
+        lines.append(
+            f"{sum(told_apart)} of {len(told_apart)} single measures outside; chance alone gives "
+            f"about {NOMINAL * len(told_apart):.0f}"
+        )
     for item in found.references:
         if item.cannot_tell not in (None, SINGLE_MEASURES):
             lines.append(f"{item.label}: {item.cannot_tell}")

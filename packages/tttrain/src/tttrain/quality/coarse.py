@@ -79,12 +79,15 @@ def judge_coarse(
     )
     costs[np.arange(len(chosen)), chosen] = np.nan
     distances = np.nanmedian(costs, axis=0)
-    among = distances[list(chosen)]
+    among = {place: [distances[one] for one in chosen if one != place] for place in chosen}
+    every = [distances[one] for one in chosen]
     return [
         item.result(
             is_reference=place in chosen,
             distance=round(float(distances[place]), 6),
-            distance_percentile=round(at_least(float(distances[place]), among), 6),
+            distance_percentile=round(
+                at_least(float(distances[place]), among.get(place, every)), 6
+            ),
             notes=(COARSE,),
         )
         for place, item in enumerate(strokes)

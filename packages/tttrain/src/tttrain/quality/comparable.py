@@ -1,6 +1,7 @@
-"""Which strokes may be compared with references, and why not (specification 7.7)."""
+"""Which strokes and measures may be compared with references (specification 7.5 and 7.7)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import sqrt
 
 import numpy as np
 
@@ -13,10 +14,17 @@ from tttrain.quality.landmarks import (
     Floats,
     StrokeSignal,
 )
+from tttrain.quality.reference import Spread, two_sided
 
 MOST_DEGREES = 15.0
 """Between the cameras' directions, as seen from the player in the ready pose."""
 _READY_SECONDS = 0.1
+REPEATED = frozenset(
+    ("stroke", name) for name in ("duration_share", "wrist_x", "wrist_y", "trunk_turn")
+)
+"""Phases and measures that are 1, or those of the follow-through again: these are not judged."""
+_ROUNDING = 1e-9
+UNKNOWN_CAMERA = "cannot be told: another camera angle would not be noticed"
 
 
 def facing(signal: StrokeSignal, ready: float) -> Floats:
@@ -66,6 +74,21 @@ def camera_problem(own: float | None, references: Sequence[float | None]) -> str
     )
 
 
+def camera_notes(own: float | None, references: Sequence[float | None]) -> Iterator[str]:
+    """What to know of the cameras where strokes are compared all the same."""
+    known = [item for item in references if item is not None]
+    most = max((apart(one, other) for one in known for other in known), default=0.0)
+    if most > MOST_DEGREES:
+        yield (
+            f"the references are filmed from directions up to {most:.0f} degrees apart, at most "
+            f"{MOST_DEGREES:.0f} can be compared: keep those of one place"
+        )
+    if own is None:
+        yield f"the camera's direction {UNKNOWN_CAMERA}"
+    elif len(known) < len(references):
+        yield f"the camera's direction of some references {UNKNOWN_CAMERA}"
+
+
 def track_problem(signal: StrokeSignal | None) -> str | None:
     """Why a clip cannot be measured; None: it can."""
     if signal is None:
@@ -76,3 +99,40 @@ def track_problem(signal: StrokeSignal | None) -> str | None:
             f"{LONGEST_GAP_SECONDS} s are bridged"
         )
     return None
+
+
+def least_deviation(name: str, fps: float, seconds: float) -> float:
+    """What a measure cannot be told better than, whatever its references' spread.
+
+    Args:
+        name: of the measure.
+        fps: of the references' videos.
+        seconds: of a stroke.
+
+    Returns:
+        For times, as they lie between two moments that are whole frames, the standard deviation
+        of a difference of two rounding errors, 1 / fps / sqrt(6); otherwise 0.
+    """
+    frame = 1 / fps / sqrt(6)
+    return {"duration_s": frame, "duration_share": frame / seconds}.get(name, 0.0)
+
+
+def usable_deviation(item: Spread, least: float) -> float | None:
+    """Of what a new stroke may differ; None where the references differ by rounding alone."""
+    deviation = max(item.deviation, least)
+    return deviation if deviation > _ROUNDING * max(1.0, abs(item.mean)) else None
+
+
+def chance_of(name: str, value: float, item: Spread, least: float) -> float | None:
+    """Of an unchanged stroke of another session to lie as far off; None: it cannot be told.
+
+    Two-sided, but for the residual: a path that is nearer to the references' is no news.
+    """
+    deviation = usable_deviation(item, least)
+    if item.sessions < 2 or deviation is None:
+        return None
+    t = (value - item.mean) / deviation
+    both = two_sided(t, item.degrees)
+    if name != "residual":
+        return both
+    return both / 2 if t > 0 else 1 - both / 2

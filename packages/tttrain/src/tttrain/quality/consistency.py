@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ttdata.settings import FrozenModel
+from tttrain.quality.reference import Spread, quantile
 
 
 class Progress(FrozenModel):
     """A measure of a phase over the sessions of a player, in the order of their names."""
 
-    player_id: str | None
+    player_id: str
     label: str
     phase: str
     measure: str
@@ -36,9 +37,10 @@ class Progress(FrozenModel):
     change: float | None
     """Last session's mean minus the first's; null with one session."""
     minimal_change_of_means: float | None
-    """Between those two means: 1.96 sem sqrt(1 / n of the first + 1 / n of the last)."""
+    """Between those two means, from stroke to stroke and from session to session; null where the
+    references do not tell how sessions differ."""
     changed: bool | None
-    """Whether the change is larger than that."""
+    """Whether the change is larger than that; null likewise."""
 
 
 def within_deviation(values: ArrayLike, groups: Sequence[str]) -> float:
@@ -94,12 +96,24 @@ def progress(
     values: Sequence[float],
     sessions: Sequence[str],
     *,
-    player_id: str | None,
+    player_id: str,
     label: str,
     phase: str,
     measure: str,
+    usual: Spread | None = None,
 ) -> Progress | None:
-    """What a measure did over the sessions; None where no stroke has it."""
+    """What a measure did over the sessions; None where no stroke has it.
+
+    Args:
+        values: of the strokes.
+        sessions: of the same.
+        player_id: whose they are.
+        label: their class.
+        phase: that was measured.
+        measure: its name.
+        usual: how the references vary: their `between` is how far sessions differ without any
+            change, which these sessions cannot say of themselves.
+    """
     known = [(s, v) for s, v in zip(sessions, values, strict=True) if np.isfinite(v)]
     if not known:
         return None
@@ -115,19 +129,31 @@ def progress(
         variation=_known(sem / overall) if measure in RATIO_MEASURES and overall > 0 else None,
         sem=_known(sem),
         minimal_change=_known(minimal_detectable_change(sem)),
-        **_change(means, sem, len(groups[0]), len(groups[-1])),
+        **_change(means, [len(group) for group in groups], sem, usual),
     )  # fmt: skip
 
 
-def _change(means: Sequence[float], sem: float, first: int, last: int) -> dict[str, Any]:
+def _change(
+    means: Sequence[float], counts: Sequence[int], sem: float, usual: Spread | None
+) -> dict[str, Any]:
     """From the first session to the last, and whether it is more than chance."""
     if len(means) < 2:
         return dict.fromkeys(("change", "minimal_change_of_means", "changed"))
-    change, least = means[-1] - means[0], 1.96 * sem * sqrt(1 / first + 1 / last)
+    change = means[-1] - means[0]
+    inner = sem**2 * (1 / counts[0] + 1 / counts[-1])
+    if usual is None or usual.between is None or not np.isfinite(inner):
+        return {"change": change, "minimal_change_of_means": None, "changed": None}
+    outer = 2 * usual.between**2
+    # Satterthwaite: strokes of these sessions, and sessions of the references.
+    parts = inner**2 / (sum(counts) - len(counts)) + outer**2 / (usual.sessions - 1)
+    degrees = (inner + outer) ** 2 / parts if parts > 0 else 1.0
+    least = quantile(degrees) * sqrt(inner + outer)
+    # Rounding is no change, be it that nothing varies.
+    least = max(least, 1e-9 * max(1.0, abs(means[0])))
     return {
         "change": change,
-        "minimal_change_of_means": _known(least),
-        "changed": bool(abs(change) > least) if np.isfinite(least) else None,
+        "minimal_change_of_means": least,
+        "changed": bool(abs(change) > least),
     }
 
 

@@ -1,6 +1,6 @@
 """What is measured of a stroke, signed and per phase (specification 7.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,17 @@ from tttrain.quality.landmarks import (
     Floats,
     StrokeSignal,
 )
-from tttrain.quality.moments import PHASES, Moments, Reference
+from tttrain.quality.moments import (
+    PHASES,
+    Moments,
+    Reference,
+    agreed_references,
+    carry_moments,
+    marked_moments,
+)
+from tttrain.quality.reference import Spread, spread
+from tttrain.quality.reference_marks import Marks
+from tttrain.quality.strokes import Stroke
 
 MEASURES = (
     "duration_s",
@@ -179,3 +189,71 @@ def trunk_turn(signal: StrokeSignal) -> Floats:
     if not (np.abs(line[:, [0, 2]]).sum(axis=1) > 0).all():
         return np.full(len(signal.times), np.nan)
     return np.asarray(-np.rad2deg(np.unwrap(np.arctan2(line[:, 2], line[:, 0]))))
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What references of a class do."""
+
+    strokes: Sequence[Stroke]
+    references: Sequence[Reference]
+    """With the moments that a person marked."""
+    moments: Sequence[Moments]
+    """Of each reference as the other ones say them, as of every other stroke."""
+    values: Sequence[dict[str, Values]]
+    """Of each reference at these moments, measured against the other ones."""
+
+    def without(self, index: int) -> "Model":
+        """The model of all references but one."""
+        return Model(*(
+            [item for place, item in enumerate(items) if place != index]
+            for items in (self.strokes, self.references, self.moments, self.values)
+        ))  # type: ignore[arg-type]  # fmt: skip
+
+    @property
+    def sessions(self) -> list[str]:
+        """Of each reference."""
+        return [item.session for item in self.strokes]
+
+    @property
+    def one_session(self) -> bool:
+        """Whether nothing is known of the spread between sessions."""
+        return len(set(self.sessions)) == 1
+
+    def column(self, phase: str, name: str) -> Floats:
+        """(n,) a measure of all references."""
+        return np.array([item[phase][name] for item in self.values])
+
+    def spreads(self) -> dict[str, dict[str, Spread | None]]:
+        """Of every measure of every phase."""
+        return {
+            phase: {name: spread(self.column(phase, name), self.sessions) for name in MEASURES}
+            for phase in PHASES
+        }
+
+
+def build_model(strokes: Sequence[Stroke], marks: Mapping[str, Marks]) -> Model:
+    """The model of reference strokes, all of which can be measured; at least three.
+
+    A reference is measured as every other stroke is, at moments carried over from the other ones:
+    else its marks would vary less, or more, than what is set against them.
+    """
+    marked = []
+    for item in strokes:
+        signal, mark = known_signal(item), marks[item.row["clip_id"]]
+        seconds = (frame / signal.fps for frame in (mark.ready, mark.contact, mark.end))
+        marked.append(Reference(signal, marked_moments(signal, *seconds)))
+    references = agreed_references(marked)
+    moments, values = [], []
+    for one in references:
+        others = [other for other in references if other is not one]
+        moments += carry_moments(others, [one.signal])
+        values.append(measure(one.signal, moments[-1], template(others)))
+    return Model(strokes, references, moments, values)
+
+
+def known_signal(item: Stroke) -> StrokeSignal:
+    """The signal of a stroke that can be measured."""
+    if item.signal is None:
+        raise ValueError(f"{item.row['clip_id']}: a stroke without a signal")
+    return item.signal

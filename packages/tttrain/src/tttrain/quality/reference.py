@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 FEWEST_REFERENCES = 3
 NOMINAL = 0.05
 """Share of unchanged strokes that may be called outside."""
+LEAST_SHRUNK = 1e-3
+"""Of correlations: equal products have no variance, and unshrunk they may be singular."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 
@@ -113,6 +115,21 @@ def two_sided(t: float, degrees: float) -> float:
     return float(np.clip(1 - area / whole, 0.0, 1.0))
 
 
+def quantile(degrees: float, chance: float = NOMINAL) -> float:
+    """The t beyond which, on both sides together, Student's t lies with a chance.
+
+    >>> round(quantile(1), 2), round(quantile(10), 3)
+    (12.71, 2.228)
+    """
+    low, high = 0.0, 1.0
+    while two_sided(high, degrees) > chance:
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if two_sided(middle, degrees) > chance else (low, middle)
+    return (low + high) / 2
+
+
 def shrunk_correlation(values: ArrayLike) -> Floats:
     """The correlations of columns, shrunk towards 0 as far as they are uncertain.
 
@@ -133,6 +150,7 @@ def shrunk_correlation(values: ArrayLike) -> Floats:
     aside = ~np.eye(p, dtype=bool)
     size = float((correlation[aside] ** 2).sum())
     amount = min(1.0, float(variance[aside].sum()) / size) if size > 0 else 1.0
+    amount = max(amount, LEAST_SHRUNK)
     result = (1 - amount) * correlation
     np.fill_diagonal(result, 1.0)
     return np.asarray(result)

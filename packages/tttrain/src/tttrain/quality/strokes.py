@@ -40,6 +40,11 @@ class Stroke:
         """What is one session: player and session, or the video where that is unknown."""
         return f"{self.row['player_id'] or ''}/{self.row['session_id'] or self.row['video_id']}"
 
+    @property
+    def player(self) -> str:
+        """Who plays; where that is unknown, whoever is in the video."""
+        return str(self.row["player_id"] or self.row["video_id"])
+
     def result(self, **found: Any) -> StrokeQuality:
         """The stroke as it is reported, with what was found of it."""
         names = ("clip_id", "video_id", "player_id", "session_id", "label", "start_frame",
@@ -102,10 +107,6 @@ def _poses(
     return poses, problems
 
 
-def _who(row: Mapping[str, Any]) -> str:
-    return str(row["player_id"] or row["video_id"])
-
-
 def _hand(
     player: str, hands: Mapping[str, Hand], guessed: Mapping[str, Hand]
 ) -> tuple[Hand, tuple[str, ...]]:
@@ -145,13 +146,13 @@ def with_cameras(strokes: Mapping[str, Stroke]) -> dict[str, Stroke]:
     lines: dict[tuple[str, str], list[Any]] = {}
     for item in strokes.values():
         if item.signal is not None and item.problem is None:
-            key = (item.row["video_id"], _who(item.row))
+            key = (item.row["video_id"], item.player)
             lines.setdefault(key, []).append(facing(item.signal, item.signal.times[0]))
     cameras = {key: direction(found) for key, found in lines.items()}
     return {
         clip_id: Stroke(
             *(item.row, item.hand, item.signal, item.problem),
-            *(cameras.get((item.row["video_id"], _who(item.row))), item.notes),
+            *(cameras.get((item.row["video_id"], item.player)), item.notes),
         )
         for clip_id, item in strokes.items()
     }

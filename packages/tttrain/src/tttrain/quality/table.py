@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 from ttdata.settings import FrozenModel
 from ttdata.storage.tables import conform, polars_schema
 from tttrain.quality.consistency import Progress, progress
-from tttrain.quality.document import Quality, StrokeQuality
+from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
 from tttrain.quality.measures import MEASURES
 
 COMPARED = ("reference", "difference", "percentile", "chance", "outside")
@@ -88,24 +88,33 @@ def _rows(stroke: StrokeQuality) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def all_progress(strokes: Sequence[StrokeQuality]) -> tuple[Progress, ...]:
+def all_progress(
+    strokes: Sequence[StrokeQuality], references: Sequence[ReferenceClass]
+) -> tuple[Progress, ...]:
     """Of each player, class, phase and measure over sessions, from the strokes that were measured.
 
-    A stroke of unknown session is of its video's.
+    A stroke of unknown session is of its video's. Those of unknown players are of nobody's
+    progress: they may be of several. How far sessions differ without a change is what the
+    references of the class say, the player's own where each has his own.
     """
+    spreads = {(item.label, item.player_id): item.spreads for item in references}
     groups: dict[tuple[str, str, str, str], list[tuple[str, float]]] = {}
     for stroke in strokes:
+        if stroke.player_id is None:
+            continue
         session = stroke.session_id or stroke.video_id
         for phase in stroke.phases:
             for item in phase.measures:
                 if item.value is not None:
-                    key = (stroke.player_id or "", stroke.label, phase.name, item.name)
+                    key = (stroke.player_id, stroke.label, phase.name, item.name)
                     groups.setdefault(key, []).append((session, item.value))
     found = (
         progress(
             [value for _, value in pairs],
             [session for session, _ in pairs],
-            player_id=player or None, label=label, phase=phase, measure=name,
+            player_id=player, label=label, phase=phase, measure=name,
+            usual=spreads.get((label, player), spreads.get((label, None), {}))
+            .get(phase, {}).get(name),
         )
         for (player, label, phase, name), pairs in groups.items()
     )  # fmt: skip

@@ -19,8 +19,21 @@ ONE_SESSION = (
     "references of another session, too"
 )
 
+ANOTHER_PLAYER = (
+    "another player than the references': a difference may be of the bodies; --by-player compares "
+    "each with himself"
+)
 
-def words(phase: str, name: str, value: float, mean: float, chance: float | None) -> str | None:
+
+def words(
+    phase: str,
+    name: str,
+    value: float,
+    mean: float,
+    chance: float | None,
+    *,
+    mirrored: bool = False,
+) -> str | None:
     """A measure against the mean of the references; None where there is nothing to say.
 
     Args:
@@ -29,8 +42,12 @@ def words(phase: str, name: str, value: float, mean: float, chance: float | None
         value: of the stroke.
         mean: of the references.
         chance: of an unchanged stroke to lie as far from the mean; None: cannot be told.
+        mirrored: whether the measured picture is the mirror image of the film, of which sides
+            are told.
     """
-    told = _difference(phase, name, value, mean)
+    # The film's right is the left of its mirror image.
+    flipped = mirrored and name == "wrist_x"
+    told = _difference(phase, name, *((-value, -mean) if flipped else (value, mean)))
     return None if told is None else f"{told}, {_how_unusual(chance)}"
 
 

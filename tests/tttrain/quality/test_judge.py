@@ -1,0 +1,68 @@
+"""References and strokes are measured alike; what a comparison says of cameras."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tttrain.quality.comparable import camera_notes
+from tttrain.quality.judge import judge_class
+from tttrain.quality.landmarks import StrokeSignal
+from tttrain.quality.measures import build_model
+from tttrain.quality.reference_marks import Marks
+from tttrain.quality.strokes import Stroke
+
+Make = Callable[..., StrokeSignal]
+
+
+def strokes_of(make_signal: Make, even: np.ndarray, count: int) -> list[Stroke]:
+    """Strokes of slightly other sizes in two sessions, all at one pace."""
+    return [
+        Stroke(
+            {"clip_id": str(k), "video_id": f"v{k % 2}", "player_id": "p", "session_id": None,
+             "label": "Hit", "start_frame": 0, "end_frame": 61, "fps": 60.0},
+            "right", make_signal(even, 1 + 0.02 * k, noise=0.005, seed=k), None, 0.0,
+        )
+        for k in range(count)
+    ]  # fmt: skip
+
+
+def test_a_slip_of_marking_is_no_spread_of_the_references(
+    make_signal: Make, even: np.ndarray
+) -> None:
+    """One contact is marked six frames late: the other references say where it is."""
+    strokes = strokes_of(make_signal, even, 5)
+    contacts = [30, 30, 36, 30, 30]
+    marks = {str(k): Marks(0, contact, 60, 0) for k, contact in enumerate(contacts)}
+    model = build_model(strokes, marks)
+    times = [moments.contact * 60 for moments in model.moments]
+    assert np.abs(np.array(times) - 30).max() < 1.5
+    found, _ = judge_class(strokes, marks)
+    assert found[2].moments["contact"] == 36  # as it was marked
+    assert abs(found[2].phases[1].end_frame - 30) < 1.5  # as it was measured
+    assert found[2].contact_spread_seconds is not None
+
+
+def test_a_reference_copied_as_a_stroke_has_its_distance_and_place(
+    make_signal: Make, even: np.ndarray
+) -> None:
+    """Distances of references are from the other ones, so a copy is nearer to all of them."""
+    strokes = strokes_of(make_signal, even, 6)
+    marks = {str(k): Marks(0, 30, 60, 0) for k in range(5)}
+    found, _ = judge_class(strokes, marks)
+    distances = [item.distance for item in found]
+    assert all(value is not None for value in distances)
+    for place in range(5):
+        rest = [distances[other] for other in range(5) if other != place]
+        further = sum(value >= distances[place] for value in rest)  # type: ignore[operator]
+        assert found[place].distance_percentile == (1 + further) / 5
+    further = sum(value >= distances[5] for value in distances[:5])  # type: ignore[operator]
+    assert found[5].distance_percentile == round((1 + further) / 6, 6)
+
+
+def test_what_is_said_of_cameras() -> None:
+    assert list(camera_notes(0.0, [0.0, 10.0])) == []
+    told = list(camera_notes(0.0, [0.0, 40.0]))
+    assert len(told) == 1
+    assert told[0].startswith("the references are filmed from directions up to 40 degrees apart")
+    assert "the camera's direction cannot be told" in next(camera_notes(None, [0.0]))
+    assert "direction of some references cannot be told" in next(camera_notes(0.0, [0.0, None]))
