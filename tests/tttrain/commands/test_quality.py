@@ -260,10 +260,12 @@ def test_tables(found: tuple[Quality, Path]) -> None:
     usual = result.references[0].spreads["stroke"]["gain"]
     assert usual is not None
     assert seen.sem is not None
-    if usual.between == 0:
-        assert seen.minimal_change_of_means == pytest.approx(
-            quantile(5) * seen.sem * np.sqrt(1 / 4 + 1 / 3)
-        )
+    assert usual.between is not None
+    # Of five and of one degrees: strokes in two sessions, and the references' sessions.
+    inner, outer = seen.sem**2 * (1 / 4 + 1 / 3), 2 * usual.between**2
+    degrees = (inner + outer) ** 2 / (inner**2 / 5 + outer**2)
+    least = quantile(degrees) * np.sqrt(inner + outer)
+    assert seen.minimal_change_of_means == pytest.approx(least)
     assert seen.changed is False
 
 
