@@ -27,7 +27,6 @@ from ttdata.synth.config import SynthConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = os.environ.get("TT_SCREENSHOTS")
 WIDE, NARROW = (1280, 900), (400, 800)
 SERIOUS = {"serious", "critical"}
@@ -74,19 +73,6 @@ class Room:
     origin: str
     cookies: dict[str, dict[str, str]]
     places: dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium here")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +152,8 @@ def acts_of(film: Film, crowd: Any, project: Path) -> Iterator[Act]:
     return paced_acts(strokes, film.num_frames, film.fps, np.random.default_rng(position))
 
 
-def open_as(chromium: Any, room: Room, who: str | None, path: str, size: tuple[int, int]) -> Any:
-    context = chromium.new_context(viewport={"width": size[0], "height": size[1]})
+def open_as(browser: Any, room: Room, who: str | None, path: str, size: tuple[int, int]) -> Any:
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
     if who is not None:
         context.add_cookies(
             [{"name": n, "value": v, "url": room.origin} for n, v in room.cookies[who].items()]
@@ -192,9 +178,9 @@ def all_pages() -> list[tuple[str, str | None, str]]:
 
 
 @pytest.mark.parametrize(("name", "who", "path"), all_pages(), ids=[p[0] for p in all_pages()])
-def test_a_page_has_no_serious_fault(chromium, room: Room, name: str, who: str, path: str) -> None:
+def test_a_page_has_no_serious_fault(browser, room: Room, name: str, who: str, path: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = open_as(chromium, room, who, path, WIDE)
+    page = open_as(browser, room, who, path, WIDE)
     settle(page, name)
     shoot(page, f"{name}_{WIDE[0]}")
     assert faults(axe, page) == []
@@ -210,10 +196,10 @@ def test_a_page_has_no_serious_fault(chromium, room: Room, name: str, who: str, 
     ("name", "who", "path"), [("annotate", "ann", "/annotate/{open}"), ("review", "rex", "/review")]
 )
 def test_the_list_of_keys_has_none_either(
-    chromium, room: Room, name: str, who: str, path: str
+    browser, room: Room, name: str, who: str, path: str
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = open_as(chromium, room, who, path, WIDE)
+    page = open_as(browser, room, who, path, WIDE)
     settle(page, name)
     page.keyboard.press("?")
     page.locator("#help").wait_for()
@@ -222,9 +208,9 @@ def test_the_list_of_keys_has_none_either(
     page.context.close()
 
 
-def test_naming_a_stroke_has_none_either(chromium, room: Room) -> None:
+def test_naming_a_stroke_has_none_either(browser, room: Room) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = open_as(chromium, room, "ann", "/annotate/{open}", WIDE)
+    page = open_as(browser, room, "ann", "/annotate/{open}", WIDE)
     settle(page, "annotate")
     for key in ("n", "n", "t", "o"):
         page.keyboard.press(key)
@@ -238,12 +224,12 @@ def test_naming_a_stroke_has_none_either(chromium, room: Room) -> None:
     page.context.close()
 
 
-def test_a_window_that_becomes_narrow_shows_the_same_frames(chromium, room: Room) -> None:
+def test_a_window_that_becomes_narrow_shows_the_same_frames(browser, room: Room) -> None:
     in_sight = """() => {
       const { timeline } = review.stage, { width } = timeline.canvas.getBoundingClientRect();
       return [timeline.frameAt(0.5), timeline.frameAt(width - 0.5), width];
     }"""
-    page = open_as(chromium, room, "rex", "/review", WIDE)
+    page = open_as(browser, room, "rex", "/review", WIDE)
     settle(page, "review")
     *wide, before = page.evaluate(in_sight)
     page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
@@ -254,7 +240,7 @@ def test_a_window_that_becomes_narrow_shows_the_same_frames(chromium, room: Room
 
 
 def test_the_first_start_has_none(
-    chromium, tmp_path: Path, config: tuple[Path, SynthConfig]
+    browser, tmp_path: Path, config: tuple[Path, SynthConfig]
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     folder = shutil.copytree(
@@ -263,7 +249,7 @@ def test_the_first_start_has_none(
     with Project(folder) as project, serving(project, 0) as (origin, setup):
         room = Room(origin, {}, {})
         for path, name in ((setup, "setup"), ("/login", "login_first_start")):
-            page = open_as(chromium, room, None, path, WIDE)
+            page = open_as(browser, room, None, path, WIDE)
             shoot(page, f"{name}_{WIDE[0]}")
             assert faults(axe, page) == []
             page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})

@@ -1,7 +1,6 @@
 """A session from the first start to the dataset: everybody at a browser, by keyboard alone."""
 
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -20,7 +19,6 @@ from ttdata.storage.dataset import load_dataset
 
 pytest.importorskip("fastapi", reason="ttdata[annotate] is not installed")
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 LABELS = ("Serve Forehand Topspin", "Offensive Forehand Hit", "Offensive Backhand Loop")
 PASSWORD = "blue table, white line"
 PATIENCE_MS = 120_000
@@ -47,19 +45,6 @@ STROKES = pl.Schema(
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 Stroke = tuple[int, int, str]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no chromium here")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(
-            executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield found
-        found.close()
 
 
 @dataclass

@@ -21,7 +21,6 @@ from ttdata.taxonomy import TTSTROKE21
 sys.path.append(str(Path(__file__).parents[1] / "player"))
 from numbered import write_numbered
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = os.environ.get("TT_SCREENSHOTS")
 """A folder that gets a picture of each page."""
 HIT, LOOP, PUSH = (
@@ -31,19 +30,6 @@ HIT, LOOP, PUSH = (
 AGREED = (*((150 + 22 * i, 170 + 22 * i, HIT) for i in range(8)), (440, 460, HIT))
 ANN = ((20, 40, HIT), (60, 90, HIT), (110, 130, HIT), *AGREED)
 BOB = ((21, 41, LOOP), (70, 90, HIT), *AGREED)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if BROWSER is None:
-        pytest.skip("no chromium here")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as running:
-        found = running.chromium.launch(
-            executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ttdata.annotate.oversight.wording import FILTERS
 from ttdata.annotate.store.states import Role
+from ttdata.storage.html import environment_of
 
 _FOLDER = Path(__file__).parents[1] / "templates"
 
@@ -45,14 +45,7 @@ class Pages:
     """The templates of the platform."""
 
     def __init__(self) -> None:
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_FOLDER),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters.update(FILTERS)
+        self._environment = environment_of(_FOLDER, FILTERS)
 
     def answer(
         self, name: str, request: Request, *, status: int = 200, **content: Any
