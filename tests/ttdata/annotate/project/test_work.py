@@ -87,6 +87,13 @@ def test_an_open_video_comes_first_and_an_abandoned_one_is_given_again(log) -> N
     assert next_video(log.db, "p5") is None
 
 
+def test_a_video_whose_marks_somebody_knows_is_for_others(log) -> None:
+    assert next_video(log.db, "p1", not_these={"a", "b"}) == "c"
+    assert next_video(log.db, "p1", not_these={"a", "b", "c"}) is None
+    log.open("a", "p1", 900)
+    assert next_video(log.db, "p1", not_these={"a"}) == "a"  # he began it unseeing
+
+
 def test_training_covers_nothing(log) -> None:
     log.open("a", "p1", 900, purpose="training")
     assert next_video(log.db, "p2") == "a"

@@ -211,3 +211,23 @@ def test_moments_that_are_no_frames_are_refused(client, moments: dict, status: i
     ids = dict.fromkeys(("mark_id", "assignment_id"), "00000000-0000-4000-8000-00000000000f")
     sent = {**ids, "revision": 1, "moments": moments}
     assert client("reviewer").post("/api/references", json=sent).status_code == status
+
+
+def test_whoever_knows_others_marks_is_not_given_the_video(served) -> None:
+    two_annotators(served.project, 1)
+    add(served.project, "new", 4000)
+    info = served.project.info
+    served.project.info = info.model_copy(update={"annotators_per_video": 3})  # one more for v0
+    with served.client("rex") as rex, served.client("tess") as tess:
+        item = rex.get("/api/review/next").json()["doubt"]["item"]
+        body = {"item_id": item["item_id"], "decision": "drop"}
+        rex.post("/api/review/decisions", json=body).raise_for_status()
+        assert given(served, rex) == "new"
+        assert given(served, tess) == "v0"
+
+
+def given(served: Any, client: Any) -> str:
+    name = client.get("/annotate").headers["location"].rpartition("/")[2]
+    with served.project.marks.reading() as db:
+        query = "SELECT video_id FROM assignment WHERE assignment_id = ?"
+        return db.execute(query, (name,)).fetchone()[0]
