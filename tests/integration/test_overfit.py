@@ -33,7 +33,7 @@ MOST_BY_CHANCE = 10
 
 
 @pytest.fixture(scope="module")
-def data(run, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+def data(run, ray_head, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
     """Eleven clips of each of three classes; the last frames are no part of the stroke."""
     at = tmp_path_factory.mktemp("overfit")
     lines = ["video_id,split"]
@@ -48,7 +48,7 @@ def data(run, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trai
     run("ttdata", "curate", at / "my_clips", "--out", at / "dataset", *curation)
     run("ttdata", "split", at / "dataset", "--strategy", "file", "--assign", at / "assign.csv")
     sizes = [part for key, value in SIZES.items() for part in ("--set", f"{key}={value}")]
-    run("ttflow", "extract", at / "dataset", "--out", at / "shards", *sizes)
+    run("ttflow", "extract", at / "dataset", "--out", at / "shards", *sizes, env=ray_head.joined)
     return open_data(at / "shards")
 
 
