@@ -36,7 +36,7 @@ def test_from_a_source_to_a_dataset(source: Path, tmp_path: Path) -> None:
     printed = annotate(project, "add", source, "--annotations")
     assert "1 video added" in printed
     assert f"{source}: 2 annotations as finished marks" in printed
-    assert "left out: 1 annotations (starts_at_first_frame)" in printed
+    assert "left out: 1 annotation (starts_at_first_frame)" in printed
     assert "0 videos added, 1 was there" in annotate(project, "add", source)
     assert f"2 marks of 1 video: {out}" in annotate(project, "export", out)
     backup = Path(annotate(project, "backup").removeprefix("backup: ").strip())
@@ -66,7 +66,7 @@ def test_only_videos_that_are_added_with_it_become_golden(
     rows = f"m1,100,130,{HIT}\nm2,100,130,{HIT}\n"
     (known / "truth.csv").write_text(f"video_id,start_frame,end_frame,label\n{rows}")
     printed = annotate(project, "add", known, "--golden")
-    assert "left out: 1 strokes of videos that are not added here" in printed
+    assert "left out: 1 stroke of videos that are not added here" in printed
     assert f"{known}: 1 stroke of golden clips" in printed
     with Project(project) as opened, opened.marks.reading() as db:
         assert [video.golden for video in list_videos(db)] == [False, True]

@@ -272,9 +272,9 @@ def test_only_the_account_that_serves_reads_what_is_hashed(tmp_path: Path, clock
     def rights() -> dict[str, str]:
         return {f.name: oct(stat.S_IMODE(f.stat().st_mode)) for f in tmp_path.iterdir()}
 
-    for _ in range(2):
+    for name in ("ann", "bob"):
         people = People(path, clock)
-        people.add("ann", "annotator")
+        people.add(name, "annotator")
         found = rights()
         people.close()
         assert found == dict.fromkeys(

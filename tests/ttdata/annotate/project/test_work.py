@@ -162,7 +162,7 @@ def test_golden_clips_are_made_before_people_begin(log) -> None:
     with pytest.raises(Refused, match="is a golden clip with other strokes"):
         set_truth(log.db, "b", [])
     log.open("a")
-    with pytest.raises(Refused, match="1 people have begun to annotate it"):
+    with pytest.raises(Refused, match="1 person has begun to annotate it"):
         set_truth(log.db, "a", strokes)
     with pytest.raises(Refused, match=r"true stroke \[900, 1001\), expected one within its 1000"):
         set_truth(log.db, "c", [Truth(start_frame=900, end_frame=1001, label=HIT)])
