@@ -44,7 +44,7 @@ test: .venv/.ready
 check: .venv/.ready
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
-	for package in $(PACKAGES); do $(BIN)/mypy packages/$$package/src || exit 1; done
+	$(BIN)/mypy $(PACKAGES:%=packages/%/src)
 	$(BIN)/lint-imports
 
 format: .venv/.ready

@@ -1,5 +1,8 @@
 """Tests each package alone: its wheel, what it declares, its tests, outside the checkout.
 
+Of each test the first of its cases runs, and properties are tried on few examples: all others were
+to find, and `make test` finds, what a lacking dependency or file does not change.
+
 python tools/test_isolated.py ttdata ttmodels ...
 """
 
@@ -11,6 +14,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,12 +28,15 @@ WITH_RAY = {
 TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "beartype")
 FIRST_PAGE_SECONDS = 60
 """From the end of the installation until the annotation server shows its first page."""
+FIRST_CASES = Path(__file__).with_name("first_cases.py")
+AT_ONCE = 2
+"""Installations and builds: they wait for the disk as much as they compute."""
 # Processes, not threads: two thread pools on the same cores slow each other down.
 PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> None:
-    """Run a command, or stop with its exit code."""
+    """Run a command, or stop."""
     result = subprocess.run([str(part) for part in command], cwd=cwd, check=False)
     if result.returncode:
         sys.exit(f"failed with exit code {result.returncode}: {' '.join(map(str, command))}")
@@ -46,41 +54,66 @@ def install(python: Path, *arguments: str | Path) -> None:
     run(*command, "-c", ROOT / "constraints.txt", *arguments)
 
 
+def environment(folder: Path) -> Path:
+    """Make an environment; the path of its interpreter."""
+    uv = Path(sys.executable).with_name("uv")
+    make = [uv, "venv", "--quiet", "--python"] if uv.exists() else []
+    run(*make, sys.executable, *(() if make else ("-m", "venv")), folder)
+    return folder / "bin" / "python"
+
+
+def all_at_once(work: Callable[[str], None], items: Sequence[str]) -> None:
+    """Do the same for all items, a few at a time; the first failure ends this process."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(work, items))
+
+
 def build_wheels(folder: Path) -> None:
     """Build the wheels of all packages into a folder, in an environment of their own."""
-    run(sys.executable, "-m", "venv", folder / "builder")
-    python = folder / "builder" / "bin" / "python"
+    python = environment(folder / "builder")
     install(python, "build", "hatchling")
-    for package in PACKAGES:
+
+    def build(package: str) -> None:
         source = folder / "sources" / package
         shutil.copytree(ROOT / "packages" / package, source)
-        run(python, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", source)
+        wheel = ("-m", "build", "--wheel", "--no-isolation", "--outdir")
+        run(python, *wheel, folder / "dist", source)
+
+    all_at_once(build, PACKAGES)
+
+
+def wheel_of(package: str, folder: Path) -> Path:
+    """The wheel that was built."""
+    (wheel,) = (folder / "dist").glob(f"{package}-*.whl")
+    return wheel
+
+
+def install_alone(package: str, folder: Path) -> None:
+    """Install one wheel with what it declares, and what tests need."""
+    python = environment(folder / f"env-{package}")
+    install(python, "--find-links", folder / "dist", wheel_of(package, folder), *TEST_TOOLS)
 
 
 def test_alone(package: str, folder: Path) -> None:
-    """Install one wheel with what it declares and run its tests from a folder of their own."""
-    environment = folder / f"env-{package}"
-    run(sys.executable, "-m", "venv", environment)
-    python = environment / "bin" / "python"
-    (wheel,) = (folder / "dist").glob(f"{package}-*.whl")
-    install(python, "--find-links", folder / "dist", wheel, *TEST_TOOLS)
+    """Run the tests of an installed package from a folder of their own."""
+    python = folder / f"env-{package}" / "bin" / "python"
     tests = folder / "tests" / package
     shutil.copytree(ROOT / "tests" / package, tests)
     shutil.copy(ROOT / "pyproject.toml", folder)
+    shutil.copy(FIRST_CASES, folder / "tests" / "conftest.py")
     run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", *PARALLEL, tests, cwd=folder)
     if package in WITH_RAY:
         run(python, "-m", "pytest", "-q", tests / WITH_RAY[package], cwd=folder)
     if package == "ttdata":
-        test_server(wheel, folder)
+        test_server(wheel_of(package, folder), folder)
 
 
 def test_server(wheel: Path, folder: Path) -> None:
     """Install the wheel with its server into a bare environment, and open its first page."""
-    environment = folder / "env-annotate"
-    run(sys.executable, "-m", "venv", environment)
-    install(environment / "bin" / "python", f"ttdata[annotate] @ {wheel.as_uri()}")
+    python = environment(folder / "env-annotate")
+    install(python, f"ttdata[annotate] @ {wheel.as_uri()}")
     start = time.monotonic()
-    command, project = environment / "bin" / "ttdata", folder / "annotated"
+    command, project = python.with_name("ttdata"), folder / "annotated"
     run(command, "annotate", project, "init")
     serve = [str(part) for part in (command, "annotate", project, "serve", "--port", "0")]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as process:
@@ -106,6 +139,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="isolated-") as name:
         folder = Path(name)
         build_wheels(folder)
+        all_at_once(lambda package: install_alone(package, folder), packages)
         for package in packages:
             sys.stdout.write(f"--- {package} alone\n")
             sys.stdout.flush()

@@ -67,12 +67,16 @@ class Browser:
         self.post(path, {})
 
     def post(self, path: str, content: dict[str, Any]) -> Any:
-        """Send JSON; the answer's content.
+        """Send JSON, after a pause where the server wants one; the answer's content.
 
         Raises:
             RuntimeError: with what the server says, if it refuses.
         """
         answer = self.http.post(path, json=content)
+        while answer.status_code == 429 and "retry-after" in answer.headers:
+            if self.stop.wait(float(answer.headers["retry-after"])):
+                raise Stopped
+            answer = self.http.post(path, json=content)
         if answer.is_error:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()

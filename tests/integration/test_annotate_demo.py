@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import numpy as np
 import polars as pl
 import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "examples" / "annotate_demo"))
 from annotators import SEEN_SECONDS, Stroke, crowd_strokes, paced_acts
+from browser import Browser
 
 from ttdata.annotate.store.spans import merged
 from ttdata.synth.config import SynthConfig
@@ -149,3 +152,19 @@ def test_a_later_call_goes_on_and_ends_with_control_c(demo: tuple[Path, str]) ->
     assert "videos added" not in "".join(lines)
     assert "ended; go on with: ttdata annotate" in printed
     assert "Traceback" not in errors
+
+
+def test_a_pause_that_the_server_wants_is_made() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if len(asked) < 3:
+            return httpx.Response(429, headers={"Retry-After": "0"}, json={"error": "later"})
+        return httpx.Response(200, json={"seq": 7})
+
+    with closing(Browser("http://server")) as person:
+        person.http = httpx.Client(base_url="http://server", transport=httpx.MockTransport(answer))
+        assert person.post("/api/x", {}) == {"seq": 7}
+        person.http.close()
+    assert asked == ["/api/x"] * 3

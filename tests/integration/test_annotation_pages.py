@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SHOTS = os.environ.get("TT_SCREENSHOTS")
 WIDE, NARROW = (1280, 900), (400, 800)
 SERIOUS = {"serious", "critical"}
+DRAWN = "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
 PASSWORD = "a long password"
 STILL = "() => globalThis.annotate?.player.state === 'still'"
 PICTURE = "() => document.getElementById('film').readyState >= 2"
@@ -185,7 +186,7 @@ def test_a_page_has_no_serious_fault(browser, room: Room, name: str, who: str, p
     shoot(page, f"{name}_{WIDE[0]}")
     assert faults(axe, page) == []
     page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
-    page.wait_for_timeout(200)
+    page.evaluate(DRAWN)
     shoot(page, f"{name}_{NARROW[0]}")
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW[0]
     assert faults(axe, page) == []
@@ -218,7 +219,7 @@ def test_naming_a_stroke_has_none_either(browser, room: Room) -> None:
     page.wait_for_function(STILL)
     for size in (WIDE, NARROW):
         page.set_viewport_size({"width": size[0], "height": size[1]})
-        page.wait_for_timeout(200)
+        page.evaluate(DRAWN)
         shoot(page, f"annotate_naming_{size[0]}")
         assert faults(axe, page) == []
     page.context.close()
@@ -234,7 +235,7 @@ def test_a_window_that_becomes_narrow_shows_the_same_frames(browser, room: Room)
     *wide, before = page.evaluate(in_sight)
     page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
     page.wait_for_function(f"(before) => ({in_sight})()[2] < before", arg=before)
-    page.wait_for_timeout(200)
+    page.evaluate(DRAWN)
     assert page.evaluate(in_sight)[:2] == wide
     page.context.close()
 

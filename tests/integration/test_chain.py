@@ -31,8 +31,11 @@ def readme_commands(commands) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def folder(run, readme_commands, tmp_path_factory) -> Path:
-    """A source, a dataset, its shards, a run, and what the README makes of it."""
+def folder(run, ray_head, readme_commands, tmp_path_factory) -> Path:
+    """A source, a dataset, its shards, a run, and what the README makes of it.
+
+    Extraction and the first training start a Ray of their own.
+    """
     at = tmp_path_factory.mktemp("chain with space")
     run(
         *("ttdata", "synth", at / "source", "--videos", "6", "--players", "6"),
@@ -43,8 +46,10 @@ def folder(run, readme_commands, tmp_path_factory) -> Path:
     run("ttdata", "split", at / "dataset", "--group", "player", "--shares", "0.5,0.2,0.3")
     run("ttflow", "extract", at / "dataset", "--out", at / "shards", *SIZES)
     bring_a_match(at)
+    env = None
     for command in readme_commands:
-        run(*command, *(SHORTER if command[1] in TRAINING else ()), cwd=at)
+        run(*command, *(SHORTER if command[1] in TRAINING else ()), cwd=at, env=env)
+        env = ray_head.joined
     return at
 
 

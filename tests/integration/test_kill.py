@@ -41,7 +41,7 @@ SIZES = (
 def dataset(run, tmp_path_factory) -> Path:
     at = tmp_path_factory.mktemp("kill")
     run(
-        *("ttdata", "synth", at / "source", "--videos", "4", "--players", "4", "--seconds", "24"),
+        *("ttdata", "synth", at / "source", "--videos", "4", "--players", "4", "--seconds", "16"),
         *("--fps", "30", "--size", "320x180", "--set", "num_annotators=2"),
         *("--strokes", "Serve Forehand Topspin,Offensive Forehand Hit"),
     )
@@ -55,8 +55,6 @@ def interruptions(
 ) -> list[tuple[float, Choose]]:
     """When to kill, and whom."""
     chooser = random.Random(seed)
-    if not KILLS:
-        return [(0.75 * duration, lambda root: root)]
     moments = [chooser.uniform(0.1, 0.95) * duration for _ in range(KILLS)]
     return [(at, lambda root: chooser.choice(processes.tree(root))) for at in moments]
 
@@ -109,6 +107,21 @@ def interrupt(
     return name
 
 
+def kill_amid(
+    command: Sequence[object],
+    amid: Callable[[], bool],
+    env: dict[str, str],
+    kill: Callable[[int, int], None] = os.kill,
+) -> None:
+    """Start a command, and kill it once something has happened; by `os.killpg` with its group."""
+    process = subprocess.Popen([str(part) for part in command], env=env, start_new_session=True)
+    while not amid():
+        assert process.poll() is None, "the command ended before it was to be killed"
+        time.sleep(0.02)
+    kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def pixels(shards: Path) -> dict[str, dict[str, object]]:
     rows: dict[str, dict[str, object]] = {}
     for part in sorted(shards.rglob("*.parquet")):
@@ -135,31 +148,27 @@ def test_extract(run, scripts, processes, dataset: Path, tmp_path: Path) -> None
 
 
 @pytest.fixture(scope="module")
-def shards(run, dataset: Path) -> Path:
-    run("ttflow", "extract", dataset, "--out", dataset.parent / "shards", *SIZES)
-    return dataset.parent / "shards"
+def shards(run, ray_head, dataset: Path) -> Path:
+    out = dataset.parent / "shards"
+    run("ttflow", "extract", dataset, "--out", out, *SIZES, env=ray_head.joined)
+    return out
 
 
-def test_fit(run, scripts, processes, shards: Path, tmp_path: Path) -> None:
+def test_fit(run, scripts, ray_head, processes, shards: Path, tmp_path: Path) -> None:
     def command(name: str) -> tuple[object, ...]:
-        return (
-            *("tttrain", "fit", "--data", shards, "--out", tmp_path / name),
-            *(
-                "--recipe",
-                "demo",
-                "--set",
-                "schedule.epochs=12",
-                "--set",
-                "execution.checkpoint_minutes=0",
-            ),
-        )
+        sets = ("--set", "schedule.epochs=8", "--set", "execution.checkpoint_minutes=0")
+        paths = ("--data", shards, "--out", tmp_path / name)
+        return ("tttrain", "fit", *paths, "--recipe", "demo", *sets)
 
-    start = time.monotonic()
-    run(*command("whole"))
-    duration = time.monotonic() - start
-    plan = interruptions(duration, 2, processes)
-    killed = kill_often(command("killed"), tmp_path / "killed", plan, scripts)
-    run(*command("killed"))
+    killed, start = ["the command after two epochs"], time.monotonic()
+    run(*command("whole"), env=None if KILLS else ray_head.joined)
+    if KILLS:
+        plan = interruptions(time.monotonic() - start, 2, processes)
+        killed = kill_often(command("killed"), tmp_path / "killed", plan, scripts)
+    else:
+        kill_amid(command("killed"), lambda: epochs_of(tmp_path / "killed") >= 2, scripts)
+        assert epochs_of(tmp_path / "killed") < 8
+    run(*command("killed"), env=ray_head.joined)
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole"), f"killed: {killed}"
     weights = [
         load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "killed")
@@ -168,7 +177,7 @@ def test_fit(run, scripts, processes, shards: Path, tmp_path: Path) -> None:
     assert all((weights[0][key] == weights[1][key]).all() for key in weights[0])
 
 
-def test_cross_validation(run, scripts, shards: Path, tmp_path: Path) -> None:
+def test_cross_validation(run, scripts, ray_head, shards: Path, tmp_path: Path) -> None:
     """Killed once its first fold is tested, and folds two at once: the same table."""
 
     def command(name: str, *more: str) -> list[str]:
@@ -179,19 +188,14 @@ def test_cross_validation(run, scripts, shards: Path, tmp_path: Path) -> None:
         sets += ["--set", "execution.torch_threads=1"]
         return ["tttrain", "cross-validate", *paths, *how, *sets]
 
-    run(*command("whole"))
+    run(*command("whole"), env=ray_head.joined)
     first = tmp_path / "killed" / "fold_1" / "rgb" / "evaluation" / "test.json"
-    process = subprocess.Popen(command("killed"), env=scripts, start_new_session=True)
-    while not first.is_file():
-        assert process.poll() is None, "the command ended before its first fold was tested"
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_amid(command("killed"), first.is_file, scripts, os.killpg)
     assert not (tmp_path / "killed" / "cross_validation.json").exists()
     before = first.stat().st_mtime_ns
-    run(*command("killed"))
+    run(*command("killed"), env=ray_head.joined)
     assert first.stat().st_mtime_ns == before
-    run(*command("at once", "--parallel", "2"))
+    run(*command("at once", "--parallel", "2"), env=ray_head.joined)
     assert table(tmp_path / "killed") == table(tmp_path / "whole")
     assert table(tmp_path / "at once") == table(tmp_path / "whole")
 
@@ -315,7 +319,7 @@ class Killer:
 
     def _wait_for(self, epochs: int) -> None:
         """Until so many epochs are written, with the command started again where it gave up."""
-        while not self._metrics.is_file() or self._metrics.read_bytes().count(b"\n") < epochs:
+        while epochs_of(self._metrics.parent) < epochs:
             code = self._process.poll()
             assert code != 0, f"the run ended before epoch {epochs}"
             if code is not None:  # Ray replaces lost workers twice; the third loss ends the command
@@ -337,6 +341,12 @@ class Killer:
             self._process = self._started()
             return "command"
         return None
+
+
+def epochs_of(run_folder: Path) -> int:
+    """How many epochs a run has written."""
+    metrics = run_folder / "metrics.jsonl"
+    return metrics.read_bytes().count(b"\n") if metrics.is_file() else 0
 
 
 def losses(run_folder: Path) -> list[dict[str, object]]:

@@ -107,22 +107,22 @@ def disturb(
 
 
 def test_an_index_in_tasks_killed_amid_them(
-    run, scripts, processes: SimpleNamespace, at: Path, whole: Path
+    run, scripts, ray_head, processes: SimpleNamespace, at: Path, whole: Path
 ) -> None:
     command = index(at, "killed", "--workers", "2")
     disturb(command, at / "killed", "scores.npz", 12.0, scripts, processes)
-    assert "damaged.mp4" in run(*command, code=1).stderr
+    assert "damaged.mp4" in run(*command, code=1, env=ray_head.joined).stderr
     assert files(at / "killed") == files(whole)
 
 
 def test_a_detector_whose_fitting_was_killed(
-    run, scripts, processes: SimpleNamespace, at: Path
+    run, scripts, ray_head, processes: SimpleNamespace, at: Path
 ) -> None:
     shutil.copytree(at / "bare", at / "killed run")
     command = fit_detector(at / "killed run", at / "dataset", "--workers", "2")
     folder = at / "killed run" / "detector"
     disturb(command, folder, "*.npz", 14.0, scripts, processes)
-    run(*command)
+    run(*command, env=ray_head.joined)
     assert files(folder) == files(at / "run" / "detector")
 
 

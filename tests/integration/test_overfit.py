@@ -22,7 +22,7 @@ from tttrain.training.networks import build
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.real, pytest.mark.timeout(600)]
 
 CLASSES = ("forehand", "serve", "smash")
-INDICES = {**dict.fromkeys(range(1, 7), "train"), **dict.fromkeys(range(17, 22), "validation")}
+INDICES = {**dict.fromkeys(range(1, 5), "train"), **dict.fromkeys(range(17, 22), "validation")}
 SHAPE = (24, 40, 40)
 SIZES = {
     **{"frame_height": 68, "frame_width": 120, "crop_height": 40, "crop_width": 40},
@@ -33,8 +33,8 @@ MOST_BY_CHANCE = 10
 
 
 @pytest.fixture(scope="module")
-def data(run, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    """Eleven clips of each of three classes; the last frames are no part of the stroke."""
+def data(run, ray_head, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    """Nine clips of each of three classes; the last frames are no part of the stroke."""
     at = tmp_path_factory.mktemp("overfit")
     lines = ["video_id,split"]
     for name in CLASSES:
@@ -48,7 +48,7 @@ def data(run, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Trai
     run("ttdata", "curate", at / "my_clips", "--out", at / "dataset", *curation)
     run("ttdata", "split", at / "dataset", "--strategy", "file", "--assign", at / "assign.csv")
     sizes = [part for key, value in SIZES.items() for part in ("--set", f"{key}={value}")]
-    run("ttflow", "extract", at / "dataset", "--out", at / "shards", *sizes)
+    run("ttflow", "extract", at / "dataset", "--out", at / "shards", *sizes, env=ray_head.joined)
     return open_data(at / "shards")
 
 
@@ -97,7 +97,7 @@ def threads():
 
 @pytest.mark.parametrize("name", ["siamese", "rgb", "flow"])
 def test_eight_clips_are_learned_by_heart(data: TrainingData, name: str) -> None:
-    clips = data.clips["train"][::2][:8]
+    clips = [clip for place, clip in enumerate(data.clips["train"]) if place % 4 < 3][:8]
     labels = [clip.class_index for clip in clips]
     assert set(labels) == {0, 1, 2}
     _, known = learn(name, batch(data, clips, labels))

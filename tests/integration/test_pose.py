@@ -25,7 +25,7 @@ COMMAND = ("ttflow", "pose", "my_shards")
 
 
 @pytest.fixture(scope="module")
-def at(run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def at(run, ray_head, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with shards of two short videos."""
     try:
         check_runtime()
@@ -40,7 +40,7 @@ def at(run, tmp_path_factory: pytest.TempPathFactory) -> Path:
         cwd=at,
     )
     run("ttdata", "curate", "source", "--out", "ds", "--set", "window_frames=16", cwd=at)
-    run("ttflow", "extract", "ds", "--out", "my_shards", *SIZES, cwd=at)
+    run("ttflow", "extract", "ds", "--out", "my_shards", *SIZES, cwd=at, env=ray_head.joined)
     return at
 
 
@@ -48,7 +48,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_killed_and_run_again_gives_the_same_bytes(run, scripts, at: Path) -> None:
+def test_killed_and_run_again_gives_the_same_bytes(run, scripts, ray_head, at: Path) -> None:
     pixels = files(at / "my_shards" / "parts")
     done = run(*COMMAND, cwd=at)
     assert "poses estimated: 2 videos, unchanged: 0, failed: 0" in done.stdout
@@ -71,7 +71,7 @@ def test_killed_and_run_again_gives_the_same_bytes(run, scripts, at: Path) -> No
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert len(list((at / "my_shards" / "pose").glob("*.parquet"))) < 2
-    run(*COMMAND, cwd=at)
+    run(*COMMAND, cwd=at, env=ray_head.joined)
     assert files(at / "my_shards" / "pose") == whole
     assert files(at / "my_shards" / "parts") == pixels
     assert "nothing to estimate" in run(*COMMAND, cwd=at).stdout

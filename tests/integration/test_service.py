@@ -189,7 +189,7 @@ class Disturbed:
 
 
 def test_killed_workers_and_a_killed_command_change_nothing(
-    run, scripts, processes, dataset: Path, whole: Path, tmp_path: Path
+    run, scripts, ray_head, processes, dataset: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "shards"
     command = extraction(dataset, out)
@@ -207,7 +207,7 @@ def test_killed_workers_and_a_killed_command_change_nothing(
     assert not (out / "clips.parquet").exists()
     assert disturbed.finished() < good
 
-    result = run(*command, code=1)
+    result = run(*command, code=1, env=ray_head.joined)
     assert f"{len(BROKEN)} of {VIDEOS} videos failed" in result.stderr
     assert failures(out) == failures(whole)
     assert files(out) == files(whole)  # names and bytes; nothing temporary
@@ -242,11 +242,11 @@ def small_disk(whole: Path, tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 
 def test_a_full_disk_is_one_clear_error(
-    run, dataset: Path, whole: Path, small_disk: Callable[[int], Path]
+    run, ray_head, dataset: Path, whole: Path, small_disk: Callable[[int], Path]
 ) -> None:
     needed = sum(len(content) for content in files(whole).values())
     out = small_disk(int(0.6 * needed)) / "shards"
-    result = run(*extraction(dataset, out), code=1)
+    result = run(*extraction(dataset, out), code=1, env=ray_head.joined)
     (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert f"no space left on the disk of {out}" in error
     assert f"of {VIDEOS - 1} videos; what is finished is kept" in error
@@ -256,7 +256,7 @@ def test_a_full_disk_is_one_clear_error(
     assert not list(out.rglob("*.tmp"))
 
     small_disk(4 * needed + (8 << 20))
-    run(*extraction(dataset, out), code=1)
+    run(*extraction(dataset, out), code=1, env=ray_head.joined)
     assert files(out) == files(whole)
 
 
@@ -265,8 +265,9 @@ def test_a_full_disk_is_one_clear_error(
 HOW = Path(__file__).parents[2] / "docs" / "how_extraction_works.md"
 
 
-def test_the_page_on_extraction(run, commands, tmp_path: Path) -> None:
-    done = [(line, run(*line, cwd=tmp_path).stdout) for line in commands(HOW)]
+def test_the_page_on_extraction(run, ray_head, commands, tmp_path: Path) -> None:
+    env = ray_head.joined
+    done = [(line, run(*line, cwd=tmp_path, env=env).stdout) for line in commands(HOW)]
     assert [line[1] for line, _ in done] == [
         *("synth", "curate", "split", "extract", "verify", "view", "view", "stats")
     ]

@@ -83,6 +83,8 @@ def test_docs_list_every_setting() -> None:
     "name",
     [
         "annotate.oversight.wording",
+        "annotate.people.pace",
+        "annotate.store.wording",
         "commands.options",
         "confidence",
         "curation.overlaps",

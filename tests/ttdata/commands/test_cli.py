@@ -1,13 +1,18 @@
-"""The command as people type it: a process each."""
+"""The command as people type it: a process each where that matters, else `main` here."""
 
+import contextlib
+import io
 import json
 import resource
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
+
+from ttdata.cli import main
 
 COMMANDS = ("synth", "annotate", "curate", "review", "split", "stats", "convert")
 LINES = "video_id,annotator_id,start_frame,end_frame,label\n" + "".join(
@@ -20,9 +25,26 @@ VIDEOS = "video_id,fps,num_frames,width,height\n" + "".join(
 )
 
 
-def ttdata(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def process(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ttdata", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def ttdata(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """As `process`, in this one: most of a process is imports."""
+    line, out, err = ["ttdata", *map(str, arguments)], io.StringIO(), io.StringIO()
+    code: object = 0
+    with (
+        contextlib.chdir(cwd or Path.cwd()),
+        mock.patch.object(sys, "argv", line),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    return subprocess.CompletedProcess(line, int(str(code or 0)), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +55,7 @@ def folder(tmp_path_factory) -> Path:
     source.mkdir()
     (source / "annotations.csv").write_text(LINES, encoding="utf-8")
     (source / "videos.csv").write_text(VIDEOS, encoding="utf-8")
-    result = ttdata("curate", "--out", "data set", "--", "-source é", cwd=at)
+    result = process("curate", "--out", "data set", "--", "-source é", cwd=at)
     assert result.returncode == 0, result.stderr
     assert "36  clips: strokes" in result.stdout
     (at / "list.json").write_text("[1]")
@@ -43,9 +65,9 @@ def folder(tmp_path_factory) -> Path:
 
 def test_help_is_quick() -> None:
     seconds = []
-    for _ in range(5):
+    for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        result = ttdata("--help")
+        result = process("--help")
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         # Processor time: what else the machine does is no concern of the command.
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
@@ -101,6 +123,12 @@ def test_wrong_use_is_one_line_and_code_2(folder: Path, arguments, message) -> N
     assert "Traceback" not in result.stderr
     if result.stderr.startswith("error: "):
         assert result.stderr.count("\n") == 1
+
+
+def test_the_process_ends_with_the_code_too(folder: Path) -> None:
+    result = process("split", "none", cwd=folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: none: no dataset.json")
 
 
 def test_a_file_in_the_way_is_one_line_and_code_1(folder: Path) -> None:

@@ -458,7 +458,7 @@ def test_two_videos_with_one_id(make_annotations, make_videos) -> None:
         max_size=60,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_funnel_loses_nothing(make_annotations, make_videos, rows) -> None:
     annotations = make_annotations(*rows).cast({"start_frame": pl.Int64, "end_frame": pl.Int64})
     annotations = annotations.cast(dict.fromkeys(("video_id", "annotator_id", "label"), pl.String))

@@ -113,7 +113,7 @@ marks_strategy = st.lists(
 
 
 @given(rows=marks_strategy, seed=st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_rows_in_any_order_give_the_same(make_videos, rows, seed) -> None:
     data = [
         (str(i), v, who, start, start + length, label, *(region or (None,) * 4))

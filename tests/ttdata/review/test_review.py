@@ -1,6 +1,7 @@
 """What wants a look, worst first, and the decisions that people send back."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -30,16 +31,23 @@ ROWS = (
 )
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source and its dataset."""
+    at = tmp_path_factory.mktemp("review")
+    source = at / "source"
     source.mkdir()
     header = "video_id,annotator_id,start_frame,end_frame,label\n"
     (source / "annotations.csv").write_text(header + "\n".join(ROWS) + "\n")
     facts = "v,120,4000,640,360\n-w,120,4000,640,360\n"
     (source / "videos.csv").write_text("video_id,fps,num_frames,width,height\n" + facts)
-    curate_source(source, tmp_path / "dataset")
-    return tmp_path / "dataset"
+    curate_source(source, at / "dataset")
+    return at
+
+
+@pytest.fixture
+def folder(made_once: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(made_once, tmp_path, dirs_exist_ok=True) / "dataset"
 
 
 def again(folder: Path) -> None:

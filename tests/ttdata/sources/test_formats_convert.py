@@ -91,7 +91,7 @@ def round_trip(at: Path, rows, to: str, names) -> None:
 
 @given(rows=st.lists(annotations, min_size=1, max_size=8), to=st.sampled_from(sorted(TARGETS)))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=36, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_round_trips_lose_nothing_that_a_format_holds(new_folder, rows, to: str) -> None:
     assume(to != "mediaeval-folders")

@@ -68,6 +68,21 @@ def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run")
 
 
+@pytest.fixture(scope="module")
+def fitted_once(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tttrain.indexing.jobs.run.available_cores", lambda: 1)
+        folder = write_run(tmp_path_factory.mktemp("fitted") / "run")
+        fit_detector(folder, dataset)
+    return folder
+
+
+@pytest.fixture
+def fitted(fitted_once: Path, tmp_path: Path) -> Path:
+    """A run with a detector, fitted on the dataset."""
+    return shutil.copytree(fitted_once, tmp_path / "run")
+
+
 def test_bright_stretches_are_found(run: Path, dataset: Path, videos: Path, tmp_path: Path) -> None:
     said = fit_detector(run, dataset)
     assert "index takes: threshold" in said  # fewer than 30 strokes
@@ -151,10 +166,9 @@ def test_still_windows_are_left_out_on_request(
 
 
 def test_what_is_finished_is_kept_and_a_stop_changes_nothing(
-    run: Path, dataset: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fitted: Path, dataset: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit_detector(run, dataset)
-    index(run, videos, tmp_path / "whole")
+    index(fitted, videos, tmp_path / "whole")
     real, scored = scorer.video_scores, []
 
     def stops_at_the_second(location, *arguments, **options):
@@ -165,62 +179,58 @@ def test_what_is_finished_is_kept_and_a_stop_changes_nothing(
 
     monkeypatch.setattr(scorer, "video_scores", stops_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        index(run, videos, tmp_path / "index")
-    index(run, videos, tmp_path / "index")
+        index(fitted, videos, tmp_path / "index")
+    index(fitted, videos, tmp_path / "index")
     assert len(scored) == 4  # the first is not scored again
     assert contents(tmp_path / "index") == contents(tmp_path / "whole")
-    index(run, videos, tmp_path / "index")
+    index(fitted, videos, tmp_path / "index")
     assert len(scored) == 4
 
 
 def test_a_video_that_browsers_cannot_play_gets_a_copy(
-    run: Path, dataset: Path, tmp_path: Path
+    fitted: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    fit_detector(run, dataset)
     write_video(tmp_path / "old.avi", BRIGHT["t0"])
-    index(run, tmp_path / "old.avi", tmp_path / "index")
+    index(fitted, tmp_path / "old.avi", tmp_path / "index")
     folder = tmp_path / "index" / "videos" / "old"
     assert probe(folder / "film.mp4") == probe(tmp_path / "old.avi")
     assert '<video id="film" src="film.mp4"' in (folder / "index.html").read_text()
     whole = contents(tmp_path / "index")
     (folder / "strokes.json").unlink()  # as after a stop
-    index(run, tmp_path / "old.avi", tmp_path / "index")
+    index(fitted, tmp_path / "old.avi", tmp_path / "index")
     assert contents(tmp_path / "index") == whole
 
 
-def test_what_a_page_lacks_is_made_again(run: Path, dataset: Path, tmp_path: Path) -> None:
-    fit_detector(run, dataset)
+def test_what_a_page_lacks_is_made_again(fitted: Path, dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "a & b").mkdir()
     write_video(tmp_path / "a & b" / "old.avi", BRIGHT["t0"])
-    index(run, tmp_path / "a & b", tmp_path / "index")
+    index(fitted, tmp_path / "a & b", tmp_path / "index")
     folder, whole = tmp_path / "index" / "videos" / "old", contents(tmp_path / "index")
     for lost in (folder / "film.mp4", next((folder / "stills").iterdir()), folder / "index.html"):
         lost.unlink()
-        index(run, tmp_path / "a & b", tmp_path / "index")
+        index(fitted, tmp_path / "a & b", tmp_path / "index")
         assert contents(tmp_path / "index") == whole
 
 
 def test_the_page_of_a_moved_video_is_written_again(
-    run: Path, dataset: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fitted: Path, dataset: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit_detector(run, dataset)
     for name in ("here", "there & then"):
         (tmp_path / name).mkdir()
         shutil.copy(videos / "t0.mp4", tmp_path / name / "t0.mp4")
-        index(run, tmp_path / name / "t0.mp4", tmp_path / "index")
+        index(fitted, tmp_path / name / "t0.mp4", tmp_path / "index")
         monkeypatch.setattr(scorer, "video_scores", None)  # scores are kept
     page = tmp_path / "index" / "videos" / "t0" / "index.html"
     assert 'src="../../../there%20%26%20then/t0.mp4"' in page.read_text()
     (tmp_path / "link").symlink_to(tmp_path / "index", target_is_directory=True)
-    index(run, tmp_path / "there & then" / "t0.mp4", tmp_path / "link")
+    index(fitted, tmp_path / "there & then" / "t0.mp4", tmp_path / "link")
 
 
 @pytest.mark.parametrize("module", [scorer, video_indexer])
 def test_another_version_of_the_code_computes_anew(
-    module: ModuleType, run: Path, dataset: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, fitted: Path, dataset: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit_detector(run, dataset)
-    made = video_indexer.VideoIndexer(run, "cpu")
+    made = video_indexer.VideoIndexer(fitted, "cpu")
     row = {"video_id": "t0", "path": str(videos / "t0.mp4")}
     before = made.key(row, [None])
     assert made.key(row, [None]) == before
@@ -229,14 +239,13 @@ def test_another_version_of_the_code_computes_anew(
 
 
 def test_progress_counts_the_frames_of_scores_and_of_film(
-    run: Path, dataset: Path, tmp_path: Path
+    fitted: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    fit_detector(run, dataset)
     write_video(tmp_path / "old.avi", BRIGHT["t0"])
     told, page = list[int](), tmp_path / "index" / "videos" / "old" / "index.html"
     row = {"video_id": "old", "path": str(tmp_path / "old.avi"), "fps": FPS, "frame_seconds": None}
     item = VideoItem("old", row["path"], 2 * FRAMES, (row, [None], page))
-    made = video_indexer.VideoIndexer(run, "cpu")
+    made = video_indexer.VideoIndexer(fitted, "cpu")
     assert made.ready()(item, told.append) == 2 * FRAMES
     assert told == sorted(told)
     assert told[-FRAMES:] == list(range(FRAMES + 1, 2 * FRAMES + 1))
@@ -245,38 +254,36 @@ def test_progress_counts_the_frames_of_scores_and_of_film(
 @pytest.mark.parametrize("cores", [1, 2])
 def test_a_device_that_there_is_not_is_one_line(
     cores: int,
-    run: Path,
+    fitted: Path,
     dataset: Path,
     videos: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fit_detector(run, dataset)
     monkeypatch.setattr("tttrain.indexing.jobs.run.available_cores", lambda: cores)
     for call in (
-        lambda: index(run, videos, tmp_path / "index", device="gpu"),
-        lambda: fit_detector(run, dataset, device="gpu"),
-        lambda: evaluate_detector(run, dataset, device="gpu"),
+        lambda: index(fitted, videos, tmp_path / "index", device="gpu"),
+        lambda: fit_detector(fitted, dataset, device="gpu"),
+        lambda: evaluate_detector(fitted, dataset, device="gpu"),
     ):
         with pytest.raises(InputError) as caught:
             call()
         assert str(caught.value) == "--device gpu: expected auto, cpu, cuda or cuda:N"
     with pytest.raises(InputError, match="--videos-per-gpu 0: expected 1 to 100"):
-        index(run, videos, tmp_path / "index", videos_per_gpu=0)
+        index(fitted, videos, tmp_path / "index", videos_per_gpu=0)
     assert not (tmp_path / "index").exists()
 
 
 def test_a_damaged_video_does_not_cost_the_others(
-    run: Path, dataset: Path, videos: Path, tmp_path: Path
+    fitted: Path, dataset: Path, videos: Path, tmp_path: Path
 ) -> None:
-    fit_detector(run, dataset)
     source = tmp_path / "source"
     (source / "day").mkdir(parents=True)
     (source / "day" / "good.mp4").write_bytes((videos / "t0.mp4").read_bytes())
     (source / "bad.mp4").write_bytes(b"no video")
     write_video(source / "short.mp4", [], num_frames=9)
     with pytest.raises(TTError, match=r"3 strokes of 1 videos.*2 videos failed") as caught:
-        index(run, source, tmp_path / "index")
+        index(fitted, source, tmp_path / "index")
     assert "bad" in str(caught.value)
     assert "has 9 frames, expected at least the 16 of a window" in str(caught.value)
     assert (tmp_path / "index" / "videos" / "day" / "good" / "index.html").is_file()
@@ -312,18 +319,17 @@ def test_what_a_killed_command_left_is_removed(
     assert not any(path.exists() for path in left)
 
 
-def test_one_command_at_a_time(run: Path, dataset: Path, videos: Path, tmp_path: Path) -> None:
-    fit_detector(run, dataset)
+def test_one_command_at_a_time(fitted: Path, dataset: Path, videos: Path, tmp_path: Path) -> None:
     with (
         lock_folder(tmp_path / "index", "index"),
         pytest.raises(InputError, match="another `tttrain index` works on this folder"),
     ):
-        index(run, videos / "t0.mp4", tmp_path / "index")
+        index(fitted, videos / "t0.mp4", tmp_path / "index")
     with (
-        Run(run).lock("detector"),
+        Run(fitted).lock("detector"),
         pytest.raises(InputError, match="another `tttrain fit-detector` or `evaluate-detector`"),
     ):
-        fit_detector(run, dataset)
+        fit_detector(fitted, dataset)
 
 
 def test_one_line_where_something_is_missing(

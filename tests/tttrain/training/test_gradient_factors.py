@@ -44,9 +44,16 @@ def finish(*processes: subprocess.Popen[str]) -> None:
         assert process.returncode == 0, text
 
 
-def test_gradients_equal_those_of_all_reduce(tmp_path: Path) -> None:
-    finish(*[start("gradients", 2, rank, tmp_path) for rank in (0, 1)])
-    found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two workers have written of gradients and statistics."""
+    folder = tmp_path_factory.mktemp("parts")
+    finish(*[start("parts", 2, rank, folder) for rank in (0, 1)])
+    return folder
+
+
+def test_gradients_equal_those_of_all_reduce(parts: Path) -> None:
+    found = [torch.load(parts / f"gradients-{rank}.pt") for rank in (0, 1)]
     for worker in found:
         for by_reduce, by_factors in worker["gradients"]:
             for a, b in zip(by_reduce, by_factors, strict=True):
@@ -59,10 +66,9 @@ def test_gradients_equal_those_of_all_reduce(tmp_path: Path) -> None:
     assert found[0]["sent"] == found[1]["sent"] == expected
 
 
-def test_running_statistics_are_the_mean_of_all_workers(tmp_path: Path) -> None:
+def test_running_statistics_are_the_mean_of_all_workers(parts: Path) -> None:
     """Of a pair and a single clip: the worker without a clip keeps what it had."""
-    finish(*[start("statistics", 2, rank, tmp_path) for rank in (0, 1)])
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    first, second = (torch.load(parts / f"statistics-{rank}.pt") for rank in (0, 1))
     # Channel means 1 and 2, then 3; momentum 0.5: 0.5 * (0.5 * 1) + 0.5 * 3 = 1.75, and 0.5 * 2.
     # Variances start at 1; of values 1 apart, 0 and 2 round the mean, it is 8 / 7.
     variance = 8 / 7

@@ -48,7 +48,7 @@ def gradients(worker: Worker, folder: Path) -> None:
         for name, layer in by_factors.module.named_modules()
         if isinstance(layer, FactorLinear)
     }
-    torch.save({"gradients": found, "sent": layers}, folder / f"{worker.rank}.pt")
+    torch.save({"gradients": found, "sent": layers}, folder / f"gradients-{worker.rank}.pt")
 
 
 def statistics(worker: Worker, folder: Path) -> None:
@@ -65,7 +65,7 @@ def statistics(worker: Worker, folder: Path) -> None:
     optimizer = make_optimizer(model, config)
     train_epoch(distribute(model, 2), [pair, single], optimizer, config, ["rgb"], 2)
     average_statistics(model)
-    torch.save(dict(model[0].named_buffers()), folder / f"{worker.rank}.pt")
+    torch.save(dict(model[0].named_buffers()), folder / f"statistics-{worker.rank}.pt")
 
 
 def train(worker: Worker, folder: Path) -> None:
@@ -93,8 +93,8 @@ def main() -> None:
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"
         store = f"file://{Path(folder).absolute() / f'store-{task}'}"
         distributed.init_process_group("gloo", init_method=store, rank=worker.rank, world_size=2)
-    tasks = {"gradients": gradients, "statistics": statistics, "train": train}
-    tasks[task](worker, Path(folder))
+    for work in {"parts": (gradients, statistics), "train": (train,)}[task]:
+        work(worker, Path(folder))
     if worker.num_workers > 1:
         distributed.destroy_process_group()
 

@@ -13,11 +13,12 @@ from served import Served
 pytestmark = pytest.mark.slow
 
 OPEN = """async () => {
-  const { Outbox, Refused } = await import("/static/outbox.js");
+  const { Later, Outbox, Refused } = await import("/static/outbox.js");
   globalThis.refused = [];
   const send = async (item) => {
     const answer = await fetch("/events", { method: "POST", body: JSON.stringify(item) });
     if (answer.status === 422) throw new Refused("never");
+    if (answer.status === 429) throw new Later("not yet", 400);
     if (!answer.ok) throw new Error(`status ${answer.status}`);
   };
   globalThis.outbox = await new Outbox({ name: "test", send, firstWait: 5,
@@ -126,3 +127,39 @@ def test_sending_goes_on_where_the_browser_loses_its_database(page: Any, served:
     )
     wait_for(page, served, 3)
     assert arrived(served) == ["u1", "u2", "u3"]
+
+
+def test_a_pause_that_the_server_wants_is_made(page: Any, served: Served) -> None:
+    page.evaluate(OPEN)
+    served.answers = [429]
+    took = page.evaluate(
+        """async () => {
+          const start = performance.now();
+          await outbox.put({ uuid: "u0" });
+          while (outbox.state.pending > 0) await new Promise((go) => setTimeout(go, 5));
+          return performance.now() - start;
+        }"""
+    )
+    assert arrived(served) == ["u0"]
+    assert took >= 400  # 5 ms where it is not asked for
+
+
+LAST = """async (sizes) => {
+  for (const [number, size] of sizes.entries()) {
+    await outbox.put({ uuid: `u${number}`, text: "x".repeat(size) });
+  }
+  outbox.put({ uuid: "new" });
+  return outbox.last.map(({ uuid }) => uuid);
+}"""
+
+
+def test_a_page_that_goes_hands_over_all_that_fits(page: Any, served: Served) -> None:
+    served.answers = [AWAY] * 1000
+    page.evaluate(OPEN)
+    assert page.evaluate(LAST, [100, 100]) == ["u0", "u1", "new"]
+
+
+def test_or_what_the_browser_does_not_keep_yet(page: Any, served: Served) -> None:
+    served.answers = [AWAY] * 1000
+    page.evaluate(OPEN)
+    assert page.evaluate(LAST, [50_000, 20_000]) == ["new"]

@@ -162,6 +162,40 @@ def test_marks_made_while_the_server_is_away_arrive_after_a_reload(
 
 
 @pytest.mark.slow
+def test_what_was_marked_a_moment_before_the_page_goes_arrives(page: Any, served: Served) -> None:
+    """Also where the browser has not kept it yet."""
+    page.evaluate(SENT)
+    page.evaluate("IDBObjectStore.prototype.put = () => {}")
+    served.answers = [503] * 10_000
+    press(page, "Shift+ArrowRight", "i")
+    page.goto(f"{served.url}blank.html")
+    page.wait_for_function("() => document.title === 'blank'")
+    assert served.kinds == ["mark_made"]
+    page.problems.clear()  # the browser's own lines on answers of 503
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_said_and_nothing_is_lost(page: Any, served: Served) -> None:
+    page.evaluate(SENT)
+    served.answers = [507] * 10_000
+    press(page, "Shift+ArrowRight", "i")
+    page.locator("#outbox", has_text="The server's disk is full: tell your teacher.").wait_for()
+    assert "kept in this browser" in page.inner_text("#outbox")
+    served.answers = []
+    page.evaluate(SENT)
+    assert served.kinds == ["mark_made"]
+    page.problems.clear()
+
+
+@pytest.mark.slow
+def test_a_single_frame_is_named(page: Any) -> None:
+    page.evaluate("annotate.seen.frames.fill(1); annotate.seen.frames[7] = 0")
+    page.evaluate("annotate.seen.count = annotate.seen.frames.length - 1")
+    press(page, "Shift+Enter")
+    assert page.inner_text("#said") == "Frame 7 was not seen yet: press G to go there."
+
+
+@pytest.mark.slow
 def test_a_changed_mark_is_taken_from_the_server(page: Any, served: Served) -> None:
     press(page, *["Shift+ArrowRight"] * 2, "i")
     mark_id = page.evaluate("annotate.marks.selected.mark_id")

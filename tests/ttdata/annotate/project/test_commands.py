@@ -34,11 +34,11 @@ def test_from_a_source_to_a_dataset(source: Path, tmp_path: Path) -> None:
     project, out = tmp_path / "project", tmp_path / "out"
     assert "a project of 20 kinds of strokes" in annotate(project, "init")
     printed = annotate(project, "add", source, "--annotations")
-    assert "1 videos added" in printed
+    assert "1 video added" in printed
     assert f"{source}: 2 annotations as finished marks" in printed
-    assert "left out: 1 annotations (starts_at_first_frame)" in printed
-    assert "0 videos added, 1 were there" in annotate(project, "add", source)
-    assert f"2 marks of 1 videos: {out}" in annotate(project, "export", out)
+    assert "left out: 1 annotation (starts_at_first_frame)" in printed
+    assert "0 videos added, 1 was there" in annotate(project, "add", source)
+    assert f"2 marks of 1 video: {out}" in annotate(project, "export", out)
     backup = Path(annotate(project, "backup").removeprefix("backup: ").strip())
     assert backup.parent == project / "backups"
     assert f"as of {backup.name}; what was there is in" in annotate(project, "restore", backup.name)
@@ -51,7 +51,7 @@ def test_golden_clips_and_proposals(source: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     annotate(project, "init", "--annotators-per-video", 3, "--golden-share", 0.2)
     (source / "truth.csv").write_text(f"video_id,start_frame,end_frame,label\nm1,100,130,{HIT}\n")
-    assert "1 strokes of golden clips" in annotate(project, "add", source, "--golden")
+    assert "1 stroke of golden clips" in annotate(project, "add", source, "--golden")
     printed = annotate(project, "add", source / "annotations.csv", "--proposals")
     assert "3 proposals" in printed
 
@@ -66,8 +66,8 @@ def test_only_videos_that_are_added_with_it_become_golden(
     rows = f"m1,100,130,{HIT}\nm2,100,130,{HIT}\n"
     (known / "truth.csv").write_text(f"video_id,start_frame,end_frame,label\n{rows}")
     printed = annotate(project, "add", known, "--golden")
-    assert "left out: 1 strokes of videos that are not added here" in printed
-    assert f"{known}: 1 strokes of golden clips" in printed
+    assert "left out: 1 stroke of videos that are not added here" in printed
+    assert f"{known}: 1 stroke of golden clips" in printed
     with Project(project) as opened, opened.marks.reading() as db:
         assert [video.golden for video in list_videos(db)] == [False, True]
 
@@ -80,7 +80,7 @@ def test_golden_clips_of_which_nothing_is_known_are_not_added_as_ordinary_ones(
     with pytest.raises(InputError, match=r"2 annotators, expected truth\.csv"):
         annotate(project, "add", source, "--golden")
     assert list((project / "proxies").iterdir()) == []
-    assert "1 videos added" in annotate(project, "add", source)
+    assert "1 video added" in annotate(project, "add", source)
 
 
 @pytest.mark.parametrize(

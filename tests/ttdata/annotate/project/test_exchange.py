@@ -162,10 +162,10 @@ def test_annotations_from_elsewhere_become_finished_marks(
     done = import_marks(project, tmp_path / "crowd.csv")
     assert done.count == 2
     assert done.notes == (
-        "left out: 1 annotations (empty_interval)",
-        "left out: 1 annotations (ends_after_video)",
-        "left out: 1 annotations (starts_at_first_frame)",
-        "left out: 1 annotations (unknown_video)",
+        "left out: 1 annotation (empty_interval)",
+        "left out: 1 annotation (ends_after_video)",
+        "left out: 1 annotation (starts_at_first_frame)",
+        "left out: 1 annotation (unknown_video)",
     )
     found = read_source(project.folder).annotations
     assert found.select("annotator_id", "start_frame", "end_frame", "label").rows() == [
@@ -197,7 +197,7 @@ def test_truth_makes_golden_clips(project: Project, tmp_path: Path) -> None:
     rows = f"video_id,start_frame,end_frame,label,player_id\nb,100,220,{HIT},p1\nz,1,90,{HIT},p1\n"
     (tmp_path / "truth.csv").write_text(rows)
     done = import_truth(project, tmp_path)
-    assert (done.count, done.notes) == (1, ("left out: 1 annotations (unknown_video)",))
+    assert (done.count, done.notes) == (1, ("left out: 1 annotation (unknown_video)",))
     with project.marks.reading() as db:
         assert truth_of(db, "b") == (
             Truth(start_frame=100, end_frame=220, label=HIT, player_id="p1"),

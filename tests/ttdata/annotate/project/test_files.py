@@ -12,7 +12,7 @@ import pytest
 
 from ttdata.annotate.project import Project, create_project
 from ttdata.annotate.store.database import connect
-from ttdata.annotate.store.errors import ProjectError
+from ttdata.annotate.store.errors import DiskFull, ProjectError
 from ttdata.annotate.store.lock import ProjectLock
 from ttdata.annotate.store.migration import migrate, scripts_of, version_of
 from ttdata.annotate.store.projection import projection_bytes
@@ -132,7 +132,7 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_answered(tmp_path: Path)
         return job.result()
 
     add("small")
-    with pytest.raises(TTError, match=r"nothing was stored, .* disk is full"):
+    with pytest.raises(DiskFull, match=r"nothing was stored, .* disk is full"):
         add("x" * 100_000)
     add("small")
     held = writer.submit(lambda c: c.execute("SELECT count(*) FROM a").fetchone()).result()

@@ -1,6 +1,8 @@
 """People: ways in, roles, and forgetting them."""
 
 import hashlib
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -261,3 +263,21 @@ def test_a_teacher_who_cannot_come_in_supervises_nobody(people: People) -> None:
         people.set_role("tea", "annotator")
     people.accept(people.invite("ann"))
     people.set_role("tea", "annotator")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of another kind")
+def test_only_the_account_that_serves_reads_what_is_hashed(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "people.sqlite"
+
+    def rights() -> dict[str, str]:
+        return {f.name: oct(stat.S_IMODE(f.stat().st_mode)) for f in tmp_path.iterdir()}
+
+    for name in ("ann", "bob"):
+        people = People(path, clock)
+        people.add(name, "annotator")
+        found = rights()
+        people.close()
+        assert found == dict.fromkeys(
+            ("people.sqlite", "people.sqlite-wal", "people.sqlite-shm"), "0o600"
+        )
+        path.chmod(0o644)  # as earlier releases made it

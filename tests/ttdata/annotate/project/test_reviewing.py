@@ -337,3 +337,16 @@ def test_a_decision_is_on_the_disk_by_its_name_too(doubtful: Project, monkeypatc
     monkeypatch.setattr(os, "fsync", recorded)
     verdict(ReviewDesk(doubtful), "rev", "drop")
     assert synced[-1]
+
+
+def test_a_desk_knows_whose_marks_somebody_has_seen(doubtful: Project) -> None:
+    desk = ReviewDesk(doubtful)
+    assert desk.known_to("rev") == frozenset()
+    desk.turn("rev")
+    assert desk.known_to("rev") == {"v"}  # one in hand
+    verdict(desk, "rev", "drop")
+    later = ReviewDesk(doubtful)
+    assert later.known_to("rev") == {"v"}
+    assert later.known_to("other") == frozenset()
+    (doubtful.folder / "reviews.csv").write_text("nothing")
+    assert later.known_to("rev") == frozenset()  # marking goes on

@@ -127,7 +127,7 @@ def test_done_needs_whole_marks_and_the_whole_video(log) -> None:
     log.open("a")
     log.send(MarkMade(start_frame=5, end_frame=50), 1)
     log.send(Seen(spans=((0, 400), (390, 700))))
-    with pytest.raises(Refused, match=r"1 marks lack a bound or label, the first is \[5, 50\)"):
+    with pytest.raises(Refused, match=r"1 mark lacks a bound or label, the first is \[5, 50\)"):
         log.send(Done())
     log.send(LabelSet(label=HIT), 1, 1)
     with pytest.raises(

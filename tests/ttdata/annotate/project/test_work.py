@@ -87,6 +87,13 @@ def test_an_open_video_comes_first_and_an_abandoned_one_is_given_again(log) -> N
     assert next_video(log.db, "p5") is None
 
 
+def test_a_video_whose_marks_somebody_knows_is_for_others(log) -> None:
+    assert next_video(log.db, "p1", not_these={"a", "b"}) == "c"
+    assert next_video(log.db, "p1", not_these={"a", "b", "c"}) is None
+    log.open("a", "p1", 900)
+    assert next_video(log.db, "p1", not_these={"a"}) == "a"  # he began it unseeing
+
+
 def test_training_covers_nothing(log) -> None:
     log.open("a", "p1", 900, purpose="training")
     assert next_video(log.db, "p2") == "a"
@@ -155,7 +162,7 @@ def test_golden_clips_are_made_before_people_begin(log) -> None:
     with pytest.raises(Refused, match="is a golden clip with other strokes"):
         set_truth(log.db, "b", [])
     log.open("a")
-    with pytest.raises(Refused, match="1 people have begun to annotate it"):
+    with pytest.raises(Refused, match="1 person has begun to annotate it"):
         set_truth(log.db, "a", strokes)
     with pytest.raises(Refused, match=r"true stroke \[900, 1001\), expected one within its 1000"):
         set_truth(log.db, "c", [Truth(start_frame=900, end_frame=1001, label=HIT)])

@@ -15,6 +15,7 @@ from uuid import UUID
 import pytest
 
 from ttdata.annotate.exchange.adding import add_paths
+from ttdata.annotate.people import passwords
 from ttdata.annotate.project import Project, ProjectInfo, create_project
 from ttdata.annotate.store.states import Role
 from ttdata.taxonomy import TTSTROKE21
@@ -58,6 +59,12 @@ class Running:
         return found
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a password costs is tested beside it."""
+    monkeypatch.setattr(passwords, "_N", 2**4)
+
+
 @pytest.fixture(scope="session")
 def template(write_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder with the videos `a`, `b`, `c` and one person of each role."""
@@ -65,7 +72,11 @@ def template(write_video: Callable[..., Path], tmp_path_factory: pytest.TempPath
     for place, name in enumerate("abc"):
         write_video(videos / f"{name}.mp4", NUM_FRAMES + place)
     folder = tmp_path_factory.mktemp("template") / "project"
-    with create_project(folder, TTSTROKE21, ProjectInfo(golden_share=0)) as project:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        create_project(folder, TTSTROKE21, ProjectInfo(golden_share=0)) as project,
+    ):
+        patch.setattr(passwords, "_N", 2**4)
         add_paths(project, [videos])
         project.people.add("tess", "teacher", password=PASSWORD)
         for name, role in (("ann", "annotator"), ("bob", "annotator"), ("rex", "reviewer")):

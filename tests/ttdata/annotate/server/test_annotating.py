@@ -1,13 +1,18 @@
 """The annotator's way through the API, and what he never sees before he is done."""
 
 import asyncio
+import dataclasses
+import errno
+import os
 import sqlite3
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from ttdata.annotate.people.pace import Pace
 from ttdata.annotate.server.errors import _STATUS
+from ttdata.annotate.server.routes import teaching_actions
 from ttdata.annotate.store.errors import ProjectError
 from ttdata.annotate.work.golden import Truth, set_truth
 from ttdata.annotate.work.proposals import Proposal, ProposalSet, add_proposals
@@ -288,3 +293,85 @@ def _later() -> Any:
     from concurrent.futures import Future
 
     return Future()
+
+
+def made(hand, kind: str, mark: str, base: int | None = None, **body: Any) -> dict[str, Any]:
+    facts = {"assignment": hand.assignment, "mark": mark, "base_revision": base}
+    return {"uuid": hand.uid(), **facts, "body": {"kind": kind, **body}}
+
+
+def test_the_last_events_of_a_page_are_stored_in_their_order_and_once(served, ann, bob) -> None:
+    ann.open()
+    url, mark = f"/api/assignments/{ann.assignment}/events/last", ann.uid()
+    last = [
+        made(ann, "mark_made", mark, start_frame=3),
+        made(ann, "label_set", mark, 1, label=HIT),
+        made(ann, "label_set", mark, 1, label=LOOP),  # knows the mark as it was
+        made(ann, "seen", None, spans=[[0, 3]]),
+    ]
+    for _ in range(2):
+        answer = ann.client.post(url, json=last)
+        assert (answer.status_code, answer.json()) == (200, {"stored": 3})
+    (found,) = ann.data()["marks"]
+    assert (found["start_frame"], found["label"], found["revision"]) == (3, HIT, 2)
+    with served.project.marks.reading() as db:
+        stored = [row[0] for row in db.execute("SELECT uuid FROM event ORDER BY seq")]
+    assert [each for each in stored if each in {e["uuid"] for e in last}] == [
+        last[0]["uuid"],
+        last[1]["uuid"],
+        last[3]["uuid"],
+    ]
+    assert bob.client.post(url, json=last).json() == {"stored": 0}
+    assert ann.client.post(url, json=[{"uuid": "x"}]).status_code == 422
+    assert ann.client.post(url, json=[last[0] | {"person": "bob"}]).status_code == 403
+
+
+def test_who_sends_too_often_is_told_when_to_go_on(served, ann, bob) -> None:
+    now = [0.0]
+    pace = Pace(lambda: now[0], per_second=0.5, at_once=3)
+    served.app.state.context = dataclasses.replace(served.app.state.context, pace=pace)
+    ann.open()
+    bob.open()
+    for _ in range(3):
+        assert ann.send("mark_made", ann.uid(), start_frame=3).status_code == 200
+    answer = ann.send("mark_made", ann.uid(), start_frame=3)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
+    assert answer.json()["error"] == "too many changes at once: the next one is taken in 2 s"
+    assert bob.send("mark_made", bob.uid(), start_frame=3).status_code == 200
+    now[0] = 2
+    assert ann.send("mark_made", ann.uid(), start_frame=3).status_code == 200
+    assert len(ann.data()["marks"]) == 4
+
+
+def test_a_full_disk_is_507_and_the_event_may_come_again(served, ann) -> None:
+    store = served.project.marks
+    ann.open()
+
+    def pages(count: int) -> None:
+        store.write(lambda db: db.execute(f"PRAGMA max_page_count = {count}").fetchall())
+
+    pages(1)  # as many as there are
+    url = f"/api/assignments/{ann.assignment}/events"
+    spans = [[start, start + 1] for start in range(0, 40, 2)] * 20
+    for _ in range(100):
+        event = made(ann, "seen", None, spans=spans)
+        answer = ann.client.post(url, json=event)
+        if answer.status_code != 200:
+            break
+    full = "nothing was stored, the project's disk is full; make room on it and try again"
+    assert (answer.status_code, answer.json()["error"]) == (507, full)
+    pages(1_000_000)
+    assert ann.client.post(url, json=event).status_code == 200
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EACCES, 500)])
+def test_a_full_disk_is_told_where_files_are_written(
+    client, monkeypatch, number: int, status: int
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(teaching_actions, "back_up", fails)
+    answer = client("teacher").post("/api/teacher/backups", json={})
+    assert answer.status_code == status
+    assert ("disk is full" in answer.json()["error"]) == (status == 507)

@@ -13,7 +13,7 @@ from ttdata.taxonomy import TTSTROKE21
 pytestmark = pytest.mark.slow
 
 HIT = "Offensive Forehand Hit"
-AWAY_SECONDS = float(os.environ.get("TT_AWAY_SECONDS", "3"))
+AWAY_SECONDS = float(os.environ.get("TT_AWAY_SECONDS", "1"))
 """`TT_AWAY_SECONDS=60` is the long form."""
 STILL = """async () => {
   const isStill = () => globalThis.annotate?.player.state === "still";
@@ -182,7 +182,9 @@ def test_a_lost_session_is_said_and_what_waits_arrives_after_logging_in(
     page.get_by_role("button", name="Log out").click()
     assert page.inner_text("#said") == "Not everything is sent yet: wait, then log out."
     log_in(context, served, "bob")  # somebody else: her marks wait
-    page.wait_for_timeout(1500)
+    with page.expect_response("**/events") as answer:
+        pass
+    assert answer.value.status == 403
     assert events_of(served.project, "mark_made") == []
     log_in(context, served, "ann")
     page.evaluate(SENT)

@@ -32,6 +32,10 @@ MATRIX: dict[tuple[str, str], tuple[str, tuple[int, int, int, int]]] = {
         f"/api/assignments/{UNKNOWN}/events",
         (401, 422, 422, 422),
     ),
+    ("POST", "/api/assignments/{assignment_id:uuid}/events/last"): (
+        f"/api/assignments/{UNKNOWN}/events/last",
+        (401, 422, 422, 422),
+    ),
     ("GET", "/train"): ("/train", (303, 200, 200, 200)),
     ("GET", "/train/next"): ("/train/next", (303, 303, 303, 303)),
     ("GET", "/train/{assignment_id:uuid}"): (f"/train/{UNKNOWN}", (303, 403, 403, 403)),

@@ -208,7 +208,7 @@ def test_bounds_are_set_dragged_and_put_back(visit) -> None:
 @pytest.mark.slow
 def test_training_tells_at_once_what_was_right(visit) -> None:
     page = visit("ann", "/train")
-    assert "0 of 1 clips" in page.inner_text("main")
+    assert "0 of 1 clip" in page.inner_text("main")
     shoot(page, "train_begin")
     check_accessible(page)
     page.click("text=Begin")
@@ -240,7 +240,7 @@ def test_training_tells_at_once_what_was_right(visit) -> None:
         "You are done. Strokes found: 1 of 1, 100 % (95 % interval 21 to 100 %)."
     )
     page.click("text=How it went so far")
-    assert "1 of 1 clips" in page.inner_text("main")
+    assert "1 of 1 clip" in page.inner_text("main")
     assert "2.0 frames (median)" in page.inner_text("table")
     shoot(page, "train_done")
     check_accessible(page)

@@ -17,6 +17,7 @@ from process import Process
 
 from ttdata.annotate.exchange.backup import list_backups
 from ttdata.annotate.project import Project
+from ttdata.annotate.server import run
 from ttdata.annotate.server.lan import lan_names
 from ttdata.annotate.server.run import listen, serve_folder
 from ttdata.commands.annotate import run_serve
@@ -119,6 +120,43 @@ def test_a_copy_that_lacks_is_said(folder: Path, monkeypatch) -> None:
     warnings = [line for is_warning, line in greeting(folder, monkeypatch) if is_warning]
     assert len(warnings) == 3
     assert warnings[0] == "video 'a': its copy for browsers is not there and is made now"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_it_serves_ends_it(folder: Path, how: signal.Signals) -> None:
+    before = signal.getsignal(how)
+    lines = []
+    for _, line in serve_folder(folder, port=0):
+        lines.append(line)
+        if len(lines) == 1:
+            signal.raise_signal(how)
+    assert lines[1:] == [f"{folder}: closed, with a backup in {folder / 'backups'}"]
+    assert signal.getsignal(how) == before
+
+
+def test_who_presses_ctrl_c_twice_is_told_whether_there_is_a_backup(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forced(server: Any, listening: socket.socket) -> None:
+        server.should_exit = server.force_exit = True
+        server.run(sockets=[listening])
+
+    monkeypatch.setattr(run, "serve", forced)
+    (*_, (_, last)) = serve_folder(folder, port=0)
+    assert ("with a backup in" in last) == bool(list_backups(folder))
+
+
+def test_a_backup_that_could_not_be_written_is_not_claimed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "serve", lambda *_: None)
+    (*_, last) = serve_folder(folder, port=0)
+    assert last == (
+        True,
+        f"{folder}: closed; all that was sent is stored, but not as a backup: "
+        f"`ttdata annotate {folder} backup` writes one",
+    )
 
 
 def test_a_port_in_use_is_one_line(folder: Path) -> None:

@@ -128,6 +128,14 @@ def teacher_page(served, hand, open_page) -> Any:
     return lambda path, width: open_page(f"{served.url}/teacher{path}", width, cookies)
 
 
+def ask_often(route: Any) -> None:
+    """The script, which then asks every 0.2 s."""
+    script = route.fetch()
+    body = script.text().replace("POLL_MS = 5000", "POLL_MS = 200")
+    assert "POLL_MS = 200" in body
+    route.fulfill(response=script, body=body)
+
+
 def test_the_wall_asks_where_it_cannot_listen_and_ends_at_logout(served, hand, open_page) -> None:
     with served.client("tess") as tess, served.client("ann") as ann:
         cookie = {
@@ -137,6 +145,7 @@ def test_the_wall_asks_where_it_cannot_listen_and_ends_at_logout(served, hand, o
         }
         page = open_page(f"{served.url}/login", 1024, [cookie])
         page.route("**/wall/stream", lambda route: route.fulfill(status=503))
+        page.route("**/wall.js", ask_often)
         page.goto(f"{served.url}/teacher")
         wait_for(page, "ann", "video", "-")
         hand(ann).open()

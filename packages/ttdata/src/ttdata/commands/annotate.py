@@ -17,6 +17,7 @@ from ttdata.annotate.exchange.importing import (
     read_truth,
 )
 from ttdata.annotate.project import Project, ProjectInfo, create_project
+from ttdata.annotate.store.wording import number_of
 from ttdata.commands.curate import load_taxonomy
 from ttdata.commands.notes import Note
 from ttdata.errors import InputError
@@ -74,17 +75,20 @@ def run_add(
     with Project(folder) as project:
         if proposals:
             for path in paths:
-                yield from _lines(import_proposals(project, path), path, "proposals")
+                yield from _lines(import_proposals(project, path), path, "proposal")
             return
         for path in paths if golden else ():
             read_truth(project, path)  # else the videos would be there, and be ordinary ones
         added = add_paths(project, paths, _Progress())
         yield from map(Note, added.notes)
         known = len(added.videos) - added.num_new
-        yield f"{added.num_new} videos added" + (f", {known} were there" if known else "")
+        were = f", {number_of(known, 'was', 'were')} there" if known else ""
+        yield f"{number_of(added.num_new, 'video')} added{were}"
         for path in paths if annotations else ():
             done = import_marks(project, path, annotator=annotator)
-            yield from _lines(done, path, "annotations as finished marks")
+            yield from _lines(
+                done, path, "annotation as a finished mark", "annotations as finished marks"
+            )
         if golden:
             yield from _golden_lines(project, paths, added)
 
@@ -96,7 +100,7 @@ def _golden_lines(project: Project, paths: Sequence[Path], added: Added) -> Iter
     for path in paths:
         done = import_truth(project, path, named)
         ordinary -= done.videos
-        yield from _lines(done, path, "strokes of golden clips")
+        yield from _lines(done, path, "stroke of golden clips", "strokes of golden clips")
     if ordinary:
         yield Note(f"no strokes are known of {', '.join(sorted(ordinary))}: no golden clips")
 
@@ -113,9 +117,9 @@ class _Progress:
             sys.stderr.write(f"{source.name}: {done}/{promised} frames\n")
 
 
-def _lines(done: Imported, path: Path, what: str) -> Iterator[str]:
+def _lines(done: Imported, path: Path, what: str, plural: str | None = None) -> Iterator[str]:
     yield from map(Note, done.notes)
-    yield f"{path}: {done.count} {what}"
+    yield f"{path}: {number_of(done.count, what, plural)}"
 
 
 def run_export(folder: Path, out: Path) -> Iterator[str]:
@@ -128,7 +132,7 @@ def run_export(folder: Path, out: Path) -> Iterator[str]:
     with Project(folder) as project:
         done = export_project(project, out, _PERSON)
     yield from map(Note, done.notes)
-    yield f"{done.marks} marks of {done.videos} videos: {out}"
+    yield f"{number_of(done.marks, 'mark')} of {number_of(done.videos, 'video')}: {out}"
     yield f"next: ttdata curate {out} --out DATASET"
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from ttdata.annotate.project import Project
 from ttdata.annotate.proxies.queue import make_proxies
+from ttdata.annotate.store.wording import number_of
 from ttdata.annotate.work.videos import ProjectVideo, add_video
 from ttdata.errors import AnnotationError, InputError
 from ttdata.schema import Video
@@ -96,7 +97,9 @@ def add_videos(
         count = found.proxy.num_frames
         usable.append(video.model_copy(update={"num_frames": count}))
         if count != video.num_frames:
-            notes.append(f"{video.path}: promises {video.num_frames} frames, {count} decode")
+            notes.append(
+                f"{video.path}: promises {number_of(video.num_frames, 'frame')}, {count} decode"
+            )
     if not usable:
         raise InputError(notes[0] if notes else "no video to add")
     new = project.marks.write(lambda db: [add_video(db, video) for video in usable])

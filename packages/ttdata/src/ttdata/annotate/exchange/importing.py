@@ -22,6 +22,7 @@ from ttdata.annotate.exchange.reading import (
 from ttdata.annotate.project import Project
 from ttdata.annotate.store.events import AssignmentOpened, Done, Event, MarkMade, Seen
 from ttdata.annotate.store.rows import num_frames_of
+from ttdata.annotate.store.wording import number_of
 from ttdata.annotate.work.golden import Truth, set_truth
 from ttdata.annotate.work.proposals import Proposal, ProposalSet, add_proposals
 from ttdata.errors import InputError
@@ -73,7 +74,10 @@ def import_marks(
     halves = read_covered(folder_of(path))["video_id"].unique()
     half = rows.filter(pl.col("video_id").is_in(halves.implode()))
     if half.height:
-        notes = (*notes, f"left out: {half.height} annotations of half-annotated videos")
+        notes = (
+            *notes,
+            f"left out: {number_of(half.height, 'annotation')} of half-annotated videos",
+        )
     whole = rows.join(half, on="annotation_id", how="anti")
     for (person, video_id), part in whole.group_by("annotator_id", "video_id", maintain_order=True):
         strokes = list(part.iter_rows(named=True))
@@ -162,7 +166,8 @@ def import_truth(project: Project, folder: Path, among: Collection[str] | None =
         others = rows.filter(~pl.col("video_id").is_in(list(among)))
         rows = rows.join(others, on="annotation_id", how="anti")
         if others.height:
-            notes = (*notes, f"left out: {others.height} strokes of videos that are not added here")
+            count = number_of(others.height, "stroke")
+            notes = (*notes, f"left out: {count} of videos that are not added here")
 
     def job(db: sqlite3.Connection) -> None:
         for (video_id,), part in rows.group_by("video_id", maintain_order=True):

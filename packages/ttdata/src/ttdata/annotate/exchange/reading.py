@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from ttdata.annotate.project import Project
+from ttdata.annotate.store.wording import number_of
 from ttdata.annotate.work.videos import videos_table
 from ttdata.curation.filters import apply_filters
 from ttdata.schema import CurationConfig
@@ -83,5 +84,6 @@ def rejection_lines(rejected: pl.DataFrame) -> tuple[str, ...]:
     """A line per reason, with how many annotations it left out; of several the first counts."""
     first = Counter(reasons[0] for reasons in rejected["reasons"])
     return tuple(
-        f"left out: {count} annotations ({reason})" for reason, count in sorted(first.items())
+        f"left out: {number_of(count, 'annotation')} ({reason})"
+        for reason, count in sorted(first.items())
     )

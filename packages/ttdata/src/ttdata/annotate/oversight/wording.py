@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from shlex import quote
 
+from ttdata.annotate.store.wording import number_of
 from ttdata.annotate.work.golden import Share
 
 _GOOD, _FAIR = 0.8, 0.667
@@ -72,6 +73,15 @@ def frames(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}".removesuffix(".0")
 
 
+def in_frames(value: float | None) -> str:
+    """A distance in frames, with its unit.
+
+    >>> in_frames(1.0), in_frames(2.5), in_frames(None)
+    ('1 frame', '2.5 frames', '-')
+    """
+    return "-" if value is None else number_of(float(frames(value)), "frame")
+
+
 def alpha(value: float | None) -> str:
     """Krippendorff's alpha.
 
@@ -104,8 +114,8 @@ def shell(text: str) -> str:
 FILTERS: dict[str, Callable[..., str]] = {
     each.__name__: each
     for each in (
-        *(duration, clock_length, moment, percent, interval, counted, frames, alpha),
-        *(alpha_meaning, shell),
+        *(duration, clock_length, moment, percent, interval, counted, frames, in_frames),
+        *(alpha, alpha_meaning, shell, number_of),
     )
 }
 """For templates."""

@@ -18,7 +18,7 @@ from ttdata.annotate.people.checks import (
 )
 from ttdata.annotate.people.passwords import hash_password, is_password
 from ttdata.annotate.people.tokens import new_token, token_hash
-from ttdata.annotate.store.database import connect, reading
+from ttdata.annotate.store.database import connect, keep_private, reading
 from ttdata.annotate.store.errors import Refused, TooMany
 from ttdata.annotate.store.migration import migrate, scripts_of
 from ttdata.annotate.store.states import Role
@@ -51,6 +51,7 @@ class People:
         self.path = path
         self._clock = clock
         self.attempts = Attempts(clock)
+        keep_private(path)
         connection = connect(path)
         try:
             migrate(connection, path, scripts_of("people"))

@@ -2,16 +2,18 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ttdata.annotate.project import Project
 from ttdata.annotate.reviewing.doubts import Doubts, Stand, find_doubts, stand_of
 from ttdata.annotate.reviewing.items import Item, Shown, items_of, shown_item
-from ttdata.annotate.reviewing.verdicts import Verdict, rows_of
+from ttdata.annotate.reviewing.verdicts import Verdict, reviewed_videos, rows_of
 from ttdata.annotate.store.errors import Refused
 from ttdata.annotate.store.rows import num_frames_of
 from ttdata.annotate.work.visibility import blind_videos
+from ttdata.errors import AnnotationError
 from ttdata.review.ingest import add_decisions
 from ttdata.settings import FrozenModel
 from ttdata.storage.dataset import REVIEWS
@@ -78,6 +80,19 @@ class ReviewDesk:
             with self._project.marks.reading() as db:
                 shown = shown_item(db, doubts, item)
             return Turn(shown=shown, left=len(self._open))
+
+    def known_to(self, person: str) -> frozenset[str]:
+        """The videos whose marks somebody knows: he settled doubts of them, or has one in hand.
+
+        He is no independent witness any more: these are not for him to mark. A damaged
+        `reviews.csv`, which the page for doubts tells, keeps nobody from marking.
+        """
+        settled: frozenset[str] = frozenset()
+        with suppress(AnnotationError):
+            settled = reviewed_videos(self._project.folder / REVIEWS, person)
+        with self._lock:
+            held = (name for name, lease in self._leases.items() if lease.person == person)
+            return settled | {self._open[name].video_id for name in held if name in self._open}
 
     def keep(self, person: str, item_id: str) -> bool:
         """Whether an item is still a reviewer's own; it is so for some minutes more."""

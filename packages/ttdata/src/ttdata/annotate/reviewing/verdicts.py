@@ -1,12 +1,15 @@
 """What a reviewer decides on an item, as rows of `reviews.csv`."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from ttdata.annotate.reviewing.items import Item
 from ttdata.annotate.store.errors import Refused
+from ttdata.annotate.store.wording import number_of
+from ttdata.curation.decisions import read_review_cells
 from ttdata.schema import Review
 from ttdata.settings import FrozenModel
 from ttdata.sources.annotations import REGION
@@ -75,13 +78,30 @@ def rows_of(
     return _cells(rows)
 
 
+def reviewed_videos(reviews: Path, reviewer: str) -> frozenset[str]:
+    """The videos of which a reviewer has settled a doubt.
+
+    Args:
+        reviews: a `reviews.csv`; it may be missing.
+        reviewer: a pseudonym.
+
+    Raises:
+        AnnotationError: if the file is no table or lacks a column.
+    """
+    cells = read_review_cells(reviews) if reviews.is_file() else None
+    if cells is None or "reviewer_id" not in cells.columns:
+        return frozenset()
+    return frozenset(cells.filter(reviewer_id=reviewer)["video_id"])
+
+
 def _moved(verdict: Verdict, item: Item, num_frames: int) -> tuple[int, int] | None:
     """The new bounds; None where they are the item's own."""
     start = item.start_frame if verdict.start_frame is None else verdict.start_frame
     end = item.end_frame if verdict.end_frame is None else verdict.end_frame
     if not 0 <= start < end <= num_frames:
         raise Refused(
-            f"bounds {start} to {end}: expected a start before the end, within {num_frames} frames"
+            f"bounds {start} to {end}: expected a start before the end, "
+            f"within {number_of(num_frames, 'frame')}"
         )
     is_own = (start, end) == (item.start_frame, item.end_frame)
     if is_own and verdict.decision == "move":

@@ -5,9 +5,10 @@ from fastapi import FastAPI
 
 from ttdata.annotate.oversight.agreement import KeptAgreement
 from ttdata.annotate.people.attempts import Attempts
+from ttdata.annotate.people.pace import Pace
 from ttdata.annotate.project import Project
 from ttdata.annotate.reviewing.desk import ReviewDesk
-from ttdata.annotate.server.context import Context
+from ttdata.annotate.server.context import Context, LastBackup
 from ttdata.annotate.server.errors import add_error_handlers
 from ttdata.annotate.server.films import Films
 from ttdata.annotate.server.first_start import FirstStart
@@ -17,6 +18,7 @@ from ttdata.annotate.server.pages import Pages
 from ttdata.annotate.server.routes import (
     annotating,
     entry,
+    events,
     media,
     references,
     reviewing,
@@ -40,16 +42,19 @@ def create_app(project: Project, settings: ServeSettings) -> FastAPI:
         films=Films(project),
         first_start=FirstStart(project.people, another=settings.teacher_link),
         attempts=Attempts(project.marks.clock),
+        pace=Pace(),
         desk=ReviewDesk(project),
         hashing=CapacityLimiter(2),
         wall=Wall(project.marks.clock, project.info.annotators_per_video),
         invitations=Invitations(project.people),
         agreement=KeptAgreement(),
+        last_backup=LastBackup(),
     )
     add_error_handlers(app)
     app.add_middleware(Guard, settings=settings)
     app.include_router(entry.router)
     app.include_router(annotating.router)
+    app.include_router(events.router)
     app.include_router(training.router)
     app.include_router(reviewing.router)
     app.include_router(references.router)

@@ -1,6 +1,7 @@
 """What all routes share."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from anyio import CapacityLimiter
@@ -9,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from ttdata.annotate.oversight.agreement import KeptAgreement
 from ttdata.annotate.people.attempts import Attempts
+from ttdata.annotate.people.pace import Pace
 from ttdata.annotate.project import Project
 from ttdata.annotate.reviewing.desk import ReviewDesk
 from ttdata.annotate.server.films import Films
@@ -17,6 +19,13 @@ from ttdata.annotate.server.invitations import Invitations
 from ttdata.annotate.server.pages import Pages
 from ttdata.annotate.server.settings import ServeSettings
 from ttdata.annotate.server.wall import Wall
+
+
+@dataclass
+class LastBackup:
+    """The backup of the server's end; none before, or where it could not be written."""
+
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,8 @@ class Context:
     first_start: FirstStart
     attempts: Attempts
     """Logins by address."""
+    pace: Pace
+    """Changes by person."""
     desk: ReviewDesk
     """Who settles which doubt."""
     hashing: CapacityLimiter
@@ -37,6 +48,7 @@ class Context:
     wall: Wall
     invitations: Invitations
     agreement: KeptAgreement
+    last_backup: LastBackup
 
 
 async def context(connection: HTTPConnection) -> Context:

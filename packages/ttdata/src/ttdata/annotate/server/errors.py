@@ -1,5 +1,6 @@
 """What a refusal is answered with, all in one place: a page to people, JSON to programs."""
 
+import errno
 import logging
 from http import HTTPStatus
 
@@ -12,16 +13,26 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from ttdata.annotate.server.access import NotAllowed, NotSigned
 from ttdata.annotate.server.context import Context
 from ttdata.annotate.server.guard import logged_path
-from ttdata.annotate.store.errors import Conflict, NotOwn, ProjectError, Refused, TooMany
+from ttdata.annotate.store.errors import (
+    Conflict,
+    DiskFull,
+    NotOwn,
+    ProjectError,
+    Refused,
+    TooMany,
+    TooOften,
+)
 from ttdata.errors import InputError, TTError, VersionError
 
 _log = logging.getLogger(__name__)
 
 # The first that fits counts. A page gives up what is answered with 422 and keeps what fails
-# otherwise: a full disk or a damaged database (503) must lose nothing.
+# otherwise: a full disk (507) or a damaged database (503) must lose nothing.
 _STATUS: tuple[tuple[type[TTError], int], ...] = (
     (NotOwn, 403),
     (TooMany, 429),
+    (TooOften, 429),
+    (DiskFull, 507),
     (Refused, 422),
     (ProjectError, 503),
     (VersionError, 503),
@@ -34,6 +45,7 @@ def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of the routes with its status and one line."""
     app.add_exception_handler(Conflict, _conflict)
     app.add_exception_handler(TTError, _refused)
+    app.add_exception_handler(OSError, _system)
     app.add_exception_handler(NotSigned, _not_signed)
     app.add_exception_handler(NotAllowed, _not_allowed)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -63,7 +75,18 @@ async def _refused(request: Request, error: Exception) -> Response:
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     if status >= 500:
         _log.error("%s: %s", logged_path(request.url.path), error)
-    return refusal(request, status, str(error))
+    answer = refusal(request, status, str(error))
+    if isinstance(error, TooOften):
+        answer.headers["Retry-After"] = str(error.seconds)
+    return answer
+
+
+async def _system(request: Request, error: Exception) -> Response:
+    """A full disk, met where files are written: reviews, exports, backups."""
+    assert isinstance(error, OSError)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return await _refused(request, DiskFull())
 
 
 async def _not_signed(request: Request, _: Exception) -> Response:

@@ -71,9 +71,18 @@ def serve_folder(
             raise InputError(first_problem(error)) from error
         _check_certificate(settings)
         app = create_app(project, settings)
-        yield from _greeting(folder, app.state.context)
-        serve(app, settings, listening)
-        yield False, f"{folder}: closed, with a backup in {project.backups}"
+        server = make_server(app, settings)
+        with ending_in_order(server):
+            yield from _greeting(folder, app.state.context)
+            serve(server, listening)
+            yield _farewell(folder, app.state.context)
+
+
+def _farewell(folder: Path, context: Context) -> tuple[bool, str]:
+    if context.last_backup.path is not None:
+        return False, f"{folder}: closed, with a backup in {context.last_backup.path.parent}"
+    advice = f"`ttdata annotate {folder} backup` writes one"
+    return True, f"{folder}: closed; all that was sent is stored, but not as a backup: {advice}"
 
 
 def _greeting(folder: Path, context: Context) -> Iterator[tuple[bool, str]]:
@@ -153,20 +162,27 @@ def make_server(app: FastAPI, settings: ServeSettings) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve(app: FastAPI, settings: ServeSettings, listening: socket.socket) -> None:
+def serve(server: uvicorn.Server, listening: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM; returns after the application has ended in order."""
-    with _signals_once():
-        make_server(app, settings).run(sockets=[listening])
+    server.run(sockets=[listening])
 
 
 @contextmanager
-def _signals_once() -> Iterator[None]:
-    """After its orderly end uvicorn sends itself the signal again: that must not kill."""
+def ending_in_order(server: uvicorn.Server) -> Iterator[None]:
+    """From here on Ctrl-C and SIGTERM end the server in order, also before it has begun to serve.
+
+    While it serves it handles them itself. After its end it sends itself the signal again, and
+    people press Ctrl-C twice: neither may kill what is being written.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
     kinds = (signal.SIGINT, signal.SIGTERM)
-    before = {kind: signal.signal(kind, lambda *_: None) for kind in kinds}
+    before = {kind: signal.signal(kind, end) for kind in kinds}
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -35,7 +36,7 @@ async def keeping_up(app: FastAPI) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await task
         await run_in_threadpool(copies.join)
-        await run_in_threadpool(try_backup, project)
+        context.last_backup.path = await run_in_threadpool(try_backup, project)
 
 
 class _Ended(Exception):
@@ -82,11 +83,10 @@ def _last_event(project: Project) -> tuple[int, int] | None:
     return int(found), reviews.stat().st_size if reviews.is_file() else 0
 
 
-def try_backup(project: Project) -> bool:
-    """Write a backup; a failure is logged and stops nobody's work."""
+def try_backup(project: Project) -> Path | None:
+    """Write a backup, and tell where; a failure is logged and stops nobody's work."""
     try:
-        back_up(project.folder, project.marks.clock)
+        return back_up(project.folder, project.marks.clock)
     except Exception as error:
         _log.error("no backup could be written: %s", error)
-        return False
-    return True
+        return None

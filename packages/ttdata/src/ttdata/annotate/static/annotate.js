@@ -2,7 +2,7 @@
 import { Feedback } from "./feedback.js";
 import { Marks } from "./marks.js";
 import { Others } from "./others.js";
-import { Outbox, Refused } from "./outbox.js";
+import { Later, Outbox, Refused } from "./outbox.js";
 import { Player } from "./player.js";
 import { reportPresence } from "./presence.js";
 import { Seen } from "./seen.js";
@@ -13,7 +13,7 @@ import { Work } from "./work.js";
 /**
  * In the element `#page`, set by the server.
  * @typedef {{assignment: string, data: string, events: string, presence?: string, feedback?: string}} Page
- * data: URL of Data; events: URL that takes events by POST, one JSON object each;
+ * data: URL of Data; events: URL that takes events by POST, one JSON object each, and under `/last` an array;
  * presence: URL that is told that this page is there; feedback: URL of what training tells
  *
  * @typedef {{video: {name: string, url: string, fps: number, num_frames: number, width: number, height: number},
@@ -25,6 +25,7 @@ import { Work } from "./work.js";
 const DRAIN_MS = 5000;
 const SEEN_MS = 5000;
 const LOG_IN = "Log in again, in another tab.";
+const FULL = "The server's disk is full: tell your teacher.";
 const CHANGED = "Somebody has changed this mark: look at it again.";
 
 /** @type {Page} */
@@ -56,6 +57,9 @@ async function send(item) {
     throw new Refused(`Not stored, load this page again. ${(await reason(answer)).slice(0, 300)}`);
   }
   if ([401, 403].includes(answer.status)) throw new Error(LOG_IN);
+  if (answer.status === 507) throw new Error(FULL);
+  const pause = Number(answer.headers.get("Retry-After"));
+  if (answer.status === 429 && pause > 0) throw new Later("The server takes them one after the other.", 1000 * pause);
   throw new Error(`The server answers ${answer.status}.`);
 }
 
@@ -143,7 +147,22 @@ function tellSeen() {
   if (player.frame !== null) localStorage.setItem(resumeKey, String(player.frame));
 }
 setInterval(tellSeen, SEEN_MS);
-addEventListener("pagehide", tellSeen);
+
+/** The page goes, perhaps before its browser has kept the last change: hand over what waits. */
+function leave() {
+  tellSeen();
+  const items = outbox.last;
+  if (items.length === 0) return;
+  fetch(`${page.events}/last`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    redirect: "error",
+    keepalive: true,
+    body: JSON.stringify(items),
+  }).catch(() => {}); // what is kept is sent again
+}
+addEventListener("pagehide", leave);
+document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") leave(); });
 
 // On a computer that several people use, what waits would wait until this one comes back.
 document.querySelector("form.account")?.addEventListener("submit", (event) => {

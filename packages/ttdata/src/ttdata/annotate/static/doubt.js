@@ -26,7 +26,7 @@ export function sentence(why) {
   const known = REASONS.get(why);
   if (known !== undefined) return known;
   const spread = /^bounds spread by (\d+) of (\d+) frames$/.exec(why);
-  if (spread !== null) return `The annotators' bounds differ by ${spread[1]} frames; it lasts ${spread[2]}.`;
+  if (spread !== null) return `The annotators' bounds differ by ${spread[1]} ${spread[1] === "1" ? "frame" : "frames"}; it lasts ${spread[2]}.`;
   const alone = /^annotated by one of (\d+) annotators$/.exec(why);
   if (alone !== null) return `One of ${alone[1]} annotators has marked it.`;
   return `${why[0].toUpperCase()}${why.slice(1)}.`;

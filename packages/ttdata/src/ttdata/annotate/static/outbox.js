@@ -9,14 +9,25 @@
 /** The server has answered that it will never take this item: it is not sent again. */
 export class Refused extends Error {}
 
+/** The server wants a pause before the next item. */
+export class Later extends Error {
+  /** @param {string} message @param {number} ms */
+  constructor(message, ms) {
+    super(message);
+    this.ms = ms;
+  }
+}
+
 const STORE = "items";
 const KEY = ["order", "item.uuid"]; // two tabs count apart: neither may overwrite what the other one keeps
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15000;
+const LAST_BYTES = 60_000; // browsers take 64 KiB from a page that goes
 
 export class Outbox {
   /** @type {IDBDatabase | null} */ #database = null;
   /** @type {Array<{order: number, item: Item}>} */ #queue = []; // as in the database
+  /** @type {Set<number>} */ #unwritten = new Set(); // orders of items that are not on the disk yet
   #order = 0;
   #running = false;
   #closed = false;
@@ -27,7 +38,7 @@ export class Outbox {
    * @param {{name: string, send: (item: Item) => Promise<void>, refused?: (item: Item, error: Error) => void,
    *   changed?: (state: OutboxState) => void, firstWait?: number}} options
    * name: of the database, another one per person and video; send: resolves once the server has the
-   * item, throws Refused if it never will, anything else to be called again
+   * item, throws Refused if it never will, Later after a pause, anything else to be called again
    */
   constructor({ name, send, refused = () => {}, changed = () => {}, firstWait = FIRST_WAIT_MS }) {
     this.name = name;
@@ -58,15 +69,28 @@ export class Outbox {
   /** Items that the server does not have yet, oldest first. */
   get waiting() { return this.#queue.map(({ item }) => item); }
 
+  /**
+   * What a page that goes hands over at once, oldest first: all that waits; where that is too much,
+   * what is not on the disk yet, as nobody else will send it.
+   */
+  get last() {
+    if (sizeOf(this.waiting) <= LAST_BYTES) return this.waiting;
+    const found = this.#queue.filter(({ order }) => this.#unwritten.has(order)).map(({ item }) => item);
+    while (sizeOf(found) > LAST_BYTES) found.pop();
+    return found;
+  }
+
   /** Resolves once the item is on the disk. @param {Item} item */
   async put(item) {
     const entry = { order: this.#order, item };
     this.#order += 1;
     this.#queue.push(entry);
+    this.#unwritten.add(entry.order);
     this.#tell();
     const written = this.#database === null ? null : change(this.#database, (store) => store.put(entry));
     this.#run();
     await written;
+    if (written !== null) this.#unwritten.delete(entry.order);
   }
 
   /** Stop sending; what waits stays where it is. */
@@ -90,7 +114,7 @@ export class Outbox {
         if (!(error instanceof Refused)) {
           this.#problem = String(error instanceof Error ? error.message : error);
           this.#tell();
-          await this.#pause(wait);
+          await this.#pause(error instanceof Later ? error.ms : wait);
           wait = Math.min(2 * wait, LONGEST_WAIT_MS);
           continue;
         }
@@ -105,6 +129,7 @@ export class Outbox {
         });
       }
       this.#queue.shift();
+      this.#unwritten.delete(entry.order);
       this.#tell();
     }
     this.#running = false;
@@ -120,6 +145,9 @@ export class Outbox {
 
   #tell() { this.changed(this.state); }
 }
+
+/** In bytes, as JSON. @param {Item[]} items */
+const sizeOf = (items) => new TextEncoder().encode(JSON.stringify(items)).length;
 
 /** @param {string} name @returns {Promise<IDBDatabase>} */
 function openDatabase(name) {

@@ -166,7 +166,7 @@ export class View {
     this.byId("list-title").textContent = all.length > LISTED ? `Marks ${from + 1} to ${from + items.length} of ${all.length}` : `Marks: ${all.length}`;
     this.byId("marks").replaceChildren(...items);
     if (held !== undefined) /** @type {HTMLElement | null} */ (this.byId("marks").querySelector(`[data-id="${held}"]`))?.focus();
-    this.canvas.setAttribute("aria-label", `Timeline of the video: ${all.length} marks`);
+    this.canvas.setAttribute("aria-label", `Timeline of the video: ${all.length} ${all.length === 1 ? "mark" : "marks"}`);
   }
 
   /** @param {string[] | null} chosen @param {import("./labels.js").Choice[]} choices */

@@ -240,7 +240,8 @@ export class Work {
   #done() {
     this.tellSeen();
     if (this.seen.missing > 0) {
-      this.view.say(`${this.seen.missing} frames were not seen yet, the first is ${this.seen.firstGap}: press G to go there.`);
+      const { missing, firstGap } = this.seen;
+      this.view.say(`${missing === 1 ? `Frame ${firstGap} was` : `${missing} frames were`} not seen yet${missing === 1 ? "" : `, the first is ${firstGap}`}: press G to go there.`);
     } else if (this.#edit(() => this.marks.done(), "This video is done.")) {
       this.isDone = true;
       this.#state();

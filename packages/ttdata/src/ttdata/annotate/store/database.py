@@ -1,11 +1,12 @@
 """Opening of a project's databases: durable, strict, and one line where a file is damaged."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from ttdata.annotate.store.errors import ProjectError
+from ttdata.annotate.store.errors import DiskFull, ProjectError
 from ttdata.sources.formats.annotation_project import ON_DISK, is_damage, read_only_uri, restoring
 
 _BUSY_SECONDS = 10.0
@@ -45,6 +46,19 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def keep_private(path: Path) -> None:
+    """Let only this account read a database, which is made where it lacks.
+
+    What SQLite writes beside a database has the database's rights.
+    """
+    # What is in the way here, SQLite tells when it opens the file.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        with suppress(OSError):
+            path.with_name(name).chmod(0o600)
+
+
 def check_whole(connection: sqlite3.Connection, path: Path) -> None:
     """Raise ProjectError unless every page of the database is as it should be."""
     with damage_told(path):
@@ -78,13 +92,21 @@ def damage_told(path: Path) -> Iterator[None]:
 
     Raises:
         ProjectError: naming the file, what is wrong, and what to do.
+        DiskFull: if there is no room.
     """
     try:
         yield
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
         raise
     except sqlite3.DatabaseError as error:
+        if is_full(error):
+            raise DiskFull from error
         raise _damaged(path, str(error), error) from error
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether there is no room on the disk."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF == sqlite3.SQLITE_FULL
 
 
 def _damaged(path: Path, found: str, error: sqlite3.Error | None = None) -> ProjectError:

@@ -23,6 +23,26 @@ class TooMany(Refused):
     """Too many wrong logins for now: servers answer 429."""
 
 
+class DiskFull(TTError):
+    """The disk of the project is full; nothing was stored. Servers answer 507."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nothing was stored, the project's disk is full; make room on it and try again"
+        )
+
+
+class TooOften(TTError):
+    """More events of one person than are taken in a while.
+
+    Whoever sent it keeps it and waits for `seconds`: servers answer 429 with `Retry-After`.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(f"too many changes at once: the next one is taken in {seconds} s")
+
+
 class Conflict(TTError):
     """An event speaks of a mark as it is no longer; nothing was stored.
 

@@ -34,6 +34,7 @@ from ttdata.annotate.store.rows import (
 )
 from ttdata.annotate.store.spans import gaps
 from ttdata.annotate.store.states import AssignmentState, MarkState
+from ttdata.annotate.store.wording import number_of
 
 
 def check_event(connection: sqlite3.Connection, event: Event, labels: Container[str]) -> None:
@@ -170,9 +171,13 @@ def _check_bounds(
     if start == 0 and not body.from_first_frame:
         raise Refused(f"{video}: start 0, expected a later frame, or from_first_frame if it is so")
     if start is not None and start >= num_frames:
-        raise Refused(f"{video}: start {start}, expected below its {num_frames} frames")
+        raise Refused(
+            f"{video}: start {start}, expected below its {number_of(num_frames, 'frame')}"
+        )
     if end is not None and not 0 < end <= num_frames:
-        raise Refused(f"{video}: end {end}, expected above 0, at most its {num_frames} frames")
+        raise Refused(
+            f"{video}: end {end}, expected above 0, at most its {number_of(num_frames, 'frame')}"
+        )
     if start is not None and end is not None and end <= start:
         raise Refused(f"{video}: end {end}, expected above the start {start}")
 
@@ -198,14 +203,14 @@ def _check_done(connection: sqlite3.Connection, assignment: AssignmentState) -> 
     if lacking:
         mark = lacking[0]
         raise Refused(
-            f"{video}: {len(lacking)} marks lack a bound or label, the first is "
-            f"[{mark.start_frame}, {mark.end_frame}) {mark.label}; complete or remove them"
+            f"{video}: {number_of(len(lacking), 'mark lacks', 'marks lack')} a bound or label, the "
+            f"first is [{mark.start_frame}, {mark.end_frame}) {mark.label}; complete or remove them"
         )
     num_frames = num_frames_of(connection, assignment.video_id) or 0
     unseen = gaps(seen_spans(connection, assignment.assignment_id), num_frames)
     if unseen:
         frames = sum(end - start for start, end in unseen)
         raise Refused(
-            f"{video}: {frames} of {num_frames} frames were not seen, the first are "
+            f"{video}: {frames} of {number_of(num_frames, 'frame')} were not seen, the first are "
             f"[{unseen[0][0]}, {unseen[0][1]}); watch them, then say done"
         )

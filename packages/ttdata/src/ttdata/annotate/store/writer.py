@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from ttdata.annotate.store.database import is_full
+from ttdata.annotate.store.errors import DiskFull
 from ttdata.errors import TTError
 
 T = TypeVar("T")
@@ -14,6 +16,8 @@ Job = Callable[[sqlite3.Connection], Any]
 
 _MOST_TOGETHER = 64
 """Jobs that wait are committed together: a commit waits for the disk, a job hardly takes time."""
+
+_NOT_WRITTEN = "nothing was stored, the project cannot be written ({}); check the disk"
 
 
 class Writer:
@@ -114,6 +118,6 @@ def _told(error: BaseException) -> BaseException:
     """An error as it is raised for whoever waits; the disk's is in words."""
     if not isinstance(error, sqlite3.OperationalError):
         return error
-    told = TTError(f"nothing was stored, the project cannot be written ({error}); check the disk")
+    told = DiskFull() if is_full(error) else TTError(_NOT_WRITTEN.format(error))
     told.__cause__ = error
     return told

@@ -3,6 +3,7 @@
 import hashlib
 import sqlite3
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -29,6 +30,7 @@ def next_video(
     *,
     annotators_per_video: int = 2,
     golden_share: float = 0.1,
+    not_these: Container[str] = (),
 ) -> str | None:
     """The video that a person should open next; the same for the same state of the project.
 
@@ -41,6 +43,7 @@ def next_video(
         person: a pseudonym.
         annotators_per_video: how many are enough.
         golden_share: of golden clips among the videos that a person gets.
+        not_these: videos that he has not begun and must not: he knows others' marks of them.
 
     Returns:
         A video's id; None where nothing is left for this person.
@@ -54,7 +57,11 @@ def next_video(
         if state == "open":
             return str(video_id)
     had = {row[0] for row in _all_of(connection, person)}
-    free = {name: found for name, found in _covered(connection).items() if name not in had}
+    free = {
+        name: found
+        for name, found in _covered(connection).items()
+        if name not in had and name not in not_these
+    }
     golden = {name: found for name, found in free.items() if found.golden}
     if golden and _is_golden_turn(person, [bool(row[2]) for row in own], golden_share):
         return _least(golden)
@@ -67,7 +74,12 @@ def next_video(
 
 
 def open_next(
-    store: MarkStore, person: str, *, annotators_per_video: int = 2, golden_share: float = 0.1
+    store: MarkStore,
+    person: str,
+    *,
+    annotators_per_video: int = 2,
+    golden_share: float = 0.1,
+    not_these: Container[str] = (),
 ) -> AssignmentState | None:
     """The work that a person goes on with, opened where it is new; None where nothing is left.
 
@@ -78,11 +90,16 @@ def open_next(
         person: a pseudonym.
         annotators_per_video: as in `next_video`.
         golden_share: as in `next_video`.
+        not_these: as in `next_video`.
     """
 
     def job(db: sqlite3.Connection) -> AssignmentState | None:
         video_id = next_video(
-            db, person, annotators_per_video=annotators_per_video, golden_share=golden_share
+            db,
+            person,
+            annotators_per_video=annotators_per_video,
+            golden_share=golden_share,
+            not_these=not_these,
         )
         if video_id is None:
             return None

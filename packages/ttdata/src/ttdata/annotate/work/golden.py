@@ -7,6 +7,7 @@ import polars as pl
 
 from ttdata.annotate.store.errors import Refused
 from ttdata.annotate.store.states import MarkState
+from ttdata.annotate.store.wording import number_of
 from ttdata.confidence import wilson
 from ttdata.curation.matching import PLACE, best_matches
 from ttdata.settings import FrozenModel
@@ -91,8 +92,9 @@ def set_truth(connection: sqlite3.Connection, video_id: str, strokes: Iterable[T
             return False
         raise Refused(f"video {video_id!r}: is a golden clip with other strokes")
     query = "SELECT count(*) FROM assignment WHERE video_id = ?"
-    if begun := connection.execute(query, (video_id,)).fetchone()[0]:
-        raise Refused(f"video {video_id!r}: {begun} people have begun to annotate it")
+    if people := connection.execute(query, (video_id,)).fetchone()[0]:
+        begun = number_of(people, "person has", "people have")
+        raise Refused(f"video {video_id!r}: {begun} begun to annotate it")
     (known,) = connection.execute("SELECT count(*) FROM video WHERE golden").fetchone()
     connection.execute(
         "UPDATE video SET golden = 1, training = ? WHERE video_id = ?",
@@ -111,7 +113,7 @@ def _check_inside(video_id: str, strokes: Iterable[Truth], num_frames: int) -> N
         if not 0 <= stroke.start_frame < stroke.end_frame <= num_frames:
             raise Refused(
                 f"video {video_id!r}: true stroke [{stroke.start_frame}, {stroke.end_frame}), "
-                f"expected one within its {num_frames} frames"
+                f"expected one within its {number_of(num_frames, 'frame')}"
             )
 
 

@@ -1,6 +1,5 @@
-"""The annotator's way: the next video, its page, its data, his events."""
+"""The annotator's way: the next video, its page, its data."""
 
-import asyncio
 import json
 import sqlite3
 from functools import cache
@@ -9,34 +8,18 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Request
-from pydantic import Field, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ttdata.annotate.server.access import Signed, signed
-from ttdata.annotate.server.context import Context, Ctx
+from ttdata.annotate.server.context import Ctx
 from ttdata.annotate.server.films import Film
-from ttdata.annotate.store.errors import NotOwn, Refused
-from ttdata.annotate.store.events import (
-    BoundsChanged,
-    Done,
-    Event,
-    Id,
-    LabelSet,
-    MarkMade,
-    MarkRemoved,
-    Name,
-    PlayerSet,
-    Redone,
-    Seen,
-    Undone,
-)
+from ttdata.annotate.store.errors import NotOwn
 from ttdata.annotate.store.rows import assignment_of, assignments_of, seen_spans
 from ttdata.annotate.store.spans import Span
-from ttdata.annotate.store.states import Answer, AssignmentState, MarkState, Role
+from ttdata.annotate.store.states import AssignmentState, MarkState, Role
 from ttdata.annotate.work.assigning import open_next
 from ttdata.annotate.work.visibility import Visible, Work, visible_of
-from ttdata.settings import FrozenModel, first_problem
+from ttdata.settings import FrozenModel
 from ttdata.taxonomy import Taxonomy
 
 router = APIRouter()
@@ -47,28 +30,6 @@ _HOME: dict[Role, str] = {"annotator": "/annotate", "reviewer": "/annotate", "te
 
 Who = Annotated[Signed, signed()]
 """Everybody may annotate."""
-
-
-class SentEvent(FrozenModel):
-    """An event as an annotator's page sends it: about his own marks, without his name."""
-
-    uuid: Id
-    person: Name | None = Field(default=None, description="if said, who is logged in")
-    assignment: Id
-    mark: Id | None = None
-    base_revision: int | None = Field(default=None, ge=1)
-    body: Annotated[
-        MarkMade
-        | BoundsChanged
-        | LabelSet
-        | PlayerSet
-        | MarkRemoved
-        | Undone
-        | Redone
-        | Seen
-        | Done,
-        Field(discriminator="kind"),
-    ]
 
 
 class FilmFacts(FrozenModel):
@@ -123,6 +84,7 @@ def go_on(who: Who, request: Request, context: Ctx) -> Response:
         who.person.pseudonym,
         annotators_per_video=info.annotators_per_video,
         golden_share=info.golden_share,
+        not_these=context.desk.known_to(who.person.pseudonym),
     )
     if found is None:
         return context.pages.answer("nothing_left.html", request)
@@ -225,53 +187,4 @@ def _nameless(work: Work) -> tuple[OtherMark, ...]:
     return tuple(
         OtherMark(start_frame=mark.start_frame, end_frame=mark.end_frame, label=mark.label)
         for mark in work.marks
-    )
-
-
-@router.post("/api/assignments/{assignment_id:uuid}/events")
-async def take_event(assignment_id: UUID, request: Request, who: Who, context: Ctx) -> Answer:
-    """Store an event of the page; answered after it is on the disk."""
-    event = _event(await request.body(), assignment_id, who)
-    try:
-        # No thread waits for the disk: thirty who write leave the films their threads.
-        answer = await asyncio.wrap_future(context.project.marks.submit(event))
-    except Refused as error:
-        if isinstance(error, NotOwn):
-            raise
-        raise Refused(await run_in_threadpool(_without_id, context, event, str(error))) from error
-    context.wall.touch()
-    # The page has no use for the assignment, and that names the video.
-    return answer.model_copy(update={"assignment": None})
-
-
-def _without_id(context: Context, event: Event, text: str) -> str:
-    """A refusal that does not name the video: its id could tell that it is a golden clip."""
-    with context.project.marks.reading() as db:
-        found = assignment_of(db, event.assignment or "")
-    return text if found is None else text.replace(f"video {found.video_id!r}", "this video")
-
-
-def _event(body: bytes, assignment_id: UUID, who: Signed) -> Event:
-    """An event of the person who is logged in.
-
-    Raises:
-        NotOwn: if it says that it is somebody else's: he may have logged in as somebody else.
-        Refused: if it does not fit.
-    """
-    try:
-        sent = SentEvent.model_validate_json(body)
-    except ValidationError as error:
-        raise Refused(f"event: {first_problem(error)}") from error
-    person = who.person.pseudonym
-    if sent.person not in (None, person):
-        raise NotOwn(f"event {sent.uuid}: is of {sent.person}, logged in is {person}")
-    if sent.assignment != str(assignment_id):
-        raise Refused(f"event {sent.uuid}: is of assignment {sent.assignment}, not {assignment_id}")
-    return Event(
-        uuid=sent.uuid,
-        person=person,
-        assignment=sent.assignment,
-        mark=sent.mark,
-        base_revision=sent.base_revision,
-        body=sent.body,
     )
