@@ -215,14 +215,19 @@ def _check_same(run: Run, config: TrainConfig, data: TrainingData) -> None:
 
 
 def _launch(run: Run, info: RunInfo) -> None:
+    from tttrain.training import in_process
     from tttrain.training.progress import follow
-    from tttrain.training.ray_train import launch
 
     ended = threading.Event()
     watcher = threading.Thread(target=follow, args=(run, info, ended), daemon=True)
     watcher.start()
     try:
-        launch(run, info.resolved)
+        if in_process.suffices(info.resolved):
+            in_process.train_here(run, info.resolved)
+        else:  # imported only here: seconds that landmarks alone need not spend
+            from tttrain.training.ray_train import launch
+
+            launch(run, info.resolved)
     finally:
         ended.set()
         watcher.join(timeout=10)
