@@ -41,7 +41,8 @@ def measured(tmp_path: Path, wrong: list[str]) -> dict[str, float]:
 def test_places_of_wrong_clips(tmp_path: Path) -> None:
     # a and d of the two first and the four first; of 12 pairs a wins 6 and d 4.
     found = measured(tmp_path, ["a", "d", "t"])
-    assert found == pytest.approx({"n": 8, "k": 2, "precision": 0.5, "recall": 1, "auc": 10 / 12})
+    scores = {"precision": 0.5, "recall": 1, "auc": 10 / 12}
+    assert found == pytest.approx({"n": 8, "k": 2, "truth": 0.25, **scores})
 
 
 def test_nothing_planted_has_no_precision(tmp_path: Path) -> None:
