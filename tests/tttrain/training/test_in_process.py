@@ -15,6 +15,7 @@ from tttrain.data.dataset import open_data
 from tttrain.run import Run
 from tttrain.training import in_process
 from tttrain.training.collective import Worker
+from tttrain.training.progress import place
 from tttrain.training.worker import Trainer
 
 POSE = recipes.small().with_changes(
@@ -49,6 +50,7 @@ def test_the_losses_are_those_of_a_worker_elsewhere(
     run = fit(POSE, shards_with_poses, tmp_path / "run")
     info = run.info()
     assert (info.state, info.computed_on) == ("finished", "CPU, float32")
+    assert place(info) == "first worker: CPU, float32, 1 thread; pixels not read"
     other, data = Run(tmp_path / "other"), open_data(shards_with_poses)
     other.folder.mkdir()
     other.write_info(info)
