@@ -18,6 +18,7 @@ measures one audit that is there already.
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -139,7 +140,8 @@ def case(asked: argparse.Namespace, kind: str, seed: int) -> dict[str, Any]:
 def line(row: dict[str, Any]) -> str:
     """A row of the table."""
     low, high = row["rate"]["interval"]
-    scores = " | ".join(f"{row[name]:.2f}" for name in ("precision", "recall", "auc"))
+    found = [row[name] for name in ("precision", "recall", "auc")]
+    scores = " | ".join("–" if math.isnan(value) else f"{value:.2f}" for value in found)
     rate = f"{row['rate']['rate']:.3f}, {low:.3f} to {high:.3f}"
     head = f"| {row['kind']} | {row['seed']} | {row['n']} | {row['k']}"
     return f"{head} | {scores} | {row['truth']:.3f} | {rate} |"
@@ -156,8 +158,12 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         rates = [row["rate"]["rate"] for row in mine]
         scores |= {"rate": rates}
         scores |= {"rate's error": [r - row["truth"] for r, row in zip(rates, mine, strict=True)]}
-        told = ", ".join(f"{name} {_range(values)}" for name, values in scores.items())
-        lines.append(f"- {kind} ({len(mine)} seeds, mean and range): {told}")
+        told = ", ".join(
+            f"{name} {_range(values)}"
+            for name, values in scores.items()
+            if not math.isnan(values[0])
+        )
+        lines.append(f"- {kind} (n = {len(mine)}; mean, range): {told}")
     return "\n".join(lines) + "\n"
 
 
