@@ -18,6 +18,7 @@ measures one audit that is there already.
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -36,7 +37,10 @@ OPTIONS = (
     *("recipe", "set", "folds", "group", "groups", "rate"),
 )
 """What decides a result, beside kind and seed."""
-HEAD = "| kind | seed | clips | planted | precision@k | recall@2k | AUC | rate, 95 % interval |"
+HEAD = (
+    "| kind | seed | clips | planted | precision@k | recall@2k | AUC | wrong in training "
+    "| rate, 95 % interval |"
+)
 
 
 def measures(audit: pl.DataFrame, planted: Sequence[str]) -> dict[str, float]:
@@ -49,18 +53,18 @@ def measures(audit: pl.DataFrame, planted: Sequence[str]) -> dict[str, float]:
     Returns:
         `n` clips and `k` wrong ones; `precision` among the k most suspected, `recall` among the
         2 k most suspected, `auc`: how probably a wrong clip is more suspect than a right one,
-        ties counting half. NaN where none, or all, are wrong.
+        ties counting half. NaN where none, or all, are wrong. `truth`: the share of training clips
+        that are wrong, which the rate estimates.
     """
     listed = audit.filter(pl.col("split") != "test").sort("rank")
     wrong = listed["clip_id"].is_in(list(planted)).to_numpy()
     n, k = len(wrong), int(wrong.sum())
+    counts = {"n": n, "k": k, "truth": float(wrong[listed["split"].to_numpy() == "train"].mean())}
     if k in (0, n):
-        return {"n": n, "k": k} | dict.fromkeys(("precision", "recall", "auc"), float("nan"))
+        return counts | dict.fromkeys(("precision", "recall", "auc"), float("nan"))
     ranks = percentiles(listed["suspicion"].to_numpy()) * n + 0.5
     above = ranks[wrong].sum() - k * (k + 1) / 2
-    return {
-        "n": n,
-        "k": k,
+    return counts | {
         "precision": float(np.mean(wrong[:k])),
         "recall": float(np.sum(wrong[: 2 * k]) / k),
         "auc": float(above / (k * (n - k))),
@@ -136,21 +140,35 @@ def case(asked: argparse.Namespace, kind: str, seed: int) -> dict[str, Any]:
 def line(row: dict[str, Any]) -> str:
     """A row of the table."""
     low, high = row["rate"]["interval"]
-    scores = " | ".join(f"{row[name]:.2f}" for name in ("precision", "recall", "auc"))
+    found = [row[name] for name in ("precision", "recall", "auc")]
+    scores = " | ".join("–" if math.isnan(value) else f"{value:.2f}" for value in found)
     rate = f"{row['rate']['rate']:.3f}, {low:.3f} to {high:.3f}"
-    return f"| {row['kind']} | {row['seed']} | {row['n']} | {row['k']} | {scores} | {rate} |"
+    head = f"| {row['kind']} | {row['seed']} | {row['n']} | {row['k']}"
+    return f"{head} | {scores} | {row['truth']:.3f} | {rate} |"
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """All cases, then the mean over seeds of each kind."""
-    lines = [HEAD, "|---" * 8 + "|", *map(line, rows), ""]
-    for kind in dict.fromkeys(row["kind"] for row in rows):
-        mine = [row for row in rows if row["kind"] == kind]
-        scores = {name: mean(row[name] for row in mine) for name in ("precision", "recall", "auc")}
-        told = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-        rate = mean(row["rate"]["rate"] for row in mine)
-        lines.append(f"- {kind}: {told}, rate {rate:.3f} (mean of {len(mine)} seeds)")
+    """All cases by kind, then mean and range over the seeds of each kind."""
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    ordered = sorted(rows, key=lambda row: (kinds.index(row["kind"]), row["seed"]))
+    lines = [HEAD, "|---" * 9 + "|", *map(line, ordered), ""]
+    for kind in kinds:
+        mine = [row for row in ordered if row["kind"] == kind]
+        scores = {name: [row[name] for row in mine] for name in ("precision", "recall", "auc")}
+        rates = [row["rate"]["rate"] for row in mine]
+        scores |= {"rate": rates}
+        scores |= {"rate's error": [r - row["truth"] for r, row in zip(rates, mine, strict=True)]}
+        told = ", ".join(
+            f"{name} {_range(values)}"
+            for name, values in scores.items()
+            if not math.isnan(values[0])
+        )
+        lines.append(f"- {kind} (n = {len(mine)}; mean, range): {told}")
     return "\n".join(lines) + "\n"
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
 def arguments() -> argparse.Namespace:
@@ -169,6 +187,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--groups", type=Path, help="CSV, with --group file")
     parser.add_argument("--kinds", default=",".join(("clean", *KINDS)))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0, help="of so many seeds")
     parser.add_argument("--rate", type=float, default=0.05)
     parser.add_argument("--out", type=Path, help="where the table is written")
     asked = parser.parse_args()
@@ -184,12 +203,13 @@ def main() -> None:
         print(json.dumps(measured(*asked.measure)))
         return
     rows = []
-    for kind in asked.kinds.split(","):
-        for seed in range(asked.seeds):
+    # All kinds of a seed before the next, so that what is stopped is a table already.
+    for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
+        for kind in asked.kinds.split(","):
             rows.append(case(asked, kind, seed))
             print(line(rows[-1]), flush=True)
-    if asked.out is not None:
-        asked.out.write_text(table(rows), encoding="utf-8")
+            if asked.out is not None:
+                asked.out.write_text(table(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

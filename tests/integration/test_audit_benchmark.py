@@ -41,13 +41,35 @@ def measured(tmp_path: Path, wrong: list[str]) -> dict[str, float]:
 def test_places_of_wrong_clips(tmp_path: Path) -> None:
     # a and d of the two first and the four first; of 12 pairs a wins 6 and d 4.
     found = measured(tmp_path, ["a", "d", "t"])
-    assert found == pytest.approx({"n": 8, "k": 2, "precision": 0.5, "recall": 1, "auc": 10 / 12})
+    scores = {"precision": 0.5, "recall": 1, "auc": 10 / 12}
+    assert found == pytest.approx({"n": 8, "k": 2, "truth": 0.25, **scores})
 
 
 def test_nothing_planted_has_no_precision(tmp_path: Path) -> None:
     found = measured(tmp_path, [])
     assert (found["n"], found["k"]) == (8, 0)
     assert math.isnan(found["auc"])
+
+
+def test_the_table_goes_by_kind_whatever_came_first() -> None:
+    rate = {"rate": 0.04, "interval": [0.0, 0.1]}
+    nothing = dict.fromkeys(("precision", "recall", "auc"), math.nan)
+    clean = {"kind": "clean", "seed": 0, "n": 9, "k": 0, "truth": 0.0, "rate": rate, **nothing}
+    scores = {"precision": 0.5, "recall": 1.0, "auc": 0.75}
+    first = {"kind": "flips", "seed": 0, "n": 9, "k": 2, "truth": 0.25, "rate": rate, **scores}
+    second = first | {"seed": 1, "precision": 1.0}
+    text = runpy.run_path(str(SCRIPT))["table"]([clean, second, first])
+    assert text.splitlines()[2:] == [
+        "| clean | 0 | 9 | 0 | – | – | – | 0.000 | 0.040, 0.000 to 0.100 |",
+        "| flips | 0 | 9 | 2 | 0.50 | 1.00 | 0.75 | 0.250 | 0.040, 0.000 to 0.100 |",
+        "| flips | 1 | 9 | 2 | 1.00 | 1.00 | 0.75 | 0.250 | 0.040, 0.000 to 0.100 |",
+        "",
+        "- clean (n = 1; mean, range): rate 0.040 (0.040 to 0.040), "
+        "rate's error 0.040 (0.040 to 0.040)",
+        "- flips (n = 2; mean, range): precision 0.750 (0.500 to 1.000), "
+        "recall 1.000 (1.000 to 1.000), auc 0.750 (0.750 to 0.750), "
+        "rate 0.040 (0.040 to 0.040), rate's error -0.210 (-0.210 to -0.210)",
+    ]
 
 
 def test_each_step_is_a_command(tmp_path: Path) -> None:

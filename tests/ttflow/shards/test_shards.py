@@ -74,6 +74,19 @@ def test_what_is_written_is_read(shards: Path, rows: list[dict], lib) -> None:
     assert verify(shards, deep=True).problems == ()
 
 
+def test_columns_of_many_clips(shards: Path, rows: list[dict]) -> None:
+    opened, names = open_shards(shards), ("stored_start_frame", "background_rgb")
+    backwards = {row["clip_id"]: {name: row[name] for name in names} for row in reversed(rows)}
+    assert opened.read_columns(list(backwards), names) == backwards
+    assert list(opened.read_columns(list(backwards), names)) == list(backwards)
+    assert opened.read_columns([], names) == {}
+    with pytest.raises(ShardError, match="no pixels of clip 'x'"):
+        opened.read_columns([rows[0]["clip_id"], "x"], names)
+    opened.location(rows[0]["clip_id"]).part.write_bytes(b"torn")
+    with pytest.raises(ShardError, match=r"row group 0.* cannot be read .*extract again"):
+        opened.read_columns(list(backwards), names)
+
+
 def test_columns_come_from_the_model() -> None:
     assert part_schema().names == list(PartRow.model_fields)
     assert str(part_schema().field("rgb").type) == "list<item: binary>"

@@ -1,12 +1,15 @@
 """Cross-validation on tiny shards, trained in this process."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from ttdata.errors import InputError
@@ -43,12 +46,13 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return folders
 
 
-def run_folds(shards: Path, out: Path, *recipes: str, **changes: Any) -> dict[str, Any]:
+def run_folds(
+    shards: Path, out: Path, *recipes: str, init: Path | None = None, **changes: Any
+) -> dict[str, Any]:
     options = FoldOptions(**{"num_folds": 2, "group": "player", **changes})
     names = recipes or RECIPES
-    return cross_validate(
-        shards, out, names, options=options, base_recipe="demo", overrides=FAST, device="cpu"
-    )
+    asked = {"options": options, "base_recipe": "demo", "device": "cpu", "init": init}
+    return cross_validate(shards, out, names, overrides=FAST, **asked)
 
 
 def timeless(table: dict[str, Any]) -> dict[str, Any]:
@@ -157,6 +161,62 @@ def test_a_stop_after_the_first_fold(
     assert timeless(again) == timeless(whole)
 
 
+def test_folds_begin_with_weights_of_a_run_on_other_films(
+    shards_of: Callable[..., Path], tmp_path: Path, trained: list[str]
+) -> None:
+    other = shards_of(tmp_path / "other", {"train": 1, "validation": 1}, frames=9)
+    source = fitting.fit(row_config("flow", "demo", FAST), other, tmp_path / "source")
+    shards = shards_of(tmp_path / "shards", {"train": 2, "test": 1})
+    still = ("optimizer.learning_rate=1e-30", "optimizer.weight_decay=0")
+    options, out = FoldOptions(num_folds=2, group="player"), tmp_path / "out"
+    asked = {"options": options, "base_recipe": "demo", "device": "cpu"}
+    table = cross_validate(
+        shards, out, ["flow"], init=source.folder, overrides=[*FAST, *still], **asked
+    )
+    assert table["init"] == str(source.folder)
+    assert f"begun with the weights of {source.folder}" in (out / "table.md").read_text()
+    assert f"begun with the weights of {source.folder}" in (out / "index.html").read_text()
+    before = load_file(source.model_folder / "model.safetensors")
+    for fold in (1, 2):
+        run = Run(out / f"fold_{fold}" / "flow")
+        begun = run.info().init
+        assert begun is not None
+        assert (begun.source, begun.fresh) == (str(source.model_folder), {})
+        after = load_file(run.model_folder / "model.safetensors")
+        assert all(torch.equal(before[name], after[name]) for name in before)
+    del trained[:]
+    with pytest.raises(InputError, match=r"fold_1/flow: holds a run that began with the weights"):
+        cross_validate(shards, out, ["flow"], overrides=[*FAST, *still], **asked)
+    assert trained == []
+
+
+def test_weights_of_a_run_that_has_seen_the_films_are_refused(
+    shards_of: Callable[..., Path], tmp_path: Path, trained: list[str], caplog
+) -> None:
+    config = row_config("flow", "demo", FAST)
+    shards = shards_of(tmp_path / "shards", {"train": 2})
+    seen = fitting.fit(config, shards, tmp_path / "seen")
+    other = shards_of(tmp_path / "other", {"train": 1}, frames=9)
+    child = fitting.fit(config, other, tmp_path / "child", seen.folder)
+    copy = tmp_path / "copy"
+    shutil.copytree(shards, copy)
+    del trained[:]
+    for init in (seen.folder, seen.model_folder, child.folder):
+        with pytest.raises(
+            InputError, match=r"seen has learned from.* 6 clips .*\(video 00@5-13\)"
+        ):
+            run_folds(copy, tmp_path / "out", "flow", init=init)
+    shutil.rmtree(shards)  # its clips' ids are still in the run
+    with pytest.raises(InputError, match=r"seen has learned from.* 6 clips"):
+        run_folds(copy, tmp_path / "out", "flow", init=seen.folder)
+    assert not (tmp_path / "out").exists()
+    assert trained == []
+    model = tmp_path / "weights"
+    shutil.copytree(seen.model_folder, model)
+    run_folds(copy, tmp_path / "out", "flow", init=model)
+    assert "a model folder without its run does not say what it has learned from" in caplog.text
+
+
 def test_joined_rows(shards_of: Callable[..., Path], tmp_path: Path, trained: list[str]) -> None:
     shards = shards_of(tmp_path / "shards", {"train": 2})
     table = run_folds(shards, tmp_path / "out", "late")
@@ -228,10 +288,21 @@ def test_the_command_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 
     monkeypatch.setattr("tttrain.commands.cross_validate.cross_validate", stand_in)
     words = ["cross-validate", "--data", "x", "--out", str(tmp_path), "--recipes", "pose, rgb"]
-    words += ["--folds", "4", "--groups", "g.csv", "--learning-curve", "50,100", "--seed", "2"]
+    words += [
+        "--init",
+        "run",
+        "--folds",
+        "4",
+        "--groups",
+        "g.csv",
+        "--learning-curve",
+        "50,100",
+        "--seed",
+        "2",
+    ]
     assert isinstance(CliRunner().invoke(app, words).exception, InputError)
     assert taken["rows"] == ["pose", "rgb"]
     assert taken["options"] == FoldOptions(4, None, Path("g.csv"), 2, 0.2, (50, 100))
-    assert taken["parallel"] == 1
+    assert (taken["parallel"], taken["init"]) == (1, Path("run"))
     found = CliRunner().invoke(app, [*words, "--learning-curve", "few"]).exception
     assert "expected numbers as 50,100" in str(found)

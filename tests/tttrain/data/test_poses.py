@@ -165,6 +165,32 @@ def test_sources_give_the_same_landmarks(shards_with_poses: Path) -> None:
         assert torch.equal(one.pose, three.pose)
 
 
+@pytest.mark.parametrize("landmarks", ["picture", "world"])
+def test_windows_together_are_the_windows_one_by_one(landmarks: str) -> None:
+    """To the last bit: clips of several lengths, somebody lost for a while, nobody at all."""
+    rng, clips = np.random.default_rng(0), []
+    for index, length in enumerate((8, 11, 70, 9)):
+        frames = np.arange(0, length, 2)
+        seen = (rng.random((len(frames), 33)) > 0.3).astype(np.float32)
+        seen[1] = 0.0
+        seen *= index < 3
+        points = rng.normal(0, 9, (len(frames), 33, 2)).astype(np.float32)
+        world = rng.normal(0, 1, (len(frames), 33, 3)).astype(np.float32)
+        pose = ClipPose(frames, points, world, seen, seen.max(axis=1), str(index), 30.0)
+        clips.append(StoredPose(str(index), (0, length), length, pose).reading(landmarks))
+    asked = [Request(str(at % 4), int(rng.integers(0, 60))) for at in range(140)]
+    for request, window in zip(asked, PoseSource(clips, 8).windows(asked), strict=True):
+        clip = clips[int(request.clip_id)]
+        first = min(request.start_frame, clip.interval[1] - 8)
+        frames = np.arange(first, first + 8)
+        if landmarks == "world":
+            alone = normalise_world_pose(torch.from_numpy(clip.pose.world_at(frames)))
+        else:
+            alone = normalise_pose(*map(torch.from_numpy, clip.pose.at(frames)))
+        assert torch.equal(window.pose, alone)
+        assert torch.equal(window.pose, clip.window(request.start_frame, 8).pose)
+
+
 def test_missing_landmarks_are_named(shards: Path, shards_with_poses: Path, tmp_path: Path) -> None:
     data = open_data(shards)
     first, *_ = data.clips["validation"]

@@ -142,7 +142,9 @@ def test_data_describes_the_shards(shards: Path) -> None:
     share_y = counts["down"] / sum(counts.values())
     spread = 3 * np.sqrt(share_y * (1 - share_y))
     assert (x, y) == pytest.approx((1 - share_y + spread, share_y + spread))
-    assert data.background(data.clips["test"][0].clip_id).shape == (1728,)
+    ids = [clip.clip_id for clip in reversed(data.clips["test"])]
+    stored = [data.read(clip_id)["background_rgb"] for clip_id in ids]
+    assert [row.tobytes() for row in data.backgrounds(ids)] == stored
 
 
 @pytest.mark.parametrize("shape", [(9, 16, 16), (8, 14, 16), (8, 16, 24)])

@@ -13,6 +13,7 @@ from tttrain.commands.evaluate import evaluate
 from tttrain.commands.fit import fit
 from tttrain.commands.predict import predict
 from tttrain.run import Run
+from tttrain.training import in_process
 
 # Ray leaves sockets and files to the garbage collector, which pytest reports as warnings.
 pytestmark = [
@@ -54,6 +55,17 @@ def test_pose_is_fitted_tested_and_names_strokes(shards_with_poses: Path, tmp_pa
     assert result["methods"]["test"]["n"] == 6
     predict(one.folder, shards_with_poses, tmp_path / "strokes.json")
     assert len(json.loads((tmp_path / "strokes.json").read_text())["strokes"]) == 24
+
+
+def test_a_worker_of_ray_learns_what_this_process_does(
+    shards_with_poses: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = recipes.small().with_changes(**FAST)
+    there = fit(config, shards_with_poses, tmp_path / "there")
+    monkeypatch.setattr(in_process, "suffices", lambda _: True)
+    here = fit(config, shards_with_poses, tmp_path / "here")
+    assert losses(here) == losses(there)
+    assert here.clips_path.read_text() == there.clips_path.read_text()
 
 
 def test_streamed_and_resident_pixels_beside_landmarks(

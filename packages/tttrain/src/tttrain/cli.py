@@ -142,6 +142,9 @@ def cross_validate(
     learning_curve: Annotated[
         str | None, typer.Option(metavar="50,100,...", help="Also learn from so many clips.")
     ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Begin each network with these weights.")
+    ] = None,
     parallel: Annotated[int, typer.Option(min=1, help="Folds trained at once.")] = 1,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
@@ -162,6 +165,7 @@ def cross_validate(
         overrides=settings or (),
         parallel=parallel,
         device=device,
+        init=init,
     )
     typer.echo(json.dumps(table) if as_json else "\n".join(lines(table)))
     typer.echo(f"table: {out / 'index.html'}, {out / 'table.md'}", err=as_json)

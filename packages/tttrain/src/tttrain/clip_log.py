@@ -85,6 +85,11 @@ def read_clip_log(path: Path) -> ClipMargins:
     )
 
 
+def logged_clips(path: Path) -> tuple[str, ...]:
+    """The clips that a run learned from, as its log names them; none where there is no log."""
+    return next((tuple(line["clip_ids"]) for line in _lines(path)), ())
+
+
 def _text(line: Mapping[str, Any]) -> str:
     return json.dumps(line, allow_nan=False, separators=(",", ":")) + "\n"
 

@@ -180,10 +180,10 @@ def row_config(name: str, base_recipe: str | None, overrides: Iterable[str]) -> 
 
 
 def trained_row(
-    config: TrainConfig, folder: Path, data: TrainingData, device: str
+    config: TrainConfig, folder: Path, data: TrainingData, device: str, init: Path | None = None
 ) -> dict[str, Any]:
     """A network trained and tested in a run folder; what is there already is kept."""
-    run = fit(config, data.path, folder, division=data.division)
+    run = fit(config, data.path, folder, init, division=data.division)
     metrics = run.metrics()
     result = evaluate(folder, data.path, device=device)
     return {

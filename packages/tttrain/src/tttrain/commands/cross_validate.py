@@ -16,7 +16,7 @@ from ttdata.storage.outputs import check_output_folder
 from ttdata.storage.tables import write_table
 from tttrain import recipes
 from tttrain.commands.compare import joined_row, row_config, split_settings, trained_row
-from tttrain.commands.fit import check
+from tttrain.commands.fit import beginning, check
 from tttrain.commands.fold_tasks import Part, check_parallel, train_at_once
 from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
@@ -26,6 +26,7 @@ from tttrain.data.groups import clips_to_divide, known_group
 from tttrain.evaluation.device import choose_device
 from tttrain.evaluation.pooled import PREDICTIONS_VERSION, PredictionRow, Rows, predictions, table
 from tttrain.run import Run, differences, lock_folder, stored_json
+from tttrain.training.weights.learned_from import check_unseen
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ def cross_validate(
     overrides: Iterable[str] = (),
     parallel: int = 1,
     device: str = "auto",
+    init: str | Path | None = None,
 ) -> dict[str, Any]:
     """Train and test recipes in the same folds; write the pooled table, its page, all predictions.
 
@@ -91,36 +93,52 @@ def cross_validate(
         overrides: `key=value` settings of all recipes, `recipe:key=value` of one.
         parallel: folds that are trained at once, as Ray tasks.
         device: as in `compare`.
+        init: a finished run or a model folder, whose weights every network begins with, as in
+            `fit`; of a run that has seen no film of these clips.
 
     Returns:
         The content of `cross_validation.json`.
 
     Raises:
         InputError: before anything is trained, for an unknown recipe or setting, clips that cannot
-            be divided so, or a folder that holds other folds or a run with other settings.
+            be divided so, a folder that holds other folds or a run with other settings, or an
+            `init` that has seen films of these clips or none of whose layers fits.
     """
     options, data, out = options or FoldOptions(), Path(data), Path(out)
     check_lasting(data, "--data")
-    check_output_folder(out, "a cross-validation", [data, options.groups])
+    begin = _begin(init)
+    check_output_folder(out, "a cross-validation", [data, options.groups, begin])
     asked, configs = _configs(rows, base_recipe, overrides, device)
     check_parallel(configs, parallel, device)
     shards = open_data(data.absolute())
     labels, divisions = _divided(shards, options)
     parts = _parts(shards, out.absolute(), divisions, labels, options)
-    plan = _plan(shards, divisions, labels, options)
-    _check(parts, configs, out, plan)
+    plan = _plan(shards, divisions, labels, options) | {"init": begin and str(begin)}
+    if begin is not None:
+        check_unseen(begin, shards)
+    _check(parts, configs, out, plan, begin)
     with lock_folder(out.absolute(), "cross-validate"):
         write_json(out / "folds.json", plan)
         if parallel > 1:
-            train_at_once(parts, configs, parallel, device)
+            train_at_once(parts, configs, parallel, device, begin)
         results = {
-            size: _rows([part for part in parts if part.size == size], asked, configs, device)
+            size: _rows(
+                [part for part in parts if part.size == size], asked, configs, device, begin
+            )
             for size in dict.fromkeys(part.size for part in parts)
         }
         tests = {name: [item["result"] for item in row] for name, row in results[None].items()}
         named = predictions(tests, divisions)
         write_table(named, out / "predictions.parquet", PredictionRow, PREDICTIONS_VERSION)
         return _write(out, table(plan, results, shards))
+
+
+def _begin(init: str | Path | None) -> Path | None:
+    """Where all folds find it, also those that are tasks."""
+    if init is None:
+        return None
+    check_lasting(init, "--init")
+    return Path(init).absolute()
 
 
 def _write(out: Path, found: dict[str, Any]) -> dict[str, Any]:
@@ -228,7 +246,11 @@ def _fold(number: int, division: Division, labels: Mapping[str, str]) -> dict[st
 
 
 def _check(
-    parts: Sequence[Part], configs: Mapping[str, TrainConfig], out: Path, plan: Mapping[str, Any]
+    parts: Sequence[Part],
+    configs: Mapping[str, TrainConfig],
+    out: Path,
+    plan: Mapping[str, Any],
+    init: Path | None,
 ) -> None:
     """Refuse now what a later fold would refuse after hours."""
     stored = stored_json(out / "folds.json", {})
@@ -245,10 +267,15 @@ def _check(
             folder = part.folder / name
             check_output_folder(folder, "a run", [part.data.path])
             check(config, part.data, Run(folder))
+            beginning(config, part.data, Run(folder), init)
 
 
 def _rows(
-    parts: Sequence[Part], asked: Sequence[str], configs: Mapping[str, TrainConfig], device: str
+    parts: Sequence[Part],
+    asked: Sequence[str],
+    configs: Mapping[str, TrainConfig],
+    device: str,
+    init: Path | None,
 ) -> Rows:
     """Train and test everything in these folds, or read what is there."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in (*configs, *asked)}
@@ -256,7 +283,7 @@ def _rows(
         for name, config in configs.items():
             what = "" if part.size is None else f", {part.size} clips to learn from"
             logger.info("fold %d of %d: %s%s", part.fold, len(parts), name, what)
-            found[name].append(trained_row(config, part.folder / name, part.data, device))
+            found[name].append(trained_row(config, part.folder / name, part.data, device, init))
         for name in (name for name in asked if name not in configs):
             streams = {stream: found[stream][-1] for stream in recipes.JOINED[name]}
             found[name].append(joined_row(part.folder / name, streams, part.data, device))

@@ -1,11 +1,7 @@
 """`tttrain fit`: from shards to a run folder, or on from where a killed one stood."""
 
 import logging
-import os
-import platform
-import subprocess
 import threading
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -13,6 +9,7 @@ import torch
 from ttdata.errors import InputError, TTError
 from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
+from tttrain.commands.provenance import git_revision, versions
 from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
 from tttrain.data.division import Division, check_same_division, write_division
@@ -25,8 +22,6 @@ from tttrain.training.weights import initial
 from tttrain.training.weights.level_head import shared_levels
 
 logger = logging.getLogger(__name__)
-
-_PACKAGES = ("tttrain", "ttflow", "ttdata", "ttmodels", "torch", "ray", "numpy")
 
 
 def fit(
@@ -66,7 +61,7 @@ def fit(
     run = Run(out.absolute())
     shards = open_data(data.absolute(), division)
     check(config, shards, run)
-    start = _start(config, shards, run, init)
+    start = beginning(config, shards, run, init)
     if run.exists() and run.info().state == "finished":
         logger.info("%s: this run is finished; nothing to do", run.folder)
         return run
@@ -153,8 +148,14 @@ def _mirrored(config: TrainConfig, data: TrainingData) -> dict[str, str]:
     return data.taxonomy.mirror_images if augment.mirror and augment.spatial else {}
 
 
-def _start(config: TrainConfig, data: TrainingData, run: Run, init: Path | None) -> InitInfo | None:
-    """What a new run begins with; one that is there keeps what it began with."""
+def beginning(
+    config: TrainConfig, data: TrainingData, run: Run, init: Path | None
+) -> InitInfo | None:
+    """What a new run begins with; one that is there keeps what it began with.
+
+    Raises:
+        InputError: if that is something else than `init`, or no layer of `init` fits.
+    """
     if run.exists():
         old = run.info().init
         if old is None and init is None:
@@ -190,8 +191,8 @@ def _plan(config: TrainConfig, data: TrainingData) -> RunInfo:
         seed=config.seed,
         levels=_levels(config, data),
         mirrored=_mirrored(config, data),
-        versions=_versions(),
-        git_revision=_git_revision(),
+        versions=versions(),
+        git_revision=git_revision(),
     )
 
 
@@ -215,14 +216,19 @@ def _check_same(run: Run, config: TrainConfig, data: TrainingData) -> None:
 
 
 def _launch(run: Run, info: RunInfo) -> None:
+    from tttrain.training import in_process
     from tttrain.training.progress import follow
-    from tttrain.training.ray_train import launch
 
     ended = threading.Event()
     watcher = threading.Thread(target=follow, args=(run, info, ended), daemon=True)
     watcher.start()
     try:
-        launch(run, info.resolved)
+        if in_process.suffices(info.resolved):
+            in_process.train_here(run, info.resolved)
+        else:  # imported only here: seconds that landmarks alone need not spend
+            from tttrain.training.ray_train import launch
+
+            launch(run, info.resolved)
     finally:
         ended.set()
         watcher.join(timeout=10)
@@ -266,29 +272,3 @@ def _announce_stretches(info: RunInfo, data: TrainingData) -> None:
         few = f", fewer than the {wanted:.0f} asked for" if wanted > len(found) else ""
         count = min(wanted, len(found))
         logger.info("%s: %.0f windows an epoch, of %d stretches%s", kind, count, len(found), few)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
-
-
-def _git_revision() -> str | None:
-    """The revision of the working folder, or None where there is no git or no repository."""
-    try:
-        result = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return result.stdout.strip() or None

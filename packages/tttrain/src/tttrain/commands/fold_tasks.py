@@ -41,17 +41,21 @@ class FoldWork:
         """The work on "cpu" or "cuda"."""
 
         def work(item: VideoItem, on_frame: OnFrame) -> int:
-            config, division = item.arguments
+            config, division, init = item.arguments
             config = config.with_changes(execution={"device": device})
             data, folder = open_data(item.path, division), Path(item.video_id)
-            trained_row(config, folder, data, "auto")
+            trained_row(config, folder, data, "auto", init)
             return 0
 
         return work
 
 
 def train_at_once(
-    parts: Sequence[Part], configs: Mapping[str, TrainConfig], parallel: int, device: str
+    parts: Sequence[Part],
+    configs: Mapping[str, TrainConfig],
+    parallel: int,
+    device: str,
+    init: Path | None = None,
 ) -> None:
     """Train and test every fold of every recipe in tasks; results lie in the run folders.
 
@@ -60,6 +64,7 @@ def train_at_once(
         configs: by recipe.
         parallel: how many at once; a cluster that runs already decides by its own cores.
         device: "auto", "cpu" or "cuda"; GPUs are shared by that many.
+        init: whose weights all begin with, absolute; None: at random.
 
     Raises:
         InputError: if a GPU is asked for and there is none, or others take the whole cluster.
@@ -72,7 +77,7 @@ def train_at_once(
             video_id=str(part.folder / name),
             path=str(part.data.path),
             expected_frames=0,
-            arguments=(_with_threads(config, threads), part.data.division),
+            arguments=(_with_threads(config, threads), part.data.division, init),
         )
         for part in parts
         for name, config in configs.items()

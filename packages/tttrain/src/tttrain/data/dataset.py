@@ -14,7 +14,6 @@ import polars as pl
 from ttdata.errors import InputError
 from ttdata.schema import SPLITS, SplitInfo
 from ttdata.taxonomy import Taxonomy
-from ttflow import ClipPose, read_poses
 from ttflow.errors import ShardError
 from ttflow.pose.config import PoseConfig
 from ttflow.schema import FlowConfig
@@ -24,7 +23,7 @@ from ttflow.shards.stats import flow_scale
 from tttrain.config import NetworkConfig, TrainConfig
 from tttrain.data.decode import decode_request
 from tttrain.data.division import Division, read_division
-from tttrain.data.poses import StoredPose
+from tttrain.data.poses import StoredPose, stored_poses
 from tttrain.data.sampling import (
     ClipInfo,
     Request,
@@ -208,14 +207,8 @@ class TrainingData:
             ShardError: if there are none of a clip, or they are damaged; says which, what to do.
         """
         missing = [clip_id for clip_id in clip_ids if clip_id not in self._poses]
-        for clip_id, pose in (read_poses(self._shards, missing) if missing else {}).items():
-            self._poses[clip_id] = self._stored_pose(pose)
+        self._poses |= stored_poses(self._shards, missing) if missing else {}
         return [self._poses[clip_id] for clip_id in clip_ids]
-
-    def _stored_pose(self, pose: ClipPose) -> StoredPose:
-        row = self.read(pose.clip_id, ("stored_start_frame", "stored_end_frame"))
-        interval = row["stored_start_frame"], row["stored_end_frame"]
-        return StoredPose(pose.clip_id, interval, row["num_frames"], pose)
 
     @property
     def pose_estimation(self) -> PoseConfig | None:
@@ -225,10 +218,11 @@ class TrainingData:
 
     def flow_scale(self) -> tuple[float, float]:
         """Flow that becomes 1, per axis, from the training clips; reads no pixels."""
-        maxima = [
-            self.read(clip.clip_id, ("flow_max_px",))["flow_max_px"] for clip in self.clips["train"]
-        ]
-        return flow_scale(np.concatenate([np.array(item) for item in maxima]).reshape(-1, 2))
+        rows = self._shards.read_columns(
+            [clip.clip_id for clip in self.clips["train"]], ("flow_max_px",)
+        )
+        maxima = [np.array(row["flow_max_px"]) for row in rows.values()]
+        return flow_scale(np.concatenate(maxima).reshape(-1, 2))
 
     def read_in_training(self, stretches: Stretches) -> list[ClipInfo]:
         """The clips whose windows training reads: all but those of the test split."""
@@ -259,9 +253,10 @@ class TrainingData:
         """A clip's row with its encoded pixels."""
         return self._shards.read(clip_id, columns)
 
-    def background(self, clip_id: str) -> np.ndarray:
-        """(1728,) uint8: the temporal median of the clip's working frames, 32 x 18 RGB."""
-        return np.frombuffer(self.read(clip_id, ("background_rgb",))["background_rgb"], np.uint8)
+    def backgrounds(self, clip_ids: Sequence[str]) -> np.ndarray:
+        """(clips, 1728) uint8: the temporal median of the working frames of each, 32 x 18 RGB."""
+        rows = self._shards.read_columns(clip_ids, ("background_rgb",))
+        return np.array([np.frombuffer(row["background_rgb"], np.uint8) for row in rows.values()])
 
 
 class ShardSource:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ttflow import ClipPose
+from ttflow import ClipPose, read_poses
 from ttflow.shards.intervals import padded_indices
+from ttflow.shards.reader import Shards
 from ttmodels import normalise_pose, normalise_world_pose
 from ttmodels.config import Landmarks
 from ttmodels.inputs import POSE
@@ -18,6 +20,8 @@ from tttrain.data.spatial_augment import IDENTITY, Draw
 _BODY = [point + 1 if point % 2 else point - 1 for point in range(11, 33)]
 MIRRORED = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *_BODY]
 """By landmark of BlazePose, that of the other side: nose, eyes, ears, mouth; shoulders to feet."""
+_TOGETHER = 64
+"""Windows that are normalised at once: by itself each costs more to call than to compute."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,18 +46,73 @@ class StoredPose:
         Raises:
             ValueError: if T frames are not stored although the video has them.
         """
+        return next(pose_windows([self], [start_frame], num_frames))
+
+    def positions(self, start_frame: int, num_frames: int) -> list[int]:
+        """Which of the stored frames a window with this start holds.
+
+        Raises:
+            ValueError: as `window`.
+        """
         try:
-            positions, _ = padded_indices(start_frame, num_frames, self.interval, self.total_frames)
+            found, _ = padded_indices(start_frame, num_frames, self.interval, self.total_frames)
         except ValueError as error:
             raise ValueError(f"clip {self.clip_id}: {error}") from error
-        return Window(self.clip_id, pose=self._at(self.interval[0] + np.array(positions, np.int64)))
+        return found
 
-    def _at(self, frames: np.ndarray) -> Tensor:
-        """(3, T, 33) at these frames."""
-        if self.landmarks == "world":
-            return normalise_world_pose(torch.from_numpy(self.pose.world_at(frames)))
-        points, visibility = self.pose.at(frames)
-        return normalise_pose(torch.from_numpy(points), torch.from_numpy(visibility))
+    @cached_property
+    def stored(self) -> tuple[np.ndarray, ...]:
+        """The landmarks of every stored frame, as its pose gives them, read once for all windows.
+
+        Those in space (N, 33, 3); or those in the picture (N, 33, 2) and their visibility (N, 33).
+        """
+        frames = np.arange(*self.interval)
+        return (self.pose.world_at(frames),) if self.landmarks == "world" else self.pose.at(frames)
+
+
+def stored_poses(shards: Shards, clip_ids: Sequence[str]) -> dict[str, StoredPose]:
+    """The landmarks of these clips; reads no pixels.
+
+    Raises:
+        ShardError: as `ttflow.read_poses`.
+    """
+    found = read_poses(shards, clip_ids)
+    first, last = "stored_start_frame", "stored_end_frame"
+    rows = shards.read_columns(clip_ids, (first, last))
+    return {
+        clip_id: StoredPose(
+            clip_id,
+            (rows[clip_id][first], rows[clip_id][last]),
+            shards.record(clip_id)["num_frames"],
+            pose,
+        )
+        for clip_id, pose in found.items()
+    }
+
+
+def pose_windows(
+    clips: Sequence[StoredPose], starts: Sequence[int], num_frames: int
+) -> Iterator[Window]:
+    """`StoredPose.window` of each clip with its start, normalised together.
+
+    Args:
+        clips: whose windows hold the same landmarks; at least one.
+        starts: as many first frames.
+        num_frames: T.
+
+    Raises:
+        ValueError: as `StoredPose.window`.
+    """
+    positions = [
+        clip.positions(start, num_frames) for clip, start in zip(clips, starts, strict=True)
+    ]
+    values = [
+        torch.from_numpy(np.stack([part[at] for part, at in zip(parts, positions, strict=True)]))
+        for parts in zip(*(clip.stored for clip in clips), strict=True)
+    ]
+    poses = normalise_world_pose(*values) if len(values) == 1 else normalise_pose(*values)
+    for clip, pose in zip(clips, poses, strict=True):
+        yield Window(clip.clip_id, pose=pose)
 
 
 class PoseSource:
@@ -75,15 +134,18 @@ class PoseSource:
 
     def windows(self, requests: Sequence[Request]) -> Iterator[Window]:
         """The windows asked for, in that order."""
+        poses = self._windows(requests)
         if self._pixels is None:
-            for item in requests:
-                yield self._window(item)
+            yield from poses
             return
-        for item, window in zip(requests, self._pixels.windows(requests), strict=True):
-            yield replace(window, pose=self._window(item).pose)
+        for pose, window in zip(poses, self._pixels.windows(requests), strict=True):
+            yield replace(window, pose=pose.pose)
 
-    def _window(self, item: Request) -> Window:
-        return self._poses[item.clip_id].window(item.start_frame, self._num_frames)
+    def _windows(self, requests: Sequence[Request]) -> Iterator[Window]:
+        for at in range(0, len(requests), _TOGETHER):
+            part = requests[at : at + _TOGETHER]
+            clips = [self._poses[item.clip_id] for item in part]
+            yield from pose_windows(clips, [item.start_frame for item in part], self._num_frames)
 
 
 def move_poses(poses: Tensor, draws: Sequence[Draw], landmarks: Landmarks = "picture") -> Tensor:

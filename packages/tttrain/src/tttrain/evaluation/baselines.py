@@ -1,7 +1,6 @@
 """Answers without a network, which a model must beat (specification 3.3)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -32,15 +31,15 @@ def answers(data: TrainingData, split: str) -> tuple[dict[str, list[int]], dict[
     train, test = data.clips["train"], data.clips[split]
     if not train:
         return {}, dict.fromkeys(NAMES, "no clip of these shards has the split 'train'")
-    features: dict[str, Callable[[ClipInfo], Any]] = {
-        "background": lambda clip: data.background(clip.clip_id),
-        "duration": lambda clip: data.timing(clip)[1:],
-        "start time": lambda clip: data.timing(clip)[:1],
+    features: dict[str, Callable[[Sequence[ClipInfo]], np.ndarray]] = {
+        "background": lambda clips: data.backgrounds([clip.clip_id for clip in clips]),
+        "duration": lambda clips: np.array([data.timing(clip)[1:] for clip in clips]),
+        "start time": lambda clips: np.array([data.timing(clip)[:1] for clip in clips]),
     }
     known = [clip.class_index for clip in train]
     found = {NAMES[0]: largest_class(known, len(test))}
     for name, feature in features.items():
-        of_train, of_test = (np.array([feature(clip) for clip in clips]) for clips in (train, test))
+        of_train, of_test = feature(train), feature(test)
         found[name] = nearest_neighbour(of_train, known, of_test)
     if data.pose_estimation is None:
         return found, {NAMES[-1]: "these shards hold no poses; run `ttflow pose`"}
@@ -72,9 +71,9 @@ def nearest_neighbour(
     Returns:
         M class indices.
     """
-    classes = np.array(train)
+    classes, known = np.array(train), train_features.astype(np.float64)
     predicted = []
     for feature in test_features.astype(np.float64):
-        distances = ((train_features.astype(np.float64) - feature) ** 2).sum(axis=1)
+        distances = ((known - feature) ** 2).sum(axis=1)
         predicted.append(int(np.bincount(classes[distances == distances.min()]).argmax()))
     return predicted

@@ -34,6 +34,7 @@ def _content(table: Mapping[str, Any]) -> dict[str, Any]:
         "baseline_names": BASELINE_NAMES,
         "divided": divided(table),
         "left_out": baselines_left_out(table),
+        "begun": begun(table),
         "bars": {
             name: interval_bar(item["accuracy"] or 0.0, *item["interval"])
             for name, item in items.items()
@@ -64,6 +65,12 @@ def divided(table: Mapping[str, Any]) -> str:
         f"seed {table['seed']}; leakage {table['leakage']:.1%} (clips whose group the network that "
         "names them has seen)"
     )
+
+
+def begun(table: Mapping[str, Any]) -> str:
+    """Whose weights all networks began with, in words; empty where they began at random."""
+    source = table.get("init")
+    return f"all networks were begun with the weights of {source}" if source else ""
 
 
 def _curve(table: Mapping[str, Any]) -> str | None:
@@ -108,6 +115,8 @@ def markdown(table: Mapping[str, Any]) -> str:
     for name, item in table["baselines"].items():
         lines.append(f"| baseline: {name} {_figures(item)} |{empty}")
     lines += ["", f"{divided(table)}."]
+    if source := begun(table):
+        lines += ["", f"{source}."]
     if left_out := baselines_left_out(table):
         lines += ["", f"{left_out}."]
     lines += ["", "Central windows; p: exact two-sided McNemar test on the same clips.", ""]

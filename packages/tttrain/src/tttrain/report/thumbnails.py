@@ -31,7 +31,7 @@ def animation(data: TrainingData, clip: ClipInfo, num_frames: int) -> str:
         clip: of them.
         num_frames: T of the window.
     """
-    row = data.read(clip.clip_id)
+    row = data.read(clip.clip_id, ("rgb", "stored_start_frame", "stored_end_frame"))
     start = central_request(clip, num_frames).start_frame
     last = min(start + num_frames, row["stored_end_frame"]) - 1
     frames = np.linspace(start, last, ANIMATION_FRAMES).round().astype(int)

@@ -61,6 +61,8 @@ def place(info: RunInfo) -> str:
     """What the first worker computes on, and where it has its pixels, once it has started."""
     execution = info.resolved.execution
     kept = "kept in memory" if execution.data_path == "resident" else "streamed every epoch"
+    if not info.resolved.network.reads_pixels:
+        kept = "not read"
     threads = execution.torch_threads
     word = "thread" if threads == 1 else "threads"
     return f"first worker: {info.computed_on}, {threads} {word}; pixels {kept}"

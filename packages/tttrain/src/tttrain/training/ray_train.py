@@ -36,16 +36,14 @@ from ttflow.jobs.ray_pipeline import (
 )
 from tttrain.config import TrainConfig
 from tttrain.data import decode as decoding
-from tttrain.data.cache import ResidentSource, place
-from tttrain.data.dataset import TrainingData, open_data_of
-from tttrain.data.poses import PoseSource
+from tttrain.data.cache import ResidentSource
+from tttrain.data.dataset import TrainingData
 from tttrain.data.sampling import Request, Source, Stretches, Window
 from tttrain.errors import TrainingError, reason_of
 from tttrain.run import Run, thread_limit
-from tttrain.training.collective import Worker, sum_over_workers
-from tttrain.training.device import set_up, sized
+from tttrain.training.collective import Worker
+from tttrain.training.in_process import pose_source, work
 from tttrain.training.networks import check_bfloat16_on_cpu
-from tttrain.training.worker import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -202,45 +200,28 @@ def _work(config: Mapping[str, Any]) -> None:
     """What every Ray Train worker runs."""
     context = ray.train.get_context()
     run = Run(Path(config["run"]))
-    info = run.info()
     worker = Worker(
         rank=context.get_world_rank(),
         num_workers=context.get_world_size(),
         device=str(ray.train.torch.get_device()) if config["use_gpu"] else "cpu",
     )
-    data = open_data_of(run, Path(info.data))
-    # From what was asked for: an earlier start may have been sized on another machine.
-    asked = info.resolved.model_copy(update={"execution": info.config.execution})
-    workers_here = context.get_local_world_size()
-    stretches = data.stretches(asked)
-    gib = data.resident_gib(stretches) if asked.network.reads_pixels else 0.0
-    resolved = sized(asked, gib, workers_here, config["thread_limit"])
-    computed_on = set_up(resolved, worker.device)
-    source = _source(data, stretches, resolved, place(worker.device, gib))
-    # A predecessor that was orphaned by a kill must not write beside us.
-    own = run.lock("worker", wait=True) if worker.rank == 0 else contextlib.nullcontext()
-    with own:
+    here, limit = context.get_local_world_size(), config["thread_limit"]
+    try:
+        work(run, worker, here, limit, _source, ray.train.report)
+    except TrainingError as error:
+        # Every worker meets this error in the same step; trying again would end the same way.
         if worker.rank == 0:
-            found = {"computed_on": computed_on, "resolved": resolved}
-            run.write_info(info.model_copy(update=found))
-        # Only now is the checkpoint final; every worker must read the same one.
-        sum_over_workers([0.0])
-        try:
-            Trainer(run, data.clips, source, worker, stretches).train(ray.train.report)
-        except TrainingError as error:
-            # Every worker meets this error in the same step; trying again would end the same way.
-            if worker.rank == 0:
-                write_json(run.folder / _FAILURE, {"error": str(error)})
+            write_json(run.folder / _FAILURE, {"error": str(error)})
 
 
 def _source(data: TrainingData, stretches: Stretches, config: TrainConfig, kept_on: str) -> Source:
     network = config.network
-    assert network.clip_shape is not None
-    clip_ids = [clip.clip_id for clip in data.read_in_training(stretches)]
-    pixels = _pixels(data, clip_ids, config, kept_on) if network.reads_pixels else None
+    pixels: Source | None = None
+    if network.reads_pixels:
+        clip_ids = [clip.clip_id for clip in data.read_in_training(stretches)]
+        pixels = _pixels(data, clip_ids, config, kept_on)
     if network.reads_pose or pixels is None:
-        poses = [pose.reading(network.landmarks) for pose in data.poses(clip_ids)]
-        return PoseSource(poses, network.clip_shape[0], pixels)
+        return pose_source(data, stretches, config, kept_on, pixels)
     return pixels
 
 
