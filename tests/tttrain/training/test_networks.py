@@ -97,7 +97,7 @@ def test_only_networks_on_landmarks_read_those_in_space(model: str) -> None:
             built = build(
                 override(recipes.small_turned(), [*asked, "network.clip_shape=[16,32,32]"]), 3
             )
-        assert built.config.stored()["landmarks"] == "world"
+        assert built.landmarks == "world"
         return
     with pytest.raises(InputError, match=f"landmarks is world, which model {model} does not read"):
         override(recipes.small_turned(), asked)

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from ttmodels import ThreeStreams
 from tttrain.evaluation.calibration import fit_temperature
+from tttrain.training.gradient_factors import LEAST_WEIGHTS, use_factors
 from tttrain.training.loop import Batch, weights_of
 from tttrain.training.step.train_step import forward
 from tttrain.training.weights.late_fusion import (
@@ -106,6 +107,14 @@ def test_the_score_is_that_of_the_weighed_network() -> None:
     logits = model(*inputs_of(given))
     assert score.loss == pytest.approx(cross_entropy(logits, given.labels).item(), abs=1e-5)
     assert (score.correct, score.n) == (int((logits.argmax(1) == given.labels).sum()), 6)
+
+
+def test_workers_send_the_heads_gradient_as_it_is() -> None:
+    """Its columns are read apart, which a layer that gathers its inputs does not see."""
+    model = ThreeStreams(60, (8, 8, 8))
+    assert model.head.weight.numel() >= LEAST_WEIGHTS
+    sent = use_factors(BranchesApart(model), batch_size=10, num_workers=2)
+    assert not [name for name in sent if "head" in name]
 
 
 def test_without_validation_clips_all_are_worth_the_same() -> None:
