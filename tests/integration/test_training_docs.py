@@ -50,9 +50,10 @@ def test_settings_the_guide_names_exist() -> None:
     text = (ROOT / "docs" / "training_guide.md").read_text()
     settings = re.findall(r"`([a-z_.]+=[^` ]+)`", text)
     assert len(settings) >= 8
-    of_pose = [item for item in settings if item.startswith("network.landmarks")]
+    kinds = ("network.landmarks", "network.fusion")
+    of_pose = [item for item in settings if item.startswith(kinds)]
     plain = [item for item in settings if not item.startswith("move") and item not in of_pose]
-    assert override(recipes.pose(), of_pose).network.landmarks == "world"
+    assert override(recipes.siamese_pose(), of_pose).network.landmarks == "world"
     config = override(recipes.demo(), plain)
     assert json.loads(config.model_dump_json())["schedule"]["plateau_factor"] == 0.1
 

@@ -167,7 +167,8 @@ def test_defaults_are_the_paper() -> None:
         shapes = {name: model_type().config.clip_shape for name, model_type in MODELS.items()}
     assert shapes == {
         **dict.fromkeys(
-            ("sstc", "rgb", "flow", "pose", "sstc_pose", "early", "late", "ltc"), (100, 120, 120)
+            ("sstc", "rgb", "flow", "pose", "pose_svm", "sstc_pose", "early", "late", "ltc"),
+            (100, 120, 120),
         ),
         "c3d": (16, 112, 112),
         "i3d": (64, 224, 224),

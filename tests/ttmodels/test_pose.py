@@ -378,6 +378,34 @@ def test_three_streams_in_a_folder_in_a_program_and_explained(tmp_path: Path) ->
     torch.testing.assert_close(found["pose"], times)  # the same at every place
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_the_branches_say_adds_up(checked: Any, dtype: torch.dtype) -> None:
+    model = checked.ThreeStreams(3, (8, 8, 8)).to(dtype)
+    clips = three_inputs(model)
+    apart = model.branch_logits(*clips)
+    torch.testing.assert_close(apart.sum(dim=1), model(*clips))
+    # A branch hears nothing of the others.
+    other = model.branch_logits(clips[0], *three_inputs(model)[1:])
+    assert torch.equal(other[:, 0], apart[:, 0])
+    assert not torch.isclose(other[:, 1:], apart[:, 1:]).all()
+
+
+def test_three_streams_say_which_landmarks(tmp_path: Path) -> None:
+    model = ThreeStreams(3, (16, 24, 24), head="pooled", landmarks="world")
+    assert model.config.stored()["landmarks"] == "world"
+    assert "landmarks" not in ThreeStreams(3, (16, 24, 24)).config.stored()
+    model.save_pretrained(tmp_path)
+    again = ttmodels.load(tmp_path)
+    assert again.config == model.config
+    clips = three_inputs(model)
+    assert torch.equal(again(*clips), model(*clips))
+    page = model_page("me/three", model.name, model.config, model.card, model.inputs)
+    assert page.count("`ttmodels.normalise_world_pose`") == 1
+    assert "- Input `rgb`: (batch, 3, time, height, width) floats in [0, 1]" in page
+    with pytest.raises(ValueError, match="landmarks is 'depth', expected 'picture' or 'world'"):
+        ThreeStreams(3, landmarks="depth")  # type: ignore[arg-type]
+
+
 def test_three_streams_check_what_comes_in(checked: Any) -> None:
     model = ThreeStreams(3, (8, 8, 8))
     rgb, flow, pose = three_inputs(model)

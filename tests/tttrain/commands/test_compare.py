@@ -108,7 +108,7 @@ def test_settings_of_one_row(shards: Path, tmp_path: Path, trained: list[str]) -
     }
     with pytest.raises(
         InputError,
-        match=r"row 'late', expected one of siamese, .*, i3d_flow, .*, small, small_turned$",
+        match=r"row 'late', expected one of siamese, .*, i3d_flow, .*, small_turned, pose_svm$",
     ):
         epochs_of(*FAST, "late:schedule.epochs=1")
     with pytest.raises(InputError, match=r"--set early:...: this row is not asked for; rows: rgb,"):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -152,6 +153,27 @@ def test_three_streams(shards_with_poses: Path, tmp_path: Path) -> None:
     assert (model.name, model.inputs) == ("sstc_pose", ("rgb", "flow", "pose"))
     assert model.config.stored()["head"] == "pooled"
     assert evaluate(run.folder, shards_with_poses)["methods"]["test"]["n"] == 6
+
+
+def test_branches_that_learn_apart(shards_with_poses: Path, tmp_path: Path) -> None:
+    """Saved is an ordinary network, which does in a test what training measured of its epoch."""
+    config = recipes.siamese_pose_turned().with_changes(batch_size=6, **FAST)
+    run = fitting.fit(config, shards_with_poses, tmp_path / "run")
+    model = load(run.model_folder)
+    assert (model.name, model.config.stored()["landmarks"]) == ("sstc_pose", "world")
+    data, (best, *_) = (
+        open_data(shards_with_poses),
+        sorted(
+            run.metrics(),
+            key=lambda entry: (-entry["validation_accuracy"], entry["validation_loss"]),
+        ),
+    )
+    result = evaluate(run.folder, shards_with_poses, split="validation")
+    assert result["methods"]["test"]["accuracy"] == pytest.approx(best["validation_accuracy"])
+    losses = [
+        -np.log(clip["scores"][data.classes.index(clip["truth"])]) for clip in result["clips"]
+    ]
+    assert np.mean(losses) == pytest.approx(best["validation_loss"], abs=1e-3)
 
 
 def test_rows_for_few_clips(shards_with_poses: Path, tmp_path: Path) -> None:

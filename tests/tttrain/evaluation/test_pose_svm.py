@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from ttmodels import PoseSVM, load
+from ttmodels.pose.support_vectors import dct_rows
 from tttrain.data.dataset import open_data
+from tttrain.data.poses import STROKE_TIMES as TIMES
 from tttrain.evaluation.baselines import NAMES, answers
-from tttrain.evaluation.pose_svm import TIMES, answer, dct_rows, stroke_features
+from tttrain.evaluation.pose_svm import answer, choose, kept, machine_of, stroke_features
 
 
 def stroke(amplitude: float, phase: float = 0.0) -> np.ndarray:
@@ -21,7 +25,7 @@ def stroke(amplitude: float, phase: float = 0.0) -> np.ndarray:
 
 
 def test_the_transform_is_the_orthonormal_one() -> None:
-    rows = dct_rows(TIMES)
+    rows = dct_rows(8, TIMES).numpy()
     assert rows @ rows.T == pytest.approx(np.eye(8), abs=1e-12)
     assert rows @ np.ones(TIMES) == pytest.approx([np.sqrt(TIMES), *[0] * 7], abs=1e-12)
     # Of a cosine of order 3 nothing but the fourth coefficient is left: sqrt(16) of amplitude 1.
@@ -43,7 +47,9 @@ def test_the_first_coefficients_come_first() -> None:
     # The swing along x of a person in front of the camera: nothing else changes over time.
     found = stroke_features(stroke(30)).reshape(8, 3, 33)
     assert np.argwhere(np.abs(found[1:]).max(axis=0) > 1e-4).tolist() == [[0, 16]]
-    assert found[:, 0, 16] == pytest.approx(dct_rows(TIMES) @ stroke(30)[:, 16, 0] / 50, abs=1e-5)
+    assert found[:, 0, 16] == pytest.approx(
+        dct_rows(8, TIMES).numpy() @ stroke(30)[:, 16, 0] / 50, abs=1e-5
+    )
 
 
 def test_a_body_that_is_not_seen_is_all_zero() -> None:
@@ -72,6 +78,63 @@ def test_one_group_or_one_class_is_enough_to_answer() -> None:
     test = np.array([[0.1], [5.1]])
     assert answer(train, [0, 0, 1, 1], ["g"] * 4, test) == [0, 1]
     assert answer(train, [2, 2, 2, 2], list("abcd"), test) == [2, 2]
+
+
+def some_strokes(classes: list[int]) -> tuple[np.ndarray, list[int], list[str]]:
+    """Features, class indices and groups of 12 strokes a class, and noise enough to err."""
+    rng = np.random.default_rng(3)
+    known = [index for index in classes for _ in range(12)]
+    swings = [stroke(10 + 8 * index, rng.normal(0, 0.6)) for index in known]
+    noise = [rng.normal(0, 2, swing.shape).astype(np.float32) for swing in swings]
+    features = [stroke_features(a + b) for a, b in zip(swings, noise, strict=True)]
+    return np.array(features), known, [f"g{at % 5}" for at in range(len(known))]
+
+
+def poses_like(features: np.ndarray, coefficients: int) -> torch.Tensor:
+    """Poses (N, 3, 32, 33) float64 with these coefficients: the transform has orthonormal rows."""
+    rows = dct_rows(coefficients, TIMES)
+    orders = torch.from_numpy(features).unflatten(1, (-1, 3, 33))[:, :coefficients]
+    return torch.einsum("kt,bkcp->bctp", rows, orders)
+
+
+@pytest.mark.parametrize("classes", [[0, 1], [0, 1, 2, 3, 4]])
+def test_what_is_kept_answers_as_scikit_learn_does(classes: list[int], tmp_path: Path) -> None:
+    features, known, groups = some_strokes(classes)
+    model = kept(features, known, groups, len(classes), (40, 40))
+    model.save_pretrained(tmp_path)
+    again = load(tmp_path)
+    assert isinstance(again, PoseSVM)
+    for name, values in model.state_dict().items():
+        assert values.dtype == torch.float64
+        assert torch.equal(again.state_dict()[name], values), name
+    choice = choose(features, known, groups)
+    machine = machine_of(features, np.array(known), choice)
+    machine.break_ties = True
+    asked = np.random.default_rng(4).permutation(features.ravel()).reshape(features.shape)
+    asked = np.concatenate([features, 0.1 * asked])
+    part = asked[:, : choice[0] * 99]
+    logits = again(poses_like(asked, choice[0])).numpy()
+    if len(classes) > 2:
+        assert logits == pytest.approx(machine.decision_function(part), abs=1e-9)
+    else:  # scikit-learn gives one number for two classes
+        sums = machine.decision_function(part)
+        # Of two classes one is one pair ahead, and each is by the same amount clear or not.
+        clear = sums / (3 * (np.abs(sums) + 1))
+        expected = np.stack([(sums <= 0) - clear, (sums > 0) + clear], axis=1)
+        assert logits == pytest.approx(expected, abs=1e-9)
+    assert logits.argmax(axis=1).tolist() == machine.predict(part).tolist()
+    assert 0 < (logits.argmax(axis=1)[: len(known)] == known).mean() <= 1
+
+
+def test_classes_that_nobody_shows_are_never_answered() -> None:
+    features, known, groups = some_strokes([1, 3])
+    model = kept(features, known, groups, 5, (40, 40))
+    poses = poses_like(features, model.coefficients)
+    logits = model(poses)
+    assert set(logits.argmax(dim=1).tolist()) == {1, 3}
+    assert (logits[:, [1, 3]].amin(dim=1) > logits[:, [0, 2, 4]].amax(dim=1) + 1).all()
+    (only,) = {*kept(features, [2] * 24, groups, 3, (40, 40))(poses).argmax(dim=1).tolist()}
+    assert only == 2
 
 
 def test_it_answers_where_shards_hold_poses(shards_with_poses: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ HASHES = {
 
 
 def test_what_a_configuration_says_its_network_reads() -> None:
-    assert len(MODELS) == 8
+    assert len(MODELS) == 9
     for model in MODELS:
         with torch.device("meta"):
             network = build(config(model, SHAPE), 3)
@@ -49,6 +49,7 @@ def test_recipes_of_before_are_the_same(name: str) -> None:
         ("small_turned", 933_901),
         ("siamese_pooled", 9_022_811),
         ("siamese_pose", 9_956_691),
+        ("siamese_pose_turned", 9_956_691),
     ],
 )
 def test_recipes_for_few_clips(name: str, parameters: int) -> None:
@@ -88,11 +89,24 @@ def test_heads_that_are_refused(settings: list[str], said: str) -> None:
         override(recipes.siamese_pooled(), settings)
 
 
-@pytest.mark.parametrize("model", [name for name in MODELS if name != "pose"])
-def test_only_the_pose_network_reads_landmarks_in_space(model: str) -> None:
-    """The other network on landmarks would learn from these and answer on the picture's."""
+@pytest.mark.parametrize("model", MODELS)
+def test_only_networks_on_landmarks_read_those_in_space(model: str) -> None:
+    asked = [f"network.model={model}"]
+    if NetworkConfig(model=model).reads_pose:
+        with torch.device("meta"):
+            built = build(
+                override(recipes.small_turned(), [*asked, "network.clip_shape=[16,32,32]"]), 3
+            )
+        assert built.landmarks == "world"
+        return
     with pytest.raises(InputError, match=f"landmarks is world, which model {model} does not read"):
-        override(recipes.small_turned(), [f"network.model={model}"])
+        override(recipes.small_turned(), asked)
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "siamese_pose"])
+def test_only_three_branches_are_fused_late(model: str) -> None:
+    with pytest.raises(InputError, match=f"fusion is late, and model {model} has no branches to w"):
+        override(TrainConfig(), [f"network.model={model}", "network.fusion=late"])
 
 
 def config(model: str, shape: tuple[int, int, int], precision: str = "bfloat16") -> TrainConfig:

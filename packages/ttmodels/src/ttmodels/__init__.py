@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ttmodels.ltc import LTC, LTCConfig
     from ttmodels.pose.landmarks import normalise_pose, normalise_world_pose
     from ttmodels.pose.network import PoseNet
+    from ttmodels.pose.support_vectors import PoseSVM
     from ttmodels.pose.three_streams import ThreeStreams
     from ttmodels.single_stream import FlowNet, RGBNet
     from ttmodels.sliding import SlidingWindows
@@ -55,6 +56,7 @@ _HOME = {
     "ModelFileError": "errors",
     "NetworkConfig": "config",
     "PoseNet": "pose.network",
+    "PoseSVM": "pose.support_vectors",
     "RGBNet": "single_stream",
     "SSTC": "sstc",
     "SSTCConfig": "sstc",
@@ -100,6 +102,7 @@ __all__ = [
     "ModelFileError",
     "NetworkConfig",
     "PoseNet",
+    "PoseSVM",
     "RGBNet",
     "SSTCConfig",
     "SlidingWindows",

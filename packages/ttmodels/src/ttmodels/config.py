@@ -140,6 +140,34 @@ class PoseNetConfig(ModelConfig):
 
 
 @dataclass(frozen=True)
+class ThreeStreamsConfig(BranchConfig, PoseNetConfig):
+    """Settings of the network on RGB, flow and landmarks: of its branches, of its landmarks."""
+
+
+@dataclass(frozen=True)
+class PoseSVMConfig(ModelConfig):
+    """Settings of the support vector machine; the T of `clip_shape` counts moments of a stroke.
+
+    Args:
+        num_vectors: support vectors.
+        coefficients: K, at most T.
+    """
+
+    num_vectors: int = field(default=1, kw_only=True)
+    coefficients: int = field(default=8, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("num_vectors", self.num_vectors)
+        check_positive("coefficients", self.coefficients)
+        if self.coefficients > self.clip_shape[0]:
+            raise ValueError(
+                f"coefficients is {self.coefficients}, expected at most the {self.clip_shape[0]} "
+                "moments of clip_shape"
+            )
+
+
+@dataclass(frozen=True)
 class OneStreamConfig(ModelConfig):
     """Settings of a network that takes either RGB or flow.
 

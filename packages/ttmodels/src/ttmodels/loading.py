@@ -12,6 +12,7 @@ from ttmodels.i3d import I3D
 from ttmodels.late_fusion import LateFusion
 from ttmodels.ltc import LTC
 from ttmodels.pose.network import PoseNet
+from ttmodels.pose.support_vectors import PoseSVM
 from ttmodels.pose.three_streams import ThreeStreams
 from ttmodels.single_stream import FlowNet, RGBNet
 from ttmodels.sstc import SSTC
@@ -22,6 +23,7 @@ MODELS: dict[str, type[StrokeModel]] = {
     "rgb": RGBNet,
     "flow": FlowNet,
     "pose": PoseNet,
+    "pose_svm": PoseSVM,
     "sstc_pose": ThreeStreams,
     "early": EarlyFusion,
     "late": LateFusion,

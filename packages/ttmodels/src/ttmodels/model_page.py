@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from ttmodels.card import ModelCard
-from ttmodels.config import ModelConfig, NetworkConfig, PoseNetConfig
+from ttmodels.config import ModelConfig, NetworkConfig, PoseNetConfig, PoseSVMConfig
 from ttmodels.inputs import INPUTS, POSE, POSE_POINTS
 
 _HEAD = """---
@@ -87,7 +87,7 @@ def _classes(config: NetworkConfig, card: ModelCard) -> str:
 
 
 def _input(name: str, card: ModelCard, config: NetworkConfig) -> str:
-    if isinstance(config, PoseNetConfig) and config.landmarks == "world":
+    if name == "pose" and _in_space(config):
         return (
             f"`pose`: (batch, {POSE.channels}, time, {POSE_POINTS}) floats: x, y (down), z in "
             "torso lengths from the middle of the hips, the shoulders along x on average; "
@@ -112,6 +112,13 @@ def _input(name: str, card: ModelCard, config: NetworkConfig) -> str:
         return f"{text}; the scale of the flow is not recorded"
     x, y = card.flow_scale_px
     return f"{text}: x (right) and y (down) in pixels per frame, divided by {x:g} and {y:g}"
+
+
+def _in_space(config: NetworkConfig) -> bool:
+    """Whether the landmarks are those in space."""
+    if isinstance(config, PoseNetConfig):
+        return config.landmarks == "world"
+    return isinstance(config, PoseSVMConfig)
 
 
 def _provenance(card: ModelCard) -> list[str]:

@@ -31,10 +31,17 @@ class NetworkConfig(FrozenModel):
     """Which network is trained, on clips of which shape."""
 
     model: Literal[
-        "siamese", "rgb", "flow", "early", "i3d_rgb", "i3d_flow", "pose", "siamese_pose"
-    ] = Field(default="siamese", description="This network is trained.")
-    fusion: Literal["concat", "bilinear"] = Field(
-        default="concat", description="The siamese network joins its two branches in this way."
+        "siamese", "rgb", "flow", "early", "i3d_rgb", "i3d_flow", "pose", "siamese_pose", "pose_svm"
+    ] = Field(
+        default="siamese",
+        description="This network is trained; pose_svm, a support vector machine on landmarks in "
+        "space, is fitted, by no other setting of this file.",
+    )
+    fusion: Literal["concat", "bilinear", "late"] = Field(
+        default="concat",
+        description="The siamese network joins its two branches in this way (concat, bilinear). "
+        "With late, of siamese_pose only, each branch learns by a loss of its own; their logits "
+        "are added, weighed by what each is worth on validation clips.",
     )
     head: Literal["flat", "pooled"] = Field(
         default="flat",
@@ -70,9 +77,9 @@ class NetworkConfig(FrozenModel):
 
     landmarks: Literal["picture", "world"] = Field(
         default="picture",
-        description="pose reads the landmarks in the picture (x, y, visibility), or those in space "
-        "(world: x, y, z), turned so that it does not matter from where a stroke was filmed; "
-        "siamese_pose reads those in the picture only.",
+        description="pose and siamese_pose read the landmarks in the picture (x, y, visibility), "
+        "or those in space (world: x, y, z), turned so that it does not matter from where a stroke "
+        "was filmed.",
     )
 
     @field_validator("clip_shape")
@@ -98,22 +105,31 @@ class NetworkConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _reads_these_landmarks(self) -> "NetworkConfig":
-        if self.landmarks == "world" and self.model != "pose":
+        if self.landmarks == "world" and not self.reads_pose:
             raise ValueError(
-                f"landmarks is world, which model {self.model} does not read; expected model=pose, "
-                "or landmarks=picture"
+                f"landmarks is world, which model {self.model} does not read; expected model=pose "
+                "or siamese_pose, or landmarks=picture"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_branches_to_weigh(self) -> "NetworkConfig":
+        if self.fusion == "late" and self.model != "siamese_pose":
+            raise ValueError(
+                f"fusion is late, and model {self.model} has no branches to weigh; expected "
+                "model=siamese_pose, or fusion=concat"
             )
         return self
 
     @property
     def reads_pixels(self) -> bool:
         """Whether the network takes the picture or its flow."""
-        return self.model != "pose"
+        return self.model not in ("pose", "pose_svm")
 
     @property
     def reads_pose(self) -> bool:
         """Whether the network takes the landmarks of the player."""
-        return self.model in ("pose", "siamese_pose")
+        return self.model in ("pose", "siamese_pose", "pose_svm")
 
 
 class AugmentConfig(FrozenModel):

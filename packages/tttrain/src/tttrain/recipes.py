@@ -141,6 +141,21 @@ def small_turned() -> TrainConfig:
     )
 
 
+def pose_svm() -> TrainConfig:
+    """A support vector machine on landmarks in space, for up to 200 clips; fitted in seconds."""
+    return TrainConfig(
+        recipe="pose_svm", network=NetworkConfig(model="pose_svm", landmarks="world")
+    )
+
+
+def siamese_pose_turned() -> TrainConfig:
+    """Picture, flow and landmarks in space, each learning alone and weighed by validation clips."""
+    return small_turned().with_changes(
+        recipe="siamese_pose_turned",
+        network={"model": "siamese_pose", "head": "pooled", "fusion": "late"},
+    )
+
+
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "demo": demo,
     "early": early,
@@ -148,11 +163,13 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "i3d_flow": i3d_flow,
     "i3d_rgb": i3d_rgb,
     "pose": pose,
+    "pose_svm": pose_svm,
     "rgb": rgb,
     "siamese": siamese,
     "siamese_no_augmentation": siamese_no_augmentation,
     "siamese_pooled": siamese_pooled,
     "siamese_pose": siamese_pose,
+    "siamese_pose_turned": siamese_pose_turned,
     "small": small,
     "small_turned": small_turned,
 }

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ttdata.errors import InputError
-from ttmodels import SSTC, FlowNet, ModelCard, PoseNet, RGBNet, StrokeModel
+from ttmodels import SSTC, FlowNet, ModelCard, PoseNet, RGBNet, StrokeModel, ThreeStreams
 from tttrain.training.weights import initial
 
 CLASSES = ("a", "b", "c")
@@ -72,6 +72,13 @@ def test_the_first_layer_on_other_landmarks_begins_at_random(tmp_path: Path) -> 
     assert info.taken == (*CONVS[1:], "branch.fc", "head")
     saved(model, tmp_path)
     assert initial.plan(tmp_path, model, CLASSES).fresh == {}
+
+
+def test_a_branch_on_other_landmarks_begins_at_random(tmp_path: Path) -> None:
+    saved(ThreeStreams(3, SHAPE), tmp_path)
+    model = ThreeStreams(3, SHAPE, landmarks="world")
+    info = initial.plan(tmp_path, model, CLASSES)
+    assert info.fresh == {"pose_branch.conv1": "reads landmarks 'picture', expected 'world'"}
 
 
 def test_nothing_fits(tmp_path: Path) -> None:

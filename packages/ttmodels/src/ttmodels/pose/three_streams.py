@@ -12,6 +12,9 @@
                                    |
                           logits (B, classes)
 
+Logits are sums of what each branch says by its own columns of the head; `branch_logits` gives them
+apart, so that each branch can learn by a loss of its own (late fusion).
+
 Source: this project, after Martin et al., "Three-Stream 3D/1D CNN for Fine-Grained Action
 Classification and Segmentation in Table Tennis", MMSports 2021; specification 4.8. Differs: no
 attention blocks; features are concatenated, not joined bilinearly.
@@ -25,9 +28,23 @@ from torch import Tensor, nn
 
 from ttmodels.base import StrokeModel
 from ttmodels.blocks import FEATURES, Branch
-from ttmodels.config import BranchConfig, Head, ModelConfig
+from ttmodels.config import Head, Landmarks, ModelConfig, ThreeStreamsConfig
 from ttmodels.inputs import check_pose
 from ttmodels.pose.network import PoseBranch
+
+STREAMS = ("rgb", "flow", "pose")
+
+
+class JoinedHead(nn.Linear):
+    """The linear layer on the features of all branches side by side."""
+
+    def apart(
+        self, features: Float[Tensor, "batch joined"]
+    ) -> Float[Tensor, "batch streams classes"]:
+        """Return what each branch adds to the logits; the bias is divided evenly."""
+        of_branch = features.unflatten(1, (len(STREAMS), -1))
+        columns = self.weight.unflatten(1, (len(STREAMS), -1))
+        return torch.einsum("bsf,csf->bsc", of_branch, columns) + self.bias / len(STREAMS)
 
 
 class ThreeStreams(StrokeModel):
@@ -41,11 +58,12 @@ class ThreeStreams(StrokeModel):
         clip_shape: (time, height, width) in frames and pixels, each at least 8.
         head: of the branches for RGB and flow, "flat" or "pooled"; see `ttmodels.BranchConfig`.
         pool_fields: 3 or 1, of the pooled head.
+        landmarks: "picture" or "world"; see `ttmodels.PoseNet`.
     """
 
     name: ClassVar[str] = "sstc_pose"
-    inputs = streams = ("rgb", "flow", "pose")
-    config_type: ClassVar[type[ModelConfig]] = BranchConfig
+    inputs = streams = STREAMS
+    config_type: ClassVar[type[ModelConfig]] = ThreeStreamsConfig
 
     def __init__(
         self,
@@ -53,13 +71,17 @@ class ThreeStreams(StrokeModel):
         clip_shape: tuple[int, int, int] = (100, 120, 120),
         head: Head = "flat",
         pool_fields: int = 3,
+        landmarks: Landmarks = "picture",
     ) -> None:
-        config = BranchConfig(num_classes, clip_shape, head=head, pool_fields=pool_fields)
+        config = ThreeStreamsConfig(
+            num_classes, clip_shape, head=head, pool_fields=pool_fields, landmarks=landmarks
+        )
         super().__init__(config)
+        self.landmarks: Landmarks = config.landmarks
         self.rgb_branch = Branch(3, config.clip_shape, config.fields_per_side)
         self.flow_branch = Branch(2, config.clip_shape, config.fields_per_side)
         self.pose_branch = PoseBranch(config.clip_shape[0])
-        self.head = nn.Linear(3 * FEATURES, config.num_classes)
+        self.head = JoinedHead(len(STREAMS) * FEATURES, config.num_classes)
 
     def forward(
         self,
@@ -72,12 +94,22 @@ class ThreeStreams(StrokeModel):
         Args:
             rgb: values in [0, 1].
             flow: x (right) and y (down), normalised to [-1, 1].
-            pose: landmarks as `ttmodels.normalise_pose` gives them.
+            pose: landmarks as `ttmodels.normalise_pose` gives them; of landmarks in space, as
+                `ttmodels.normalise_world_pose` does.
 
         Raises:
             ValueError: if one has another shape or dtype than the network takes.
         """
         return self.forward_head(*self.forward_features(rgb, flow, pose))
+
+    def branch_logits(
+        self,
+        rgb: Float[Tensor, "batch 3 time height width"],
+        flow: Float[Tensor, "batch 2 time height width"],
+        pose: Float[Tensor, "batch 3 time 33"],
+    ) -> Float[Tensor, "batch 3 classes"]:
+        """Return what each branch alone says (RGB, flow, pose); added up these are the logits."""
+        return self.head.apart(self.features(rgb, flow, pose))
 
     def features(
         self,

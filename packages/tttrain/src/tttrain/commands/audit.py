@@ -109,6 +109,11 @@ def _check(run: Run, data: TrainingData, dataset: Dataset) -> None:
         )
     if info.state != "finished":
         raise InputError(f"{run.folder}: this run is not finished; run `tttrain fit` to its end")
+    if info.resolved.network.model == "pose_svm":
+        raise InputError(
+            f"{run.folder}: a support vector machine learns by no epochs, in which it could doubt "
+            "a label; audit a run of another recipe, small_turned say"
+        )
     found_hash = data.hash_for(info.resolved.network)
     if info.dataset_hash != found_hash:
         raise InputError(

@@ -9,6 +9,7 @@ import torch
 from ttdata.errors import InputError, TTError
 from ttdata.storage.job_folder import check_lasting
 from ttdata.storage.outputs import check_output_folder
+from tttrain.commands.fit_svm import check_begins_with_none, fit_machine, is_fitted
 from tttrain.commands.provenance import git_revision, versions
 from tttrain.config import TrainConfig
 from tttrain.data.dataset import TrainingData, open_data
@@ -73,7 +74,7 @@ def fit(
         run.write_info(info)
         _announce(info, shards)
         with preserved():
-            _launch(run, info)
+            (fit_machine if is_fitted(config) else _launch)(run, info)
         run.write_info(run.info().model_copy(update={"state": "finished"}))
     logger.info("model: %s", run.model_folder)
     return run
@@ -169,6 +170,7 @@ def beginning(
         return old
     if init is None:
         return None
+    check_begins_with_none(config, init)
     with torch.device("meta"):
         model = build(_resolved(config, data), len(data.classes))
     return initial.plan(init, model, data.classes)

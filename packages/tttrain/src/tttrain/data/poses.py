@@ -17,6 +17,8 @@ from ttmodels.inputs import POSE
 from tttrain.data.sampling import Request, Source, Window
 from tttrain.data.spatial_augment import IDENTITY, Draw
 
+STROKE_TIMES = 32
+"""Moments of a stroke, evenly from its first frame to its last, for what reads it as a whole."""
 _BODY = [point + 1 if point % 2 else point - 1 for point in range(11, 33)]
 MIRRORED = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *_BODY]
 """By landmark of BlazePose, that of the other side: nose, eyes, ears, mouth; shoulders to feet."""
@@ -68,6 +70,16 @@ class StoredPose:
         """
         frames = np.arange(*self.interval)
         return (self.pose.world_at(frames),) if self.landmarks == "world" else self.pose.at(frames)
+
+    def stroke(self, start_frame: int, end_frame: int) -> Window:
+        """The landmarks in space of a whole stroke, at STROKE_TIMES moments, normalised."""
+        world = torch.from_numpy(self.world_of_stroke(start_frame, end_frame))
+        return Window(self.clip_id, pose=normalise_world_pose(world))
+
+    def world_of_stroke(self, start_frame: int, end_frame: int) -> np.ndarray:
+        """(32, 33, 3) float32: metres at STROKE_TIMES moments, from the first frame to the last."""
+        frames = np.linspace(start_frame, end_frame - 1, STROKE_TIMES).round().astype(np.int64)
+        return self.pose.world_at(frames)
 
 
 def stored_poses(shards: Shards, clip_ids: Sequence[str]) -> dict[str, StoredPose]:

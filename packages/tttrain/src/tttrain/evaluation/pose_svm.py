@@ -1,25 +1,24 @@
-"""The baseline on pose: landmarks in space, DCT over time, support vector machine.
+"""Landmarks in space, DCT over time, support vector machine: a baseline, and a model to keep.
 
 It sees the body and nothing of the room, and needs few clips (specification 3.3).
 """
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
 
-from ttmodels import normalise_world_pose
-from ttmodels.inputs import POSE_POINTS
+from ttmodels import PoseSVM, normalise_world_pose
+from ttmodels.pose.support_vectors import VALUES, dct_rows
 from tttrain.data.dataset import TrainingData
 from tttrain.data.folds import deal_groups
+from tttrain.data.poses import STROKE_TIMES
 from tttrain.data.sampling import ClipInfo
 
-TIMES = 32
-"""Moments of a stroke, evenly from its first frame to its last."""
 COEFFICIENTS = 8
 """Of the DCT of each coordinate; the later ones are mostly the estimator's jitter."""
-PER_COEFFICIENT = 3 * POSE_POINTS
 ORDERS = (4, 8)
 """How many of the coefficients to choose from: slow strokes need few."""
 PENALTIES = (1.0, 10.0, 100.0)
@@ -36,11 +35,12 @@ def pose_features(data: TrainingData, clips: Sequence[ClipInfo]) -> np.ndarray:
         ShardError: if the shards hold no pose of a clip; names it and what to run.
     """
     stored = data.poses([clip.clip_id for clip in clips])
-    found = []
-    for clip, item in zip(clips, stored, strict=True):
-        frames = np.linspace(clip.start_frame, clip.end_frame - 1, TIMES).round().astype(np.int64)
-        found.append(stroke_features(item.pose.world_at(frames)))
-    return np.array(found)
+    return np.array(
+        [
+            stroke_features(item.world_of_stroke(clip.start_frame, clip.end_frame))
+            for clip, item in zip(clips, stored, strict=True)
+        ]
+    )
 
 
 def stroke_features(world: np.ndarray) -> np.ndarray:
@@ -54,15 +54,8 @@ def stroke_features(world: np.ndarray) -> np.ndarray:
         scaled as `ttmodels.normalise_world_pose` does.
     """
     placed = normalise_world_pose(torch.from_numpy(world)).double().numpy()
-    return np.asarray(np.einsum("kt,ctp->kcp", dct_rows(len(world)), placed).reshape(-1))
-
-
-def dct_rows(num_times: int) -> np.ndarray:
-    """(8, times) float64: the first rows of the orthonormal DCT-II."""
-    order, time = np.arange(COEFFICIENTS)[:, None], np.arange(num_times)[None, :]
-    rows = np.cos(np.pi * order * (time + 0.5) / num_times) * np.sqrt(2 / num_times)
-    rows[0] /= np.sqrt(2)
-    return np.asarray(rows)
+    rows = dct_rows(COEFFICIENTS, len(world)).numpy()
+    return np.asarray(np.einsum("kt,ctp->kcp", rows, placed).reshape(-1))
 
 
 def answer(
@@ -73,9 +66,6 @@ def answer(
 ) -> list[int]:
     """Answer by an SVM with radial basis functions on features of one unit.
 
-    The number of coefficients and C are those with most right answers in an inner cross-validation
-    that keeps groups together (of equals the fewest, then the smallest).
-
     Args:
         train_features: (N, D) numbers, the first coefficient's in the first 99 columns, and so on.
         train: N class indices.
@@ -84,6 +74,19 @@ def answer(
 
     Returns:
         M class indices.
+    """
+    choice = choose(train_features, train, groups)
+    found = _answer(train_features, np.array(train), test_features, choice)
+    return [int(item) for item in found]
+
+
+def choose(
+    train_features: np.ndarray, train: Sequence[int], groups: Sequence[str]
+) -> tuple[int, float]:
+    """The number of coefficients and C with most right answers in an inner cross-validation.
+
+    It keeps groups together; of equals the fewest, then the smallest. Arguments are those of
+    `answer`.
     """
     known, part = np.array(train), _inner_folds(train, groups)
     choices = list(product(ORDERS, PENALTIES))
@@ -94,8 +97,7 @@ def answer(
             found = _answer(train_features[~inside], known[~inside], train_features[inside], choice)
             right[choice] += int((found == known[inside]).sum())
     several = len(np.unique(part)) > 1
-    best = max(choices, key=lambda choice: right[choice]) if several else _DEFAULT
-    return [int(item) for item in _answer(train_features, known, test_features, best)]
+    return max(choices, key=lambda choice: right[choice]) if several else _DEFAULT
 
 
 def _inner_folds(train: Sequence[int], groups: Sequence[str]) -> np.ndarray:
@@ -116,12 +118,76 @@ def _answer(
 ) -> np.ndarray:
     if len(np.unique(known)) < 2:  # no machine divides one class
         return np.full(len(features), known[0])
+    machine = machine_of(train_features, known, choice)
+    return np.asarray(machine.predict(features[:, : choice[0] * VALUES]))
+
+
+def machine_of(train_features: np.ndarray, known: np.ndarray, choice: tuple[int, float]) -> Any:
+    """The fitted `sklearn.svm.SVC` of a choice, on the columns of its coefficients."""
     # A second to import, which most commands need not spend.
     from sklearn.svm import SVC
 
     order, penalty = choice
-    train_part, part = (item[:, : order * PER_COEFFICIENT] for item in (train_features, features))
-    variance = float(train_part.var(axis=0).sum())
+    part = train_features[:, : order * VALUES]
+    variance = float(part.var(axis=0).sum())
     # All are lengths: a landmark that moves more tells more, so none is standardised.
     machine = SVC(C=penalty, kernel="rbf", gamma=1 / (2 * variance) if variance > 0 else 1.0)
-    return np.asarray(machine.fit(train_part, known).predict(part))
+    return machine.fit(part, known)
+
+
+def kept(
+    train_features: np.ndarray,
+    train: Sequence[int],
+    groups: Sequence[str],
+    num_classes: int,
+    crop_hw: tuple[int, int],
+) -> PoseSVM:
+    """The machine that `answer` asks, as a network of ttmodels.
+
+    It names classes as scikit-learn does with `break_ties=True`. A class that no training clip
+    shows loses against all others.
+
+    Args:
+        train_features: as for `answer`.
+        train: as for `answer`.
+        groups: as for `answer`.
+        num_classes: logits.
+        crop_hw: recorded with it.
+    """
+    choice, known = choose(train_features, train, groups), np.array(train)
+    shown = np.unique(known)
+    machine = machine_of(train_features, known, choice) if len(shown) > 1 else None
+    vectors = machine.support_vectors_ if machine else train_features[:1, : choice[0] * VALUES]
+    model = PoseSVM(
+        num_classes,
+        (STROKE_TIMES, *crop_hw),
+        num_vectors=len(vectors),
+        coefficients=choice[0],
+    )
+    firsts, seconds = np.triu_indices(num_classes, 1)
+    won = np.isin(firsts, shown).astype(np.float64) - np.isin(seconds, shown)
+    weights = np.zeros((len(firsts), len(vectors)))
+    if machine:
+        both = np.isin(firsts, shown) & np.isin(seconds, shown)
+        weights[both], won[both] = _pairs(machine)
+        model.gamma.fill_(machine.gamma)
+    for parameter, values in (
+        (model.vectors, vectors),
+        (model.weights, weights),
+        (model.intercepts, won),
+    ):
+        parameter.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+    return model
+
+
+def _pairs(machine: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (pairs, vectors) and intercepts (pairs,); positive sums name the first of a pair."""
+    count = len(machine.classes_)
+    of_class = np.repeat(np.arange(count), machine.n_support_)
+    weights = []
+    for first, second in zip(*np.triu_indices(count, 1), strict=True):
+        # A vector of a class has a coefficient for each other class, in their order.
+        of_first = np.where(of_class == first, machine.dual_coef_[second - 1], 0)
+        weights.append(of_first + np.where(of_class == second, machine.dual_coef_[first], 0))
+    sign = -1 if count == 2 else 1  # scikit-learn turns the sign of two classes
+    return sign * np.array(weights), sign * machine.intercept_

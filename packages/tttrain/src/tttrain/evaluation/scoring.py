@@ -11,7 +11,15 @@ from torch import Tensor
 
 from ttdata.console import track
 from ttdata.errors import InputError
-from ttmodels import ModelFileError, PoseNet, SlidingWindows, StrokeModel, load
+from ttmodels import (
+    ModelFileError,
+    PoseNet,
+    PoseSVM,
+    SlidingWindows,
+    StrokeModel,
+    ThreeStreams,
+    load,
+)
 from ttmodels.base import BranchModel
 from tttrain.data.dataset import TrainingData
 from tttrain.data.decode import decode_clip
@@ -96,7 +104,14 @@ def score_clips(
 
 
 def score_clip(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> ClipScores:
-    """Scores of the central window and of all windows of a clip."""
+    """Scores of the central window and of all windows of a clip.
+
+    What reads a stroke as a whole has one window, the stroke.
+    """
+    if isinstance(model, PoseSVM):
+        (pose,) = data.poses([clip.clip_id])
+        scores = _probabilities(model, pose.stroke(clip.start_frame, clip.end_frame))
+        return ClipScores(clip, scores, scores[None])
     num_frames = model.config.clip_shape[0]
     central = central_request(clip, num_frames).start_frame
     starts = sliding_starts(clip.start_frame, clip.end_frame, num_frames, clip.total_frames)
@@ -112,8 +127,10 @@ def stored_frames(model: StrokeModel, data: TrainingData, clip: ClipInfo) -> Sto
     if "pose" not in model.inputs:
         return decode_clip(data.read(clip.clip_id))
     (pose,) = data.poses([clip.clip_id])
-    if isinstance(model, PoseNet):
-        return pose.reading(model.landmarks)
+    if isinstance(model, PoseNet | ThreeStreams):
+        pose = pose.reading(model.landmarks)
+    if not {"rgb", "flow"} & set(model.inputs):
+        return pose
     return _PixelsAndPose(decode_clip(data.read(clip.clip_id)), pose)
 
 

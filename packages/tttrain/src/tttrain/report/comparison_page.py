@@ -21,9 +21,11 @@ NAMES = {
     "i3d_two_stream": "Two-Stream I3D",
     "siamese_pooled": "Siamese, pooled head",
     "siamese_pose": "Siamese with pose",
+    "siamese_pose_turned": "Siamese with pose in space, fused late",
     "pose": "Pose",
     "small": "Recipe small",
     "small_turned": "Recipe small_turned",
+    "pose_svm": "Pose, support vector machine",
 }
 _METHODS = ("test", "test_vote", "test_avg")
 

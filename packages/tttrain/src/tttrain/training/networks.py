@@ -13,6 +13,7 @@ from ttmodels import (
     EarlyFusion,
     FlowNet,
     PoseNet,
+    PoseSVM,
     RGBNet,
     StrokeModel,
     ThreeStreams,
@@ -40,6 +41,8 @@ def build(config: TrainConfig, num_classes: int) -> StrokeModel:
 
 
 def _built(network: NetworkConfig, common: dict[str, Any]) -> StrokeModel:
+    if network.model == "pose_svm":
+        return PoseSVM(**common)  # as large as one vector; `commands.fit_svm` makes the others
     if network.model == "pose":
         return PoseNet(landmarks=network.landmarks, **common)
     if network.model in ("i3d_rgb", "i3d_flow"):
@@ -52,11 +55,12 @@ def _built(network: NetworkConfig, common: dict[str, Any]) -> StrokeModel:
     common |= {"head": network.head, "pool_fields": network.pool_fields}
     if network.model == "siamese":
         return SSTC(fusion=network.fusion, **common)
+    if network.model == "siamese_pose":
+        return ThreeStreams(landmarks=network.landmarks, **common)
     return _BRANCHED[network.model](**common)
 
 
 _BRANCHED: dict[str, Callable[..., StrokeModel]] = {
-    "siamese_pose": ThreeStreams,
     "rgb": RGBNet,
     "flow": FlowNet,
     "early": EarlyFusion,

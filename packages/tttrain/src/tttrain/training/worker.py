@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -39,6 +39,7 @@ from tttrain.training.step.graph import StepGraph
 from tttrain.training.step.train_step import Step, TrainStep
 from tttrain.training.tensorboard import TensorBoardWriter
 from tttrain.training.weights.initial import begin
+from tttrain.training.weights.late_fusion import BranchesApart, validate_apart, weighed
 from tttrain.training.weights.level_head import merge, share_levels
 
 logger = logging.getLogger(__name__)
@@ -75,9 +76,10 @@ class Trainer:
         init = "" if self.info.init is None else self.info.init.weights_sha256[:12]
         self.result_hash = self.config.result_hash() + self.info.dataset_hash[:12] + init
         self.epochs_done = self._resume()
-        self.wrapped: nn.Module = self.model
+        self.late = self.config.network.fusion == "late"
+        self.wrapped: nn.Module = BranchesApart(self.model) if self.late else self.model
         if worker.num_workers > 1:
-            self.wrapped = distribute(self.model, self.config.batch_size)
+            self.wrapped = distribute(self.wrapped, self.config.batch_size)
         self.step = self._step()
         self._reported = time.monotonic()
         minutes = self.config.execution.checkpoint_minutes
@@ -190,9 +192,8 @@ class Trainer:
         self._log_clips(epoch, answers)
         average_statistics(self.model)
         middle = time.monotonic()
-        clips = self.batches.validation(self.clips["validation"])
-        score = validate(self.model, clips, self.names, self.config.precision)
-        improved = self._keep_best(epoch, score)
+        score, shares = self._validate()
+        improved = self._keep_best(epoch, score, shares)
         if score.n:
             self.plateau = self.plateau.after(score.loss, self.config)
         return {
@@ -218,13 +219,20 @@ class Trainer:
         if self.writes:
             self.clip_log.append(epoch, found)
 
-    def _keep_best(self, epoch: int, score: Score) -> bool:
+    def _validate(self) -> tuple[Score, Sequence[float]]:
+        """The score of the validation clips, and what each branch is worth of those weighed."""
+        clips = self.batches.validation(self.clips["validation"])
+        if self.late:
+            return validate_apart(self.model, clips, self.names, self.config.precision)
+        return validate(self.model, clips, self.names, self.config.precision), ()
+
+    def _keep_best(self, epoch: int, score: Score, shares: Sequence[float]) -> bool:
         if not is_best(score, self.best):
             return False
         weights: dict[str, Tensor] = {}
         if self.writes:
             self.best = None  # frees its weights first
-            weights = weights_of(self.model, self._best_place())
+            weights = weighed(weights_of(self.model, self._best_place()), shares)
         self.best = Best(epoch, score.accuracy, score.loss, weights)
         return True
 

@@ -56,7 +56,8 @@ class TrainStep:
     """Forward pass, backward pass and update; asks the device for no value.
 
     Args:
-        model: called with the tensors of `names`, in that order; returns logits.
+        model: called with the tensors of `names`, in that order; returns logits, or those of
+            several branches (B, branches, classes), whose losses are averaged and logits added.
         optimizer: of its weights.
         config: for `label_smoothing`, `gradient_clip` and `precision`.
         names: of the model's inputs.
@@ -107,11 +108,19 @@ def forward(
     with autocast(batch.labels.device.type, precision):
         logits = model(*[batch.inputs[name] for name in names])
     labels = batch.labels
-    losses = cross_entropy(logits.float(), labels, reduction="none", label_smoothing=smoothing)
+    if logits.ndim == 3:  # (B, branches, classes): each branch learns by itself
+        losses = _losses(logits.flatten(0, 1), labels.repeat_interleave(logits.shape[1]), smoothing)
+        losses, logits = losses.view(logits.shape[:2]).mean(dim=1), logits.sum(dim=1)
+    else:
+        losses = _losses(logits, labels, smoothing)
     right = (logits.argmax(dim=1) == labels).sum()
     if not batch.clip_ids:
         return Answer(losses.sum() * 0.0, right * 0, logits)
     return Answer(losses.sum(), right, logits)
+
+
+def _losses(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    return cross_entropy(logits.float(), labels, reduction="none", label_smoothing=smoothing)
 
 
 def autocast(device: str, precision: Precision) -> torch.autocast:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ttdata.errors import InputError
-from ttmodels import ModelFileError, PoseNet, StrokeModel, load
+from ttmodels import ModelFileError, PoseNet, StrokeModel, ThreeStreams, load
 from ttmodels.pretrained import read_config
 from tttrain.run import InitInfo, Run
 from tttrain.training.weights.level_head import class_layer
@@ -117,12 +117,14 @@ def _layers(model: torch.nn.Module) -> dict[str, dict[str, Tensor]]:
 
 
 def _other_landmarks(model: StrokeModel, stored: StrokeModel) -> dict[str, str | None]:
-    """The first layer of a pose network, whose shape does not say which landmarks it reads."""
-    if not (isinstance(model, PoseNet) and isinstance(stored, PoseNet)):
-        return {}
-    if model.landmarks == stored.landmarks:
-        return {}
-    return {"branch.conv1": f"reads landmarks {stored.landmarks!r}, expected {model.landmarks!r}"}
+    """The first layer of a pose branch, whose shape does not say which landmarks it reads."""
+    for kind, layer in ((PoseNet, "branch.conv1"), (ThreeStreams, "pose_branch.conv1")):
+        if isinstance(model, kind) and isinstance(stored, kind):
+            read, wanted = stored.landmarks, model.landmarks
+            return (
+                {} if read == wanted else {layer: f"reads landmarks {read!r}, expected {wanted!r}"}
+            )
+    return {}
 
 
 def _reasons(
