@@ -336,6 +336,9 @@ def quality(
         typer.Option("--suggest-references", help="Write central strokes of each class to mark."),
     ] = False,
     count: Annotated[int, typer.Option(min=3, help="With --suggest-references: of a class.")] = 6,
+    pages: Annotated[
+        bool, typer.Option("--pages/--no-pages", help="Write pages with films for teachers.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Compare strokes with marked reference strokes, phase by phase."""
@@ -349,7 +352,7 @@ def quality(
         return
     assert references is not None
     found = measure_strokes(
-        data, references, out, players=players, by_player=by_player, coarse=coarse
+        data, references, out, players=players, by_player=by_player, coarse=coarse, pages=pages
     )
     typer.echo(found.model_dump_json() if as_json else "\n".join(quality_lines(found, out)))
 

@@ -19,6 +19,8 @@ from tttrain.quality.reference_marks import Marks, read_hands, read_marks
 from tttrain.quality.strokes import Stroke, load_strokes
 from tttrain.quality.suggest import central
 from tttrain.quality.table import TEXTS, all_progress, quality_table
+from tttrain.report.quality_pages.pages import PAGES, write_quality_pages
+from tttrain.report.quality_pages.sources import film_sources, video_paths
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ def measure_strokes(
     players: str | Path | None = None,
     by_player: bool = False,
     coarse: bool = False,
+    pages: bool = True,
 ) -> Quality:
     """Measure every stroke of a shards folder against the marked ones of its class.
 
@@ -47,6 +50,7 @@ def measure_strokes(
         players: CSV `player_id, hand`; without it the hand that holds the bat is guessed.
         by_player: compare each player with his own references only.
         coarse: measure without poses, by where the picture moves.
+        pages: write pages for teachers, with a film of each stroke whose video is at hand.
 
     Returns:
         All that `quality.json` holds.
@@ -56,9 +60,11 @@ def measure_strokes(
             holds something else.
     """
     data, references, out = Path(data).absolute(), Path(references), Path(out).absolute()
+    shown = video_paths(data) if pages else []
     check_output_folder(
-        out, "a measurement of strokes", [data, references, players], writes=WRITTEN
-    )
+        out, "a measurement of strokes", [data, references, players, *shown],
+        writes=(*WRITTEN, *(PAGES if pages else ())),
+    )  # fmt: skip
     shards = _open(data)
     marks = read_marks(references, {row["clip_id"]: row for row in shards.clips.to_dicts()})
     hands = {} if players is None else read_hands(Path(players))
@@ -74,6 +80,9 @@ def measure_strokes(
         progress=all_progress(ordered, classes),
     )  # fmt: skip
     write_quality(out, found)
+    if pages:
+        for problem in write_quality_pages(out, found, film_sources(data)):
+            logger.warning("pages without some films: %s", problem)
     return found
 
 
@@ -178,6 +187,8 @@ def quality_lines(found: Quality, out: Path) -> list[str]:
     reasons = [item.refused for item in refused if item.refused not in told]
     for reason in dict.fromkeys(reasons):
         lines.append(f"{reasons.count(reason)} strokes not compared: {reason}")
+    if (out / "index.html").is_file():
+        lines.append(f"pages: {out / 'index.html'}")
     return [*lines, f"table: {out / 'quality.csv'}"]
 
 

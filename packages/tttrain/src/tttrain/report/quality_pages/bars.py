@@ -89,7 +89,9 @@ def times_bars(rows: Sequence[Times], names: Sequence[str]) -> Markup:
             parts.append(_phase(left, top, seconds * scale, number, seconds, names[number]))
             left += seconds * scale
     parts.append(f'<line class="contact" x1="{contact}" x2="{contact}" y1="0" y2="{high - 18}"/>')
-    parts.append(f'<text class="tick" x="{contact}" y="{high - 4}" text-anchor="middle">contact</text>')
+    parts.append(
+        f'<text class="tick" x="{contact}" y="{high - 4}" text-anchor="middle">contact</text>'
+    )
     return Markup("".join(parts) + "</svg>")
 
 

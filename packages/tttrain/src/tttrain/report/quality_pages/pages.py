@@ -24,7 +24,7 @@ from tttrain.report.quality_pages.sessions import told_apart
 from tttrain.report.quality_pages.sources import FilmSources
 from tttrain.run import clean_folder, lock_folder
 
-WRITTEN = ("index.html", "players", "classes", "films")
+PAGES = ("index.html", "players", "classes", "films")
 """Names of what is written in the folder."""
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _PAGE = re.compile(r"^[\w-]+\.[0-9a-f]{8}\.html$")
@@ -93,7 +93,9 @@ class _Pages:
             "films": len(self._films),
             "problems": problems,
         }
-        write_page(self._out / "index.html", _TEMPLATES / "quality_index.html.j2", content, _FILTERS)
+        write_page(
+            self._out / "index.html", _TEMPLATES / "quality_index.html.j2", content, _FILTERS
+        )
 
     def _write(self, kind: str, name: str, groups: Sequence[Group], apart: Sequence[Any]) -> None:
         strokes = [item for group in groups for item in group.strokes]

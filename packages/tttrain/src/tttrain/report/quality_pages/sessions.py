@@ -46,9 +46,7 @@ class Alike:
     """The smallest difference of two single strokes that is more than chance."""
 
 
-def values_of(
-    strokes: Sequence[StrokeQuality], phase: str, measure: str
-) -> dict[str, list[float]]:
+def values_of(strokes: Sequence[StrokeQuality], phase: str, measure: str) -> dict[str, list[float]]:
     """By session, in the order of names: what a measure is in each stroke."""
     found: dict[str, list[float]] = {}
     for stroke in strokes:
@@ -112,7 +110,9 @@ def _chart(item: Progress, values: Sequence[Sequence[float]]) -> Markup:
         return round(_LEFT + 24 + place / last * (wide - 48), 1)
 
     def y(value: float) -> float:
-        return round(_HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM), 1)
+        return round(
+            _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM), 1
+        )
 
     parts = [
         f'<svg class="course" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
