@@ -16,7 +16,7 @@ from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
 from tttrain.quality.judge import judge_class
 from tttrain.quality.reference import NOMINAL
 from tttrain.quality.reference_marks import Marks, read_hands, read_marks
-from tttrain.quality.strokes import Stroke, load_strokes
+from tttrain.quality.strokes import Stroke, load_strokes, stroke_rows
 from tttrain.quality.suggest import central
 from tttrain.quality.table import TEXTS, all_progress, quality_table
 
@@ -63,7 +63,7 @@ def measure_strokes(
     marks = read_marks(references, {row["clip_id"]: row for row in shards.clips.to_dicts()})
     hands = {} if players is None else read_hands(Path(players))
     if coarse:
-        strokes = [Stroke(row) for row in shards.clips.filter(kind="stroke").to_dicts()]
+        strokes = [Stroke(row) for row in stroke_rows(shards).values()]
     else:
         strokes = list(load_strokes(shards, hands).values())
         _check_references(references, strokes, marks)

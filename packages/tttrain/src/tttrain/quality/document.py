@@ -51,6 +51,9 @@ class StrokeQuality(FrozenModel):
     start_frame: int = Field(description="of the clip")
     end_frame: int = Field(description="exclusive")
     fps: float
+    video_path: str | None = Field(
+        default=None, description="where the video lies, or its URL; null where that is not known"
+    )
     is_reference: bool
     hand: Hand | None = Field(default=None, description="that holds the bat")
     mirrored: bool = False
@@ -96,7 +99,10 @@ class Quality(FrozenModel):
     """`quality.json`: all that was measured."""
 
     schema_version: int = SCHEMA_VERSION
-    data: str
+    data: str = Field(description="the shards or the index that were measured")
+    reference_data: str | None = Field(
+        default=None, description="other shards whose marked strokes are references, too"
+    )
     references_file: str
     coarse: bool = Field(description="measured without pose")
     by_player: bool = Field(description="each player compared with his own references only")

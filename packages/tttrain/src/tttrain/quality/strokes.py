@@ -1,14 +1,16 @@
 """The strokes of a shards folder with their signals, hands and cameras."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ttdata.errors import InputError
-from ttflow import ClipPose, Shards, read_poses
-from ttflow.errors import ShardError
+from ttdata.errors import InputError, TTError
+from ttflow import ClipPose, Shards
+from ttflow.jobs.pose_planning import video_paths
+from ttflow.shards.pose_reader import known_poses
 from ttflow.shards.poses import stored_info
 from tttrain.quality.comparable import direction, facing, track_problem
 from tttrain.quality.document import Hand, StrokeQuality
@@ -57,7 +59,8 @@ class Stroke:
             "torso_px": None if signal is None else round(signal.torso_px, 2),
             "notes": self.notes,
         }
-        return StrokeQuality(**{name: self.row[name] for name in names}, **(known | found))
+        same = {name: self.row[name] for name in names}
+        return StrokeQuality(**same, video_path=self.row.get("video_path"), **(known | found))
 
 
 def load_strokes(shards: Shards, hands: Mapping[str, Hand]) -> dict[str, Stroke]:
@@ -70,41 +73,66 @@ def load_strokes(shards: Shards, hands: Mapping[str, Hand]) -> dict[str, Stroke]
     Raises:
         InputError: if the folder has no poses, or no stroke.
     """
+    rows = stroke_rows(shards)
+    poses, missing = stroke_poses(shards, list(rows))
+    return measurable(rows, poses, missing, hands)
+
+
+def stroke_rows(shards: Shards) -> dict[str, dict[str, Any]]:
+    """The strokes of a folder by clip: rows of `clips.parquet`, and where their videos lie.
+
+    Raises:
+        InputError: if there is none.
+    """
     rows = {row["clip_id"]: row for row in shards.clips.filter(kind="stroke").to_dicts()}
     if not rows:
         raise InputError(f"{shards.path}: no stroke; expected clips of kind stroke")
+    paths: dict[str, str | None] = {}
+    with suppress(TTError):  # nothing is measured there, so the dataset may be gone
+        paths = video_paths(shards, None)
+    return {name: row | {"video_path": paths.get(row["video_id"])} for name, row in rows.items()}
+
+
+def stroke_poses(
+    shards: Shards, clip_ids: Sequence[str]
+) -> tuple[dict[str, ClipPose], dict[str, str]]:
+    """The poses of clips of a folder, and of those without any why.
+
+    Raises:
+        InputError: if the folder has no poses at all.
+    """
     if stored_info(shards.path) is None:
         raise InputError(
             f"{shards.path}: no poses; run `ttflow pose {shards.path}`, or measure with --coarse"
         )
-    poses, problems = _poses(shards, rows)
+    return known_poses(shards, clip_ids)
+
+
+def measurable(
+    rows: Mapping[str, Mapping[str, Any]],
+    poses: Mapping[str, ClipPose],
+    missing: Mapping[str, str],
+    hands: Mapping[str, Hand],
+) -> dict[str, Stroke]:
+    """Strokes with their signals, by clip, in the order of `rows`.
+
+    Args:
+        rows: of strokes, by clip.
+        poses: by clip.
+        missing: by clip that has none, why.
+        hands: by player, where it is known; otherwise it is guessed per player.
+    """
     guessed = guess_hands(rows, poses)
     found = {}
     for clip_id, row in rows.items():
         hand, notes = _hand(row["player_id"] or "", hands, guessed)
         if clip_id not in poses:
-            found[clip_id] = Stroke(row, hand, None, problems[row["video_id"]], None, notes)
+            reason = " ".join(missing[clip_id].split())
+            found[clip_id] = Stroke(row, hand, None, reason, None, notes)
             continue
         signal = stroke_signal(poses[clip_id], row["start_frame"], row["end_frame"], hand)
         found[clip_id] = Stroke(row, hand, signal, track_problem(signal), None, notes)
     return with_cameras(found)
-
-
-def _poses(
-    shards: Shards, rows: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, ClipPose], dict[str, str]]:
-    """Poses by clip, and by video why it has none."""
-    by_video: dict[str, list[str]] = {}
-    for clip_id, row in rows.items():
-        by_video.setdefault(row["video_id"], []).append(clip_id)
-    poses: dict[str, ClipPose] = {}
-    problems = {}
-    for video_id, clip_ids in by_video.items():
-        try:
-            poses |= read_poses(shards, clip_ids)
-        except ShardError as error:
-            problems[video_id] = " ".join(str(error).split())
-    return poses, problems
 
 
 def _hand(
