@@ -47,6 +47,11 @@ class StrokeQuality(FrozenModel):
     video_id: str
     player_id: str | None
     session_id: str | None
+    session: str | None = Field(
+        default=None,
+        description="what counts as its session: `session_id`, else the video; null for the only "
+        "stroke of a video",
+    )
     label: str
     start_frame: int = Field(description="of the clip")
     end_frame: int = Field(description="exclusive")
