@@ -11,14 +11,13 @@ from ttflow import ClipPose
 from tttrain.quality.document import Quality
 from tttrain.quality.judge import judge_class
 from tttrain.quality.landmarks import stroke_signal
-from tttrain.quality.reference_marks import Marks
 from tttrain.quality.strokes import Stroke
 from tttrain.quality.table import all_progress
+from tttrain.quality.teacher.marks import Marks
 from tttrain.report.quality_pages.pages import write_quality_pages
-from tttrain.report.quality_pages.sources import FilmSources
 
 LABEL = "Forehand Loop"
-PUPIL = "O'Brien <b>&\"x\"</b>"
+PUPIL = 'O\'Brien <b>&"x"</b>'
 """What a page must escape."""
 RATES = {"anna monday": 60, "anna tuesday": 30, "pupil monday": 60, "pupil tuesday": 30}
 SIZES = {
@@ -67,10 +66,6 @@ class Measurement:
     poses: dict[str, ClipPose]
     videos: dict[str, str]
 
-    @property
-    def sources(self) -> FilmSources:
-        return FilmSources(self.videos, lambda names: {name: self.poses[name] for name in names})
-
 
 def measured(videos: dict[str, str]) -> Measurement:
     """Three strokes of a second in each video of four; each begins 20 frames after another's end
@@ -87,7 +82,7 @@ def measured(videos: dict[str, str]) -> Measurement:
             row = {
                 "clip_id": clip_id, "video_id": video_id, "session_id": when, "label": LABEL,
                 "player_id": "anna" if who == "anna" else PUPIL, "start_frame": start,
-                "end_frame": end, "fps": float(fps),
+                "end_frame": end, "fps": float(fps), "video_path": videos.get(video_id),
             }  # fmt: skip
             pose = pose_of(clip_id, start, end, fps, size, seed=len(strokes))
             poses[clip_id] = pose
@@ -116,9 +111,7 @@ def filmed(
     folder = tmp_path_factory.mktemp("videos")
     thirty = [round(1000 * number / 30) for number in range(130)]
     paths = {
-        name: write_numbered(
-            folder / f"{name}.mp4", milliseconds=thirty if rate == 30 else None
-        )
+        name: write_numbered(folder / f"{name}.mp4", milliseconds=thirty if rate == 30 else None)
         for name, rate in RATES.items()
     }
     return measured({name: str(path) for name, path in paths.items()})
@@ -128,5 +121,5 @@ def filmed(
 def pages(tmp_path_factory: pytest.TempPathFactory, filmed: Measurement) -> Path:
     """The folder that was written."""
     out = tmp_path_factory.mktemp("pages")
-    assert write_quality_pages(out, filmed.quality, filmed.sources) == []
+    assert write_quality_pages(out, filmed.quality, filmed.poses) == []
     return out

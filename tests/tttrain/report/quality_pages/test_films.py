@@ -1,4 +1,4 @@
-"""Films of strokes: frame by frame what the video shows, kept where they are, whole or not there."""
+"""Films of strokes: frame by frame what the video shows, kept where they are."""
 
 import json
 import re
@@ -83,7 +83,7 @@ def test_what_is_there_is_kept(
     filmed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: Path
 ) -> None:
     strokes = filmed.quality.strokes[:3]
-    names, problems = make_films(tmp_path, strokes, filmed.sources)
+    names, problems = make_films(tmp_path, strokes, filmed.poses)
     assert problems == []
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert made == {name: (pages / "films" / name).read_bytes() for name in made}
@@ -91,23 +91,21 @@ def test_what_is_there_is_kept(
     victim.unlink()
     used: list[int] = []
     real = films.SheetMaker.finish
-    monkeypatch.setattr(
-        films.SheetMaker, "finish", lambda maker: (used.append(1), real(maker))[1]
-    )
-    assert make_films(tmp_path, strokes, filmed.sources)[0] == names
+    monkeypatch.setattr(films.SheetMaker, "finish", lambda maker: (used.append(1), real(maker))[1])
+    assert make_films(tmp_path, strokes, filmed.poses)[0] == names
     assert len(used) == 1
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == made
     # All is there: nothing is decoded.
     monkeypatch.setattr(films, "decoded", lambda _: pytest.fail("decoded"))
-    assert make_films(tmp_path, strokes, filmed.sources)[0] == names
+    assert make_films(tmp_path, strokes, filmed.poses)[0] == names
 
 
 def test_other_films_go(filmed: Any, tmp_path: Path) -> None:
     strokes = filmed.quality.strokes[:2]
-    names, _ = make_films(tmp_path, strokes, filmed.sources)
+    names, _ = make_films(tmp_path, strokes, filmed.poses)
     (tmp_path / "mine.jpg").write_text("a file of somebody else")
     moved = strokes[0].model_copy(update={"end_frame": strokes[0].end_frame + 2})
-    new, _ = make_films(tmp_path, [moved, strokes[1]], filmed.sources)
+    new, _ = make_films(tmp_path, [moved, strokes[1]], filmed.poses)
     assert new[moved.clip_id] != names[moved.clip_id]
     remove_other_films(tmp_path, new)
     expected = {f"{name}.{suffix}" for name in new.values() for suffix in ("jpg", "js")}
@@ -118,21 +116,24 @@ def test_a_video_that_ends_before_its_strokes(filmed: Any, tmp_path: Path) -> No
     first, second, third = filmed.quality.strokes[:3]
     far = second.model_copy(update={"start_frame": 9000, "end_frame": 9060})
     late = third.model_copy(update={"end_frame": 9060})
-    names, problems = make_films(tmp_path, [first, far, late], filmed.sources)
+    names, problems = make_films(tmp_path, [first, far, late], filmed.poses)
     assert set(names) == {first.clip_id, late.clip_id}
     assert len(facts_of(tmp_path, names[late.clip_id])["seconds"]) == 240 - late.start_frame + 15
     assert problems == [f"{filmed.videos['anna monday']}: ends before 1 of its strokes"]
 
 
-def test_a_video_that_cannot_be_read(filmed: Any, tmp_path: Path) -> None:
+def test_videos_that_cannot_be_read(filmed: Any, tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
-    sources = replace(filmed.sources, videos=filmed.videos | {"anna monday": str(broken)})
-    strokes = [filmed.quality.strokes[0], filmed.quality.strokes[6]]
-    names, problems = make_films(tmp_path / "films", strokes, sources)
-    assert set(names) == {strokes[1].clip_id}
-    assert len(problems) == 1
-    assert str(broken) in problems[0]
+    strokes = [filmed.quality.strokes[place] for place in (0, 3, 6, 7)]
+    for place, path in enumerate((str(broken), str(tmp_path / "gone.mp4"), None)):
+        strokes[place] = strokes[place].model_copy(update={"video_path": path})
+    names, problems = make_films(tmp_path / "films", strokes, filmed.poses)
+    assert set(names) == {strokes[3].clip_id}
+    unknown, opened, gone = problems
+    assert unknown == "of 1 strokes it is not known where their videos lie"
+    assert str(broken) in opened
+    assert "gone.mp4" in gone
 
 
 def test_a_film_shows_the_player_and_not_more(filmed: Any) -> None:

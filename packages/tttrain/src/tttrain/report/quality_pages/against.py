@@ -134,9 +134,7 @@ def _rows(
     stroke: StrokeQuality, phase: PhaseQuality, found: ReferenceClass | None, references: References
 ) -> Iterator[Row]:
     for item in phase.measures:
-        if item.words is None or found is None:
-            continue
-        band = references.band(found, phase.name, item.name)
+        band = None if found is None else references.band(found, phase.name, item.name)
         if (row := _row(item, band, mirrored=stroke.mirrored)) is not None:
             yield row
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tttrain.quality.consistency import by_number
 from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
 from tttrain.quality.moments import MOMENTS
 from tttrain.report.quality_pages.against import References
@@ -56,7 +57,7 @@ def groups_of_class(quality: Quality, references: References, label: str) -> lis
 def _group(
     title: str, strokes: Sequence[StrokeQuality], quality: Quality, references: References
 ) -> Group:
-    ordered = sorted(strokes, key=lambda item: (session_of(item), item.video_id, item.start_frame))
+    ordered = sorted(strokes, key=_place)
     first = ordered[0]
     progress = [
         item for item in quality.progress
@@ -75,9 +76,13 @@ def _group(
     )
 
 
+def _place(stroke: StrokeQuality) -> tuple[Any, ...]:
+    return by_number(session_of(stroke)), by_number(stroke.video_id), stroke.start_frame
+
+
 def session_of(stroke: StrokeQuality) -> str:
-    """The session of a stroke, or its video where that is unknown."""
-    return stroke.session_id or stroke.video_id
+    """What counts as the session of a stroke; its video where that is unknown."""
+    return stroke.session or stroke.video_id
 
 
 def name_of(stroke: StrokeQuality) -> str:

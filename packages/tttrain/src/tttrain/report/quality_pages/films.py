@@ -17,7 +17,6 @@ from ttflow.shards.layout import digest, video_stem
 from ttflow.shards.poses import content_sha256
 from tttrain.quality.document import StrokeQuality
 from tttrain.report.quality_pages.sheet import Cut, SheetMaker, cut_of, film_script
-from tttrain.report.quality_pages.sources import FilmSources, PosesOf
 
 _VERSION = 1
 """Of what a film looks like: those of another version are made anew."""
@@ -35,7 +34,7 @@ class _Job:
 
 
 def make_films(
-    folder: Path, strokes: Sequence[StrokeQuality], sources: FilmSources
+    folder: Path, strokes: Sequence[StrokeQuality], poses: Mapping[str, ClipPose]
 ) -> tuple[dict[str, str], list[str]]:
     """Write a film per stroke whose video is at hand; those that are there already are kept.
 
@@ -44,21 +43,21 @@ def make_films(
     Args:
         folder: gets `<name>.jpg`, then `<name>.js`.
         strokes: in any order.
-        sources: videos and landmarks.
+        poses: by clip, of those that have any.
 
     Returns:
         Names of films by clip, and a line per video that could not be filmed to its end.
     """
     by_video: dict[str, list[StrokeQuality]] = {}
     for stroke in strokes:
-        if stroke.video_id in sources.videos:
-            by_video.setdefault(stroke.video_id, []).append(stroke)
+        by_video.setdefault(stroke.video_path or "", []).append(stroke)
+    unknown = by_video.pop("", [])
     names: dict[str, str] = {}
     problems: dict[str, str] = {}
     with ThreadPoolExecutor(min(available_cores(), _MOST_WORKERS)) as pool:
         jobs = {
-            pool.submit(_film_video, folder, sources.videos[name], own, sources.poses_of): name
-            for name, own in by_video.items()
+            pool.submit(_film_video, folder, path, own, poses): path
+            for path, own in by_video.items()
         }
         try:
             for job in track(as_completed(jobs), "filming videos", total=len(jobs)):
@@ -68,7 +67,10 @@ def make_films(
                     problems[jobs[job]] = problem
         finally:
             pool.shutdown(cancel_futures=True)
-    return names, [problems[name] for name in by_video if name in problems]
+    told = [problems[path] for path in by_video if path in problems]
+    if unknown:
+        told.insert(0, f"of {len(unknown)} strokes it is not known where their videos lie")
+    return names, told
 
 
 def remove_other_films(folder: Path, names: Mapping[str, str]) -> None:
@@ -80,13 +82,12 @@ def remove_other_films(folder: Path, names: Mapping[str, str]) -> None:
 
 
 def _film_video(
-    folder: Path, location: str, strokes: Sequence[StrokeQuality], poses_of: PosesOf
+    folder: Path, location: str, strokes: Sequence[StrokeQuality], poses: Mapping[str, ClipPose]
 ) -> tuple[dict[str, str], str | None]:
     """The films of a video's strokes, and why some are missing."""
     names: dict[str, str] = {}
     try:
         source = list(fingerprint(location))
-        poses = poses_of([stroke.clip_id for stroke in strokes])
         wanted = []
         for stroke in strokes:
             job = _job(stroke, source, poses.get(stroke.clip_id))

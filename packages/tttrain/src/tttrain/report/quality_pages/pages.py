@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ttdata.storage.html import environment_of, write_page
+from ttflow import ClipPose
 from tttrain.quality.document import Quality, StrokeQuality
 from tttrain.report.quality_pages.against import References, against
 from tttrain.report.quality_pages.content import (
@@ -21,7 +22,6 @@ from tttrain.report.quality_pages.content import (
 from tttrain.report.quality_pages.films import make_films, remove_other_films
 from tttrain.report.quality_pages.names import page_name
 from tttrain.report.quality_pages.sessions import told_apart
-from tttrain.report.quality_pages.sources import FilmSources
 from tttrain.run import clean_folder, lock_folder
 
 PAGES = ("index.html", "players", "classes", "films")
@@ -32,7 +32,7 @@ _PAGE = re.compile(r"^[\w-]+\.[0-9a-f]{8}\.html$")
 _FILTERS: dict[str, Callable[..., str]] = {"page": page_name}
 
 
-def write_quality_pages(out: Path, quality: Quality, sources: FilmSources) -> list[str]:
+def write_quality_pages(out: Path, quality: Quality, poses: Mapping[str, ClipPose]) -> list[str]:
     """Write the pages of measured strokes; they work from the disk, without a server or network.
 
     Films that are there are kept; the start page is written last; what no page shows any more is
@@ -41,15 +41,13 @@ def write_quality_pages(out: Path, quality: Quality, sources: FilmSources) -> li
     Args:
         out: gets `index.html`, `players/`, `classes/` and `films/`.
         quality: what was measured.
-        sources: videos and landmarks.
+        poses: landmarks by clip, of strokes that have any.
 
     Returns:
         What is missing on the pages and why, a line each.
     """
     with lock_folder(out, "quality"), clean_folder(out):
-        films, problems = make_films(out / "films", quality.strokes, sources)
-        if sources.problem is not None:
-            problems.insert(0, sources.problem)
+        films, problems = make_films(out / "films", quality.strokes, poses)
         pages = _Pages(out, quality, films)
         pages.write(problems)
         pages.remove_others()
@@ -70,7 +68,9 @@ class _Pages:
             )
             for item in quality.strokes
         }
-        self.players = sorted({item.player_id for item in quality.strokes} - {None})
+        self.players = sorted(
+            {item.player_id for item in quality.strokes if item.player_id is not None}
+        )
         self.labels = sorted({item.label for item in quality.strokes})
 
     def write(self, problems: Sequence[str]) -> None:
@@ -91,7 +91,8 @@ class _Pages:
             },
             "unknown": sum(item.player_id is None for item in self._quality.strokes),
             "films": len(self._films),
-            "problems": problems,
+            # Names of folders are not for who gets a copy; the command has said them.
+            "problems": [item.rsplit("/", 1)[-1] for item in problems],
         }
         write_page(
             self._out / "index.html", _TEMPLATES / "quality_index.html.j2", content, _FILTERS

@@ -47,15 +47,15 @@ class Alike:
 
 
 def values_of(strokes: Sequence[StrokeQuality], phase: str, measure: str) -> dict[str, list[float]]:
-    """By session, in the order of names: what a measure is in each stroke."""
+    """By session, as progress names it: what a measure is in each stroke."""
     found: dict[str, list[float]] = {}
     for stroke in strokes:
-        session = stroke.session_id or stroke.video_id
+        session = stroke.session or "unknown"
         for part in stroke.phases:
             for item in part.measures:
                 if (part.name, item.name) == (phase, measure) and item.value is not None:
                     found.setdefault(session, []).append(item.value)
-    return dict(sorted(found.items()))
+    return found
 
 
 def courses(progress: Sequence[Progress], strokes: Sequence[StrokeQuality]) -> list[Course]:
