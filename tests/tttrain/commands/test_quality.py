@@ -271,10 +271,17 @@ def test_tables(found: tuple[Quality, Path]) -> None:
 
 def test_the_same_bytes_again(filled: Path, marks: Path, found: tuple[Quality, Path]) -> None:
     out = found[1]
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def content() -> dict[str, bytes]:
+        files = (path for path in out.rglob("*") if path.is_file())
+        return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
+
+    before = content()
     measure_strokes(filled, marks, out, players=filled.parent / "players.csv")
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-    assert set(before) == {"quality.csv", "quality.json"}
+    assert content() == before
+    assert {"quality.csv", "quality.json", "index.html"} < set(before)
+    assert sum(name.startswith("players/") for name in before) == 2
+    assert sum(name.startswith("classes/") for name in before) == 3
 
 
 def test_own_references_only(filled: Path, marks: Path, tmp_path: Path) -> None:
@@ -415,6 +422,7 @@ def test_the_command_line(filled: Path, marks: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run(app, ["quality", str(filled), "--references", str(marks), "--out", str(out)])
     assert done.exit_code == 0, done.output
+    assert f"pages: {out / 'index.html'}" in done.output
     assert "11 of 15 strokes compared" in done.output
     # Two strokes are judged, 25 measures each: those that are 28, without the trunk's turns.
     assert re.search(r"\d+ of 50 single measures outside; chance alone gives about 2", done.output)
@@ -424,6 +432,9 @@ def test_the_command_line(filled: Path, marks: Path, tmp_path: Path) -> None:
         app, ["quality", str(filled), "--references", str(marks), "--out", str(out), "--json"]
     )
     assert len(json.loads(done.stdout)["strokes"]) == 15
+    bare = ["quality", str(filled), "--references", str(marks), "--out", str(tmp_path / "bare")]
+    assert "pages:" not in run(app, [*bare, "--no-pages"]).output
+    assert {path.name for path in (tmp_path / "bare").iterdir()} == {"quality.csv", "quality.json"}
     done = run(app, ["quality", str(filled), "--suggest-references", "--out", str(out) + ".csv"])
     assert "11 strokes to mark" in done.output
     assert run(app, ["quality", str(filled), "--out", str(out)]).exit_code == 2

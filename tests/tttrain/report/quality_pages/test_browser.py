@@ -127,8 +127,15 @@ def test_slow_motion_keeps_both_together(bare: Any, filmed: Any) -> None:
     contact = int(strokes[6].moments["contact"] + 0.5)
     bare.locator("#speed").select_option("0.125")
     bare.locator("#scrub").fill(str(contact - 5))
-    bare.evaluate("""() => { window.seen = []; const plain = draw;
-      draw = () => { plain(); const { own, other } = byId("now").dataset; seen.push([+own, +other, performance.now()]); }; }""")
+    bare.evaluate("""() => {
+      window.seen = [];
+      const plain = draw;
+      draw = () => {
+        plain();
+        const { own, other } = byId("now").dataset;
+        seen.push([+own, +other, performance.now()]);
+      };
+    }""")
     bare.locator("#play").click()
     bare.wait_for_function("seen.length > 1 && seen.at(-1)[0] >= seen[0][0] + 4")
     bare.locator("#play").click()
@@ -180,8 +187,10 @@ def test_wide_narrow_and_printed(bare: Any, filmed: Any, tmp_path: Path) -> None
     assert not bare.locator(".controls").is_visible()
     captions = bare.locator("#stills figcaption").all_inner_texts()
     assert [text.split(",")[0] for text in captions] == [
-        f"{who}: {what}" for who in ("This stroke", "Reference") for what in ("ready", "contact", "end")
-    ]  # fmt: skip
+        f"{who}: {what}"
+        for who in ("This stroke", "Reference")
+        for what in ("ready", "contact", "end")
+    ]
     printed = Path(SHOTS or tmp_path) / "quality.pdf"
     bare.pdf(path=printed, prefer_css_page_size=True)
     assert printed.stat().st_size > 20_000
