@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import polars as pl
 import pytest
@@ -282,6 +283,40 @@ def test_the_same_bytes_again(filled: Path, marks: Path, found: tuple[Quality, P
     assert {"quality.csv", "quality.json", "index.html"} < set(before)
     assert sum(name.startswith("players/") for name in before) == 2
     assert sum(name.startswith("classes/") for name in before) == 3
+
+
+def test_strokes_have_films_where_their_videos_are(
+    filled: Path, marks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = tmp_path / "videos" / "all.mp4"
+    write_film(video)
+    names = set(open_shards(filled).clips["video_id"])
+    monkeypatch.setattr(
+        "tttrain.quality.strokes.video_paths", lambda *_: dict.fromkeys(names, str(video))
+    )
+    with pytest.raises(InputError, match=r"videos: holds .*all.mp4, which is read"):
+        measure_strokes(filled, marks, video.parent)
+    assert [path.name for path in video.parent.iterdir()] == ["all.mp4"]
+    out = tmp_path / "out"
+    measure_strokes(filled, marks, out)
+    films = sorted(path.name for path in (out / "films").iterdir())
+    assert len(films) == 2 * 15
+    # A film is of the clip: its last frame is the video's.
+    facts = json.loads((out / "films" / films[1]).read_text().split(", ", 1)[1].rstrip(");\n"))
+    assert len(facts["seconds"]) == 66 - facts["first"]
+    assert facts["points"] is None  # these landmarks do not say how large their picture is
+
+
+def write_film(path: Path) -> None:
+    """66 frames at 30 a second."""
+    path.parent.mkdir()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for index in range(66):
+            picture = np.full((32, 48, 3), index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
 
 
 def test_own_references_only(filled: Path, marks: Path, tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def _film_video(
 
 
 def _job(stroke: StrokeQuality, source: list[int | str], pose: ClipPose | None) -> _Job:
+    if pose is not None and min(pose.picture_hw) <= 0:  # where the points are is not known
+        pose = None
     cut = cut_of(stroke.start_frame, stroke.end_frame, stroke.fps, pose)
     landmarks = None if pose is None else content_sha256([pose])
     key = digest([_VERSION, source, cut.start_frame, cut.end_frame, cut.box, landmarks])[:16]

@@ -64,7 +64,7 @@ def cut_of(start_frame: int, end_frame: int, fps: float, pose: ClipPose | None) 
 
 def player_box(pose: ClipPose | None) -> tuple[float, float, float, float] | None:
     """A square around all landmarks of a clip, in shares of the picture; None without any."""
-    if pose is None or min(pose.picture_hw) <= 0:
+    if pose is None:
         return None
     points = pose.points[pose.visibility >= _SEEN].astype(np.float64)
     if not len(points):
