@@ -83,10 +83,11 @@ def progress_words(item: Progress) -> str:
     if len(item.sessions) < 2 or item.change is None:
         return "One session only: a change cannot be told."
     unit = UNITS[item.measure]
-    size = unit.signed(item.change).lstrip("+\N{MINUS SIGN}")
+    size = unit.number(abs(item.change))
     way = direction_of(item.phase, item.measure, more=item.change > 0)
-    told = f"{way} by {size} since {item.sessions[0]}"
-    told = told[0].upper() + told[1:]
+    told = f"{way[0].upper()}{way[1:]} by {size} since {item.sessions[0]}"
+    if size == unit.number(0.0):
+        told = f"The same as in {item.sessions[0]}"
     if item.minimal_change_of_means is None:
         return f"{told}; whether that is more than chance cannot be told."
     least = unit.number(item.minimal_change_of_means)

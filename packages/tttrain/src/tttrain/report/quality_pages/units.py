@@ -39,11 +39,11 @@ UNITS = {
     "duration_s": Unit("Duration", 1000, 0, " ms"),
     "duration_share": Unit("Share of the stroke's time", 100, 0, " %"),
     "gain": Unit("Size of the arm's movement", 100, 0, " %"),
-    "wrist_x": Unit("Hand sideways, seen from the hips", 1, 2, " torso"),
-    "wrist_y": Unit("Height of the hand, seen from the hips", 1, 2, " torso"),
-    "peak_speed": Unit("Fastest movement of the hand", 1, 1, " torso/s"),
+    "wrist_x": Unit("Hand sideways, seen from the hips", 1, 2, " torso lengths"),
+    "wrist_y": Unit("Height of the hand, seen from the hips", 1, 2, " torso lengths"),
+    "peak_speed": Unit("Fastest movement of the hand", 1, 1, " torso lengths/s"),
     "trunk_turn": Unit("Trunk turned back", 1, 0, " degrees"),
-    "residual": Unit("Other shape of the path", 1, 2, " torso"),
+    "residual": Unit("Other shape of the path", 1, 2, " torso lengths"),
 }
 """By measure; a gain is told in percent of the references' movement."""
 

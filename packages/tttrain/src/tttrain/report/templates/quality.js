@@ -72,6 +72,7 @@ function rangeOf(own, other) {
 
 // --- drawing
 const BONES = [[1, 2], [1, 3], [3, 5], [2, 4], [4, 6], [7, 8], [1, 7], [2, 8], [7, 9], [9, 11], [8, 10], [10, 12]];
+const [NOSE, LEFT_SHOULDER, RIGHT_SHOULDER] = [0, 1, 2];
 const [LEFT_WRIST, RIGHT_WRIST, LEFT_HIP, RIGHT_HIP] = [5, 6, 7, 8];
 const STYLES = { own: { color: "#1257a8", dash: [] }, other: { color: "#c2410c", dash: [7, 5] } };
 const SHARP = 2; // pixels of a canvas per pixel of a film: lines stay fine
@@ -111,6 +112,18 @@ function drawSkeleton(pen, side, frame, place, style) {
     const ends = [joint(side, frame, start), joint(side, frame, end)];
     if (ends[0] && ends[1]) strokeLine(pen, ends.map(place), style, 2);
   }
+  drawHead(pen, side, frame, place, style);
+}
+// Of a head only the nose is known: a ring about it, as large as heads are.
+function drawHead(pen, side, frame, place, style) {
+  const [nose, left, right] = [NOSE, LEFT_SHOULDER, RIGHT_SHOULDER].map((number) => joint(side, frame, number));
+  if (!nose || !left || !right) return;
+  const [middle, neck] = [nose, [(left[0] + right[0]) / 2, (left[1] + right[1]) / 2]].map(place);
+  const away = Math.hypot(neck[0] - middle[0], neck[1] - middle[1]);
+  if (away === 0) return;
+  const radius = 0.45 * away;
+  const turns = [...Array(25).keys()].map((number) => number / 12 * Math.PI);
+  strokeLine(pen, turns.map((turn) => [middle[0] + radius * Math.cos(turn), middle[1] + radius * Math.sin(turn)]), style, 2);
 }
 // The bat's wrist seen from the hips, from ready to the end, as if the hips stood still.
 function drawPath(pen, side, frame, place, style) {
