@@ -242,6 +242,31 @@ def test_unknown_players_have_no_progress(filled: Path, marks: Path, tmp_path: P
     assert {(item.player_id, item.label) for item in found.progress} == {("anna", "right")}
 
 
+def test_clips_of_unknown_sessions_and_a_clip_of_nobody(
+    filled: Path, marks: Path, tmp_path: Path
+) -> None:
+    """In a folder of clips each would be a session of its own, and a difference said to be told."""
+    data = tmp_path / "shards"
+    shutil.copytree(filled, data)
+    clips = open_shards(data).clips.with_columns(session_id=pl.lit(None, pl.String))
+    write_table(clips, data / "clips.parquet", ClipRecord)
+    shards = open_shards(data)
+    row = clips.row(HALF, named=True)
+    nobody = replace(pose_of(row, HALF), visibility=np.zeros((57 + HALF % 4, 33), np.float32))
+    info = agreed_info(data, PoseConfig())
+    write_poses(expected_files(shards, info)[row["video_id"]], [nobody])
+    found = measure_strokes(data, marks, tmp_path / "out")
+    told = found.references[0]
+    assert told.sessions == ("anna/unknown",)
+    assert str(told.cannot_tell).startswith("sessions of the references are not known")
+    assert "no player was tracked in this clip" in str(found.strokes[HALF].refused)
+    assert {item.session for item in found.strokes} == {None}
+    left = found.strokes[LEFT]
+    assert any("sessions of the references are not known" in text for text in left.notes)
+    assert gain_of(left, "stroke").outside is None
+    assert {item.sessions for item in found.progress} == {("unknown",)}
+
+
 def test_tables(found: tuple[Quality, Path]) -> None:
     result, out = found
     assert Quality.model_validate_json((out / "quality.json").read_text()) == result

@@ -81,7 +81,7 @@ def test_marks_without_their_clip_are_named(tmp_path: Path, row: str, message: s
 def test_the_end_is_the_last_frame_and_lines_are_those_of_the_file(tmp_path: Path) -> None:
     """A frame past a clip's last is none of it; a cell may hold a break."""
     head = "clip_id,ready,contact,end,remark\n"
-    with pytest.raises(InputError, match="line 2: frames 100 to 200, .* the clip's, 100 to 199"):
+    with pytest.raises(InputError, match=r"line 2: frames 100 to 200, .* the clip's, 100 to 199"):
         marks(tmp_path, head + "a,100,150,200,\n")
     with pytest.raises(InputError, match="line 6: clip 'rest' is a negative, expected a stroke"):
         marks(tmp_path, head + 'a,100,150,199,"good\nbackswing"\n\n\nrest,310,320,330,\n')

@@ -213,7 +213,8 @@ def guess_hands(
             continue
         inside = (pose.frames >= row["start_frame"]) & (pose.frames < row["end_frame"])
         seen = pose.visibility[inside & pose.found][:, _WRISTS].mean(axis=0)
-        right, left = signal.xy[:, [WRIST, FREE_WRIST]].var(axis=0).sum(axis=1) * seen**2
+        places = signal.xy[signal.inner][:, [WRIST, FREE_WRIST]]
+        right, left = places.var(axis=0).sum(axis=1) * seen**2
         found.setdefault(row["player_id"], []).append(float(right - left))
     return {
         player: "right" if np.median(more) >= 0 else "left"
@@ -228,7 +229,7 @@ def with_cameras(strokes: Mapping[str, Stroke]) -> dict[str, Stroke]:
     for item in strokes.values():
         if item.signal is not None and item.problem is None:
             key = (item.row["video_id"], item.player)
-            lines.setdefault(key, []).append(facing(item.signal, item.signal.times[0]))
+            lines.setdefault(key, []).append(facing(item.signal, item.signal.bounds[0]))
     cameras = {key: direction(found) for key, found in lines.items()}
     return {
         clip_id: Stroke(
