@@ -26,7 +26,7 @@ from tttrain.report.quality_pages.pages import PAGES, write_quality_pages
 
 logger = logging.getLogger(__name__)
 
-WRITTEN = ("quality.json", "quality.csv")
+WRITTEN = ("quality.json", "quality.csv", *PAGES)
 """Names of what is written in the folder."""
 SINGLE_MEASURES = "without pose: single measures cannot be told"
 Key = tuple[str, str | None]
@@ -70,8 +70,7 @@ def measure_strokes(
     data, references, out = Path(data).absolute(), Path(references), Path(out).absolute()
     more = None if reference_shards is None else Path(reference_shards).absolute()
     read = [data, references, players, more]
-    written = (*WRITTEN, *(PAGES if pages else ()))
-    check_output_folder(out, "a measurement of strokes", read, writes=written)
+    check_output_folder(out, "a measurement of strokes", read, writes=WRITTEN)
     sources, known = Sources.open(data, more), _players(players)
     motion = sources.shards_with_motion() if coarse else None
     marks = read_marks(references, sources.clips)
