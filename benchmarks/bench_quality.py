@@ -40,9 +40,9 @@ from tttrain.quality.document import StrokeQuality
 from tttrain.quality.judge import judge_class
 from tttrain.quality.landmarks import stroke_signal
 from tttrain.quality.measures import MEASURES
-from tttrain.quality.reference_marks import Marks
 from tttrain.quality.strokes import Stroke, load_strokes, with_cameras
 from tttrain.quality.suggest import central
+from tttrain.quality.teacher.marks import Marks
 
 CLASSES = ("Offensive Forehand Hit", "Offensive Forehand Loop", "Defensive Backhand Push")
 RANKED = {
@@ -55,6 +55,9 @@ RANKED = {
 }
 """Kind of grade: phase and measure that should tell it, and the truth's column."""
 MARGIN_FRAMES = 10
+"""Poses beyond the stroke, a side, as `ttflow extract` stores it."""
+JITTER_SECONDS = 0.05
+"""Standard deviation of how far two people's bounds of a stroke lie apart."""
 Change = Callable[[ClipPose], ClipPose]
 
 
@@ -125,16 +128,42 @@ def strokes_of(
     return found
 
 
-def stroke(row: QualityTruth, pose: ClipPose, *, other_hand: bool = False) -> Stroke:
-    """A stroke as the command would load it."""
+def stroke(
+    row: QualityTruth,
+    pose: ClipPose,
+    *,
+    other_hand: bool = False,
+    bounds: tuple[int, int] | None = None,
+) -> Stroke:
+    """A stroke as the command would load it; without bounds its true ones."""
     hand = "left" if row.left_handed != other_hand else "right"
+    first, end = bounds or (row.ready_frame, row.end_frame)
     clip = {
         "clip_id": pose.clip_id, "video_id": row.video_id, "player_id": row.player_id,
-        "session_id": row.session_id, "label": row.label, "start_frame": row.ready_frame,
-        "end_frame": row.end_frame, "fps": pose.fps,
+        "session_id": row.session_id, "label": row.label, "start_frame": first,
+        "end_frame": end, "fps": pose.fps,
     }  # fmt: skip
-    signal = stroke_signal(pose, row.ready_frame, row.end_frame, hand)  # type: ignore[arg-type]
+    signal = stroke_signal(pose, first, end, hand)  # type: ignore[arg-type]
     return Stroke(clip, hand, signal, track_problem(signal))  # type: ignore[arg-type]
+
+
+def jittered(
+    items: Sequence[tuple[QualityTruth, Stroke, ClipPose]], seed: int
+) -> list[tuple[QualityTruth, Stroke]]:
+    """The strokes as a detector would bound them, within the frames that have poses.
+
+    References keep their bounds: a person marked them.
+    """
+    draw = np.random.default_rng(seed)
+    found = []
+    for row, item, pose in items:
+        first, last = np.round(draw.normal(0, JITTER_SECONDS, 2) * pose.fps).astype(int).tolist()
+        bounds = (
+            max(row.ready_frame + first, int(pose.frames[0])),
+            min(row.end_frame + last, int(pose.frames[-1]) + 1),
+        )
+        found.append((row, item if row.reference else stroke(row, pose, bounds=bounds)))
+    return found
 
 
 def judged(
@@ -275,33 +304,45 @@ def invariance(
         gains, shares = [0.0], [0.0]
         for _, result in judged(other, cameras=False):
             pairs = before[result.clip_id], result
+            if not before[result.clip_id].phases:
+                continue
             gains.append(abs(np.subtract(*(value(one, "stroke", "gain") for one in pairs))))
             shares += [
                 abs(np.subtract(*(value(one, phase, "duration_share") for one in pairs)))
                 for phase in ("backswing", "forward", "follow_through")
             ]
-        told[name] = float(np.nanmax(gains)), float(np.nanmax(shares))
+        # NaN where a change made a measure impossible: that is no small change.
+        told[name] = float(np.max(gains)), float(np.max(shares))
     return told
 
 
-def case(seed: int, asked: argparse.Namespace) -> dict[str, Any]:
-    """All figures of a seed."""
-    config = source(seed, asked)
-    items = strokes_of(config, asked, {})
-    found = judged([(row, item) for row, item, _ in items], cameras=False)
-    gated = judged([(row, item) for row, item, _ in items], cameras=True)
-    errors = contact_errors(found)
-    figures: dict[str, Any] = {"strokes": len(found)}
+def measured(found: Found) -> dict[str, float]:
+    """How well strokes are measured, whatever bounds they had."""
+    figures = {}
     for kind in RANKED:
         rank, monotone = rank_row(found, kind)
         figures[f"rank correlation, {kind}"] = rank
         figures[f"levels monotone, {kind}"] = monotone
+    errors = contact_errors(found)
     figures["contact error, median ms"] = float(np.median(errors))
     figures["contact error, mean ms"] = float(errors.mean())
     figures["false alarms at nominal 0.05"] = false_alarms(found)
     figures["MDC of gain"] = detectable(found, "stroke", "gain")
     for phase in ("backswing", "forward", "follow_through"):
         figures[f"MDC of {phase}, share of stroke"] = detectable(found, phase, "duration_share")
+    return figures
+
+
+def case(seed: int, asked: argparse.Namespace) -> dict[str, Any]:
+    """All figures of a seed."""
+    config = source(seed, asked)
+    items = strokes_of(config, asked, {})
+    given = [(row, item) for row, item, _ in items]
+    found = judged(given, cameras=False)
+    gated = judged(given, cameras=True)
+    figures: dict[str, Any] = {"strokes": len(found)} | measured(found)
+    apart = measured(judged(jittered(items, seed), cameras=False))
+    figures |= {f"jittered bounds: {name}": figure for name, figure in apart.items()}
     for name, (gain, share) in invariance(items, found).items():
         figures[f"change of gain, {name}"] = gain
         figures[f"change of a share, {name}"] = share

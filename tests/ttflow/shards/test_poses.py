@@ -17,6 +17,7 @@ from ttflow.schema import FlowConfig, PoseRow
 from ttflow.shards import poses as stored
 from ttflow.shards.layout import arrow_schema
 from ttflow.shards.patches import encode_flow, encode_rgb
+from ttflow.shards.pose_reader import known_poses
 
 CONFIG = FlowConfig(patch_side=16, crop_height=8, crop_width=8, window_frames=12)
 
@@ -174,6 +175,19 @@ def test_a_clip_that_lacks_is_named(shards: Path, written: dict[str, ClipPose]) 
     assert len(read_poses(shards, ["serve/ä b@30-40"])) == 1
     with pytest.raises(ShardError, match=r"no clip 'x' in clips\.parquet"):
         read_poses(shards, ["x"])
+
+
+def test_a_clip_that_lacks_costs_no_other_one(shards: Path, written: dict[str, ClipPose]) -> None:
+    """One without poses, in a file that holds those of another clip; and a damaged file."""
+    opened = open_shards(shards)
+    first, second = "serve/ä b@10-20", "serve/ä b@30-40"
+    stored.write_poses(the_file(shards, "serve"), [written[first]])
+    the_file(shards, "v.").write_bytes(b"no table")
+    found, missing = known_poses(opened, [second, first, "-v@0-8"])
+    assert list(found) == [first]
+    assert list(missing) == [second, "-v@0-8"]
+    assert f"no pose of clip {second!r}; run `ttflow pose " in missing[second]
+    assert "cannot be read" in missing["-v@0-8"]
 
 
 def test_poses_of_former_pixels_are_not_read(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import polars as pl
 import pytest
@@ -241,6 +242,31 @@ def test_unknown_players_have_no_progress(filled: Path, marks: Path, tmp_path: P
     assert {(item.player_id, item.label) for item in found.progress} == {("anna", "right")}
 
 
+def test_clips_of_unknown_sessions_and_a_clip_of_nobody(
+    filled: Path, marks: Path, tmp_path: Path
+) -> None:
+    """In a folder of clips each would be a session of its own, and a difference said to be told."""
+    data = tmp_path / "shards"
+    shutil.copytree(filled, data)
+    clips = open_shards(data).clips.with_columns(session_id=pl.lit(None, pl.String))
+    write_table(clips, data / "clips.parquet", ClipRecord)
+    shards = open_shards(data)
+    row = clips.row(HALF, named=True)
+    nobody = replace(pose_of(row, HALF), visibility=np.zeros((57 + HALF % 4, 33), np.float32))
+    info = agreed_info(data, PoseConfig())
+    write_poses(expected_files(shards, info)[row["video_id"]], [nobody])
+    found = measure_strokes(data, marks, tmp_path / "out")
+    told = found.references[0]
+    assert told.sessions == ("anna/unknown",)
+    assert str(told.cannot_tell).startswith("sessions of the references are not known")
+    assert "no player was tracked in this clip" in str(found.strokes[HALF].refused)
+    assert {item.session for item in found.strokes} == {None}
+    left = found.strokes[LEFT]
+    assert any("sessions of the references are not known" in text for text in left.notes)
+    assert gain_of(left, "stroke").outside is None
+    assert {item.sessions for item in found.progress} == {("unknown",)}
+
+
 def test_tables(found: tuple[Quality, Path]) -> None:
     result, out = found
     assert Quality.model_validate_json((out / "quality.json").read_text()) == result
@@ -271,10 +297,51 @@ def test_tables(found: tuple[Quality, Path]) -> None:
 
 def test_the_same_bytes_again(filled: Path, marks: Path, found: tuple[Quality, Path]) -> None:
     out = found[1]
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def content() -> dict[str, bytes]:
+        files = (path for path in out.rglob("*") if path.is_file())
+        return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
+
+    before = content()
     measure_strokes(filled, marks, out, players=filled.parent / "players.csv")
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-    assert set(before) == {"quality.csv", "quality.json"}
+    assert content() == before
+    assert {"quality.csv", "quality.json", "index.html"} < set(before)
+    assert sum(name.startswith("players/") for name in before) == 2
+    assert sum(name.startswith("classes/") for name in before) == 3
+
+
+def test_strokes_have_films_where_their_videos_are(
+    filled: Path, marks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = tmp_path / "videos" / "all.mp4"
+    write_film(video)
+    names = set(open_shards(filled).clips["video_id"])
+    monkeypatch.setattr(
+        "tttrain.quality.strokes.video_paths", lambda *_: dict.fromkeys(names, str(video))
+    )
+    with pytest.raises(InputError, match=r"videos: holds .*all.mp4, which is read"):
+        measure_strokes(filled, marks, video.parent)
+    assert [path.name for path in video.parent.iterdir()] == ["all.mp4"]
+    out = tmp_path / "out"
+    measure_strokes(filled, marks, out)
+    films = sorted(path.name for path in (out / "films").iterdir())
+    assert len(films) == 2 * 15
+    # A film is of the clip: its last frame is the video's.
+    facts = json.loads((out / "films" / films[1]).read_text().split(", ", 1)[1].rstrip(");\n"))
+    assert len(facts["seconds"]) == 66 - facts["first"]
+    assert facts["points"] is None  # these landmarks do not say how large their picture is
+
+
+def write_film(path: Path) -> None:
+    """66 frames at 30 a second."""
+    path.parent.mkdir()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        for index in range(66):
+            picture = np.full((32, 48, 3), index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
 
 
 def test_own_references_only(filled: Path, marks: Path, tmp_path: Path) -> None:
@@ -321,7 +388,7 @@ def test_a_hand_is_guessed_by_how_far_it_gets_and_is_seen() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nobody,1,2,3", "line 3: no clip 'nobody' in the shards"),
+        ("nobody,1,2,3", "line 3: no clip 'nobody'; expected a clip_id of what is measured"),
         ("FIRST", "line 3: clip '.*' is there twice, first in line 2"),
         ("SECOND,5,,60", "line 3: contact is '', expected a frame of the video"),
         ("SECOND,5,2.5,60", "line 3: contact is '2.5', expected a frame"),
@@ -351,10 +418,6 @@ def test_files_that_do_not_fit(filled: Path, marks: Path, tmp_path: Path) -> Non
     path.write_text("clip_id,ready,contact,end\n")
     with pytest.raises(InputError, match="no reference; expected a row per marked stroke"):
         measure_strokes(filled, path, tmp_path / "out")
-    (tmp_path / "index").mkdir()
-    (tmp_path / "index" / "index.json").write_text("{}")
-    with pytest.raises(InputError, match="an index of whole videos, which holds no poses yet"):
-        measure_strokes(tmp_path / "index", marks, tmp_path / "out")
 
 
 def test_without_poses(filled: Path, tmp_path: Path) -> None:
@@ -419,15 +482,19 @@ def test_the_command_line(filled: Path, marks: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run(app, ["quality", str(filled), "--references", str(marks), "--out", str(out)])
     assert done.exit_code == 0, done.output
+    assert f"pages: {out / 'index.html'}" in done.output
     assert "11 of 15 strokes compared" in done.output
     # Two strokes are judged, 25 measures each: those that are 28, without the trunk's turns.
     assert re.search(r"\d+ of 50 single measures outside; chance alone gives about 2", done.output)
-    assert "1 strokes not compared: another camera angle" in done.output
+    assert "1 stroke not compared: another camera angle" in done.output
     assert "left: 2 references of left" in done.output
     done = run(
         app, ["quality", str(filled), "--references", str(marks), "--out", str(out), "--json"]
     )
     assert len(json.loads(done.stdout)["strokes"]) == 15
+    bare = ["quality", str(filled), "--references", str(marks), "--out", str(tmp_path / "bare")]
+    assert "pages:" not in run(app, [*bare, "--no-pages"]).output
+    assert {path.name for path in (tmp_path / "bare").iterdir()} == {"quality.csv", "quality.json"}
     done = run(app, ["quality", str(filled), "--suggest-references", "--out", str(out) + ".csv"])
     assert "11 strokes to mark" in done.output
     assert run(app, ["quality", str(filled), "--out", str(out)]).exit_code == 2

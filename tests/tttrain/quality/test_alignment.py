@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tttrain.quality import alignment
 from tttrain.quality.alignment import WAITING_PRICE, Alignment, align, align_all
 
 
@@ -56,7 +57,10 @@ def test_the_path_is_the_cheapest(n: int, m: int, seed: int, band: float, price:
     assert (steps.sum(axis=1) > 0).all()
 
 
-def test_many_at_once_are_each_alone() -> None:
+@pytest.mark.parametrize("batch", [1, 10, 100])
+def test_many_at_once_are_each_alone(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever number of pairs there is room for."""
+    monkeypatch.setattr(alignment, "_BATCH_BYTES", 8 * 12 * (12 + 20) * batch)
     draw = np.random.default_rng(0)
     first = draw.normal(size=(12, 3))
     others = [draw.normal(size=(length, 3)) for length in (5, 20, 12, *[9] * 70)]

@@ -8,8 +8,8 @@ from tttrain.quality.comparable import camera_notes
 from tttrain.quality.judge import judge_class
 from tttrain.quality.landmarks import StrokeSignal
 from tttrain.quality.measures import build_model
-from tttrain.quality.reference_marks import Marks
 from tttrain.quality.strokes import Stroke
+from tttrain.quality.teacher.marks import Marks
 
 Make = Callable[..., StrokeSignal]
 

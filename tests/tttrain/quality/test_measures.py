@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ttflow import ClipPose
 from tttrain.quality.landmarks import StrokeSignal, stroke_signal
 from tttrain.quality.measures import (
     MEASURES,
@@ -229,3 +230,30 @@ def test_an_arm_that_is_not_seen_well_does_not_count(
     assert found.contact == pytest.approx(CONTACT, abs=2 / 60)
     sizes = measure(signal, one.moments, template([one]))
     assert sizes["stroke"]["gain"] == pytest.approx(0.8, abs=0.06)
+
+
+@pytest.mark.parametrize("slow", [0.75, 1.0, 1.4])
+@pytest.mark.parametrize(("early", "late"), [(6, 6), (-6, -6), (6, -6), (0, 0)])
+def test_a_stroke_begins_and_ends_where_it_moves_whatever_its_clip_says(
+    make_pose: Callable[..., ClipPose], even: np.ndarray, slow: float, early: int, late: int
+) -> None:
+    """A clip that is 0.1 s too long or too short, of a slower or faster backswing."""
+    first = signal_between(make_pose, even, 0, 61)
+    reference = Reference(first, Moments(20 / 60, 38 / 60, 50 / 60, 80 / 60))
+    ahead = np.interp(np.arange(0, 18 * slow) / (18 * slow), [0, 1], [0, 0.3])
+    share = np.concatenate([ahead, even[18:]])
+    signal = signal_between(make_pose, share, -early, len(share) + late)
+    found = carry_moments([reference], [signal])[0]
+    assert found.ready * 60 == pytest.approx(20, abs=1.6)
+    assert found.end * 60 == pytest.approx(20 + len(share) - 1, abs=1.6)
+    assert found.backswing * 60 == pytest.approx(20 + 18 * slow, abs=2)
+
+
+def signal_between(
+    make_pose: Callable[..., ClipPose], share: np.ndarray, first: int, last: int
+) -> StrokeSignal:
+    """The signal of frames [first, last) of a movement, with a third of a second of rest around."""
+    rest = np.concatenate([np.zeros(20), share, np.ones(20)])
+    found = stroke_signal(make_pose(rest), 20 + first, 20 + last)
+    assert found is not None
+    return found

@@ -90,6 +90,9 @@ def test_progress_over_sessions() -> None:
     rounding = progress([0.3, 0.3, 0.1 + 0.2, 0.1 + 0.2], [*"aabb"], **names, usual=equal)
     assert rounding is not None
     assert rounding.changed is False
+    counted = progress([1.0, 2.0, 3.0], ["day 10", "day 2", "day 2b"], **names)
+    assert counted is not None
+    assert counted.sessions == ("day 2", "day 2b", "day 10")
     single = progress([3.0, 1.0], ["a", "a"], **names)
     assert single is not None
     assert (single.change, single.changed) == (None, None)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tttrain.quality.coarse import judge_coarse, motion_histograms
+from tttrain.quality.coarse import at_one_rate, judge_coarse, motion_histograms
 from tttrain.quality.landmarks import StrokeSignal
 from tttrain.quality.strokes import Stroke
 from tttrain.quality.suggest import central
@@ -68,6 +68,15 @@ def test_motion_by_place_and_direction() -> None:
     assert found[0, 5].tolist() == [0, 0, 2, 0, 0, 0, 0, 0]
     assert found[1, 8, 5] == pytest.approx(np.sqrt(2))
     assert found.sum() == pytest.approx(5 + np.sqrt(2))
+
+
+def test_motion_is_compared_at_one_rate() -> None:
+    """The same ramp at 60 and 15 frames a second: 31 and 16 samples of one second at 30 Hz."""
+    fast, slow = np.arange(61.0)[:, None], 4 * np.arange(16.0)[:, None]
+    found = at_one_rate(fast, 60.0), at_one_rate(slow, 15.0)
+    assert found[0].shape == found[1].shape == (31, 1)
+    assert found[0] == pytest.approx(found[1])
+    assert (found[0] ** 2).mean() == pytest.approx(1)
 
 
 def test_without_pose_another_movement_is_further(even: np.ndarray) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ttflow.jobs.ray_pipeline import read_clips
     from ttflow.pose.clip_pose import ClipPose
     from ttflow.schema import ClipRecord, ClipRow, FlowConfig
-    from ttflow.shards.poses import read_poses
+    from ttflow.shards.pose_reader import read_poses
     from ttflow.shards.reader import Shards, open_shards
     from ttflow.shards.windows import decode_frame, decode_window
     from ttflow.shards.writer import write_clips
@@ -26,7 +26,7 @@ _HOME = {
     "open_shards": "shards.reader",
     "player_regions": "extraction.regions",
     "read_clips": "jobs.ray_pipeline",
-    "read_poses": "shards.poses",
+    "read_poses": "shards.pose_reader",
     "stream_patches": "extraction.stream",
     "write_clips": "shards.writer",
 }

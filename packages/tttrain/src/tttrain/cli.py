@@ -319,15 +319,28 @@ def audit(
 
 @app.command()
 def quality(
-    data: Annotated[Path, typer.Argument(metavar="SHARDS", help="Shards folder with poses.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SHARDS|INDEX", help="Shards with poses, or what `tttrain index` wrote."
+        ),
+    ],
     out: Annotated[
         Path, typer.Option("--out", help="Folder to write; with --suggest-references a CSV.")
     ],
     references: Annotated[
-        Path | None, typer.Option(help="CSV clip_id,ready,contact,end: marked strokes.")
+        Path | None,
+        typer.Option(
+            help="Marked strokes: CSV clip_id,ready,contact,end, or as `ttdata annotate` exports."
+        ),
+    ] = None,
+    reference_shards: Annotated[
+        Path | None,
+        typer.Option(metavar="SHARDS", help="Shards with poses that hold references, too."),
     ] = None,
     players: Annotated[
-        Path | None, typer.Option(help="CSV player_id,hand: left or right holds the bat.")
+        Path | None,
+        typer.Option(help="CSV player_id,hand or video_id,player_id: left or right holds the bat."),
     ] = None,
     by_player: Annotated[
         bool, typer.Option("--by-player", help="Compare each player with his own references.")
@@ -340,6 +353,9 @@ def quality(
         typer.Option("--suggest-references", help="Write central strokes of each class to mark."),
     ] = False,
     count: Annotated[int, typer.Option(min=3, help="With --suggest-references: of a class.")] = 6,
+    pages: Annotated[
+        bool, typer.Option("--pages/--no-pages", help="Write pages with films for teachers.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Compare strokes with marked reference strokes, phase by phase."""
@@ -353,7 +369,14 @@ def quality(
         return
     assert references is not None
     found = measure_strokes(
-        data, references, out, players=players, by_player=by_player, coarse=coarse
+        data,
+        references,
+        out,
+        players=players,
+        by_player=by_player,
+        coarse=coarse,
+        reference_shards=reference_shards,
+        pages=pages,
     )
     typer.echo(found.model_dump_json() if as_json else "\n".join(quality_lines(found, out)))
 

@@ -49,7 +49,7 @@ def plan_poses(
     Raises:
         InputError: if it is not known, or holds no dataset.
     """
-    paths = _video_paths(shards, dataset)
+    paths = video_paths(shards, dataset)
     clips = {key[0]: rows for key, rows in shards.clips.group_by("video_id")}
     plan = PosePlan()
     with ThreadPoolExecutor(8) as pool:
@@ -94,8 +94,16 @@ def _job(
     )
 
 
-def _video_paths(shards: Shards, dataset: Path | None) -> dict[str, str | None]:
-    """By video of the dataset: where it is, as `ttflow extract` finds it."""
+def video_paths(shards: Shards, dataset: Path | None) -> dict[str, str | None]:
+    """By video of the dataset: where it is, as `ttflow extract` finds it.
+
+    Args:
+        shards: an opened folder.
+        dataset: the folder that says where the videos are; None: where it lay at extraction.
+
+    Raises:
+        InputError: if it is not known, or holds no dataset.
+    """
     if dataset is None:
         remembered = dataset_folder_path(shards.path)
         if not remembered.is_file():

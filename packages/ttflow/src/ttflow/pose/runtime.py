@@ -59,7 +59,9 @@ def check_runtime() -> None:
         PoseUnavailable: if it is not.
     """
     if find_spec("ai_edge_litert") is None:
-        raise PoseUnavailable("pose needs ai-edge-litert: pip install 'ttflow[pose]'")
+        raise PoseUnavailable(
+            "pose needs ai-edge-litert: pip install 'ttflow[pose]', then `ttflow fetch-pose`"
+        )
 
 
 @contextmanager

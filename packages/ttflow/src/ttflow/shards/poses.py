@@ -10,7 +10,7 @@ adding poses changes no part.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,12 +35,11 @@ from ttflow.shards.layout import (
     arrow_schema,
     differences,
     digest,
-    read_failures,
     read_model,
     video_stem,
 )
 from ttflow.shards.locks import Temporary
-from ttflow.shards.reader import Shards, open_shards
+from ttflow.shards.reader import Shards
 from ttflow.shards.versions import check_shard_version
 
 POSE_VERSION = 1
@@ -142,9 +141,6 @@ def _file(shards: Shards, info: PoseInfo, video_id: str, fps: float) -> Path:
     return poses_folder(shards.path) / f"{video_stem(video_id)}-{key}.parquet"
 
 
-# --- one file -------------------------------------------------------------------------------------
-
-
 def write_poses(path: Path, poses: Sequence[ClipPose]) -> None:
     """Write the poses of a video's clips as one file, at once and whole."""
     columns: dict[str, list[Any]] = {
@@ -233,64 +229,3 @@ def _numbers(table: pa.Table, name: str, row: int) -> NDArray[Any]:
     """A list of a row as an array."""
     values: NDArray[Any] = table.column(name)[row].values.to_numpy(zero_copy_only=False)
     return values
-
-
-# --- a whole folder -------------------------------------------------------------------------------
-
-
-def read_poses(
-    shards: Shards | Path | str, clip_ids: Sequence[str] | None = None
-) -> dict[str, ClipPose]:
-    """The landmarks of clips, which `ttflow pose` estimated.
-
-    Args:
-        shards: the folder, or an opened one.
-        clip_ids: which clips, in this order; None: all, in the order of `clips.parquet`.
-
-    Raises:
-        ShardError: if the folder or a clip is missing, its poses are damaged, or there are none of
-            it as it is now: names the first such clip and says which command to run.
-        VersionError: if another release wrote them.
-    """
-    opened = shards if isinstance(shards, Shards) else open_shards(shards)
-    wanted = list(opened.clips["clip_id"]) if clip_ids is None else list(clip_ids)
-    info = stored_info(opened.path)
-    files = {} if info is None else expected_files(opened, info)
-    read: dict[str, Mapping[str, ClipPose]] = {}
-    found = {}
-    for clip_id in wanted:
-        video_id = opened.record(clip_id)["video_id"]
-        if video_id not in read:
-            read[video_id] = _of_video(files.get(video_id))
-        if (pose := read[video_id].get(clip_id)) is None:
-            raise ShardError(_missing(opened.path, clip_id, video_id))
-        found[clip_id] = pose
-    return found
-
-
-def _missing(shards: Path, clip_id: str, video_id: str) -> str:
-    command = f"run `ttflow pose {shards}`"
-    for failure in read_failures(poses_folder(shards)):
-        if failure.video_id == video_id:  # the command alone would fail again
-            command = f"its video failed ({failure.error}): mend that, then {command}"
-    return f"{shards}: no pose of clip {clip_id!r}; {command}"
-
-
-def pose_if_any(shards: Shards, clip_id: str) -> ClipPose | None:
-    """The landmarks of a clip; None where there are none of it as it is now.
-
-    Raises:
-        ShardError: if its poses are damaged, or there is no such clip.
-        VersionError: if another release wrote them.
-    """
-    video_id = shards.record(clip_id)["video_id"]
-    if (info := stored_info(shards.path)) is None:
-        return None
-    return _of_video(expected_files(shards, info).get(video_id)).get(clip_id)
-
-
-def _of_video(path: Path | None) -> dict[str, ClipPose]:
-    """The poses of a video's file by clip; none where there is no such file."""
-    if path is None or not path.is_file():
-        return {}
-    return {pose.clip_id: pose for pose in stored_poses(path)[0]}

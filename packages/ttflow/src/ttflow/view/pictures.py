@@ -33,7 +33,7 @@ from ttflow.pose.clip_pose import ClipPose
 from ttflow.roi import fill, frame_centers, smooth
 from ttflow.schema import FLAG_NO_MOTION, FLAG_UNMASKED, FlowConfig
 from ttflow.shards.patches import crop_left_top, dequantize_flow
-from ttflow.shards.poses import pose_if_any
+from ttflow.shards.pose_reader import pose_if_any
 from ttflow.shards.reader import Shards, open_shards
 from ttflow.shards.windows import decode_frame, decode_window
 from ttflow.view.film import film_of_clip, film_of_frames

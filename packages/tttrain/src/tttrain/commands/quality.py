@@ -1,28 +1,32 @@
 """`tttrain quality`: strokes against reference strokes, per phase (specification 7)."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from ttdata.errors import InputError
 from ttdata.storage.atomic import atomic_path, write_text
-from ttdata.storage.outputs import check_output_file, check_output_folder
+from ttdata.storage.outputs import check_output, check_output_file, check_output_folder
 from ttdata.storage.spreadsheet import escape_formula
-from ttflow import Shards, open_shards
+from ttflow import ClipPose, Shards
+from tttrain.commands.stroke_sources import Sources
 from tttrain.quality.coarse import judge_coarse, stroke_histograms
 from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
 from tttrain.quality.judge import judge_class
 from tttrain.quality.reference import NOMINAL
-from tttrain.quality.reference_marks import Marks, read_hands, read_marks
-from tttrain.quality.strokes import Stroke, load_strokes
+from tttrain.quality.strokes import Stroke, measurable
 from tttrain.quality.suggest import central
 from tttrain.quality.table import TEXTS, all_progress, quality_table
+from tttrain.quality.teacher.marks import Marks, read_marks
+from tttrain.quality.teacher.players import Players, read_players
+from tttrain.report.quality_pages.pages import PAGES, write_quality_pages
 
 logger = logging.getLogger(__name__)
 
-WRITTEN = ("quality.json", "quality.csv")
+WRITTEN = ("quality.json", "quality.csv", *PAGES)
 """Names of what is written in the folder."""
 SINGLE_MEASURES = "without pose: single measures cannot be told"
 Key = tuple[str, str | None]
@@ -37,61 +41,84 @@ def measure_strokes(
     players: str | Path | None = None,
     by_player: bool = False,
     coarse: bool = False,
+    reference_shards: str | Path | None = None,
+    pages: bool = True,
 ) -> Quality:
-    """Measure every stroke of a shards folder against the marked ones of its class.
+    """Measure every stroke of shards or of an index against the marked ones of its class.
 
     Args:
-        data: shards with poses.
-        references: CSV `clip_id, ready, contact, end`, in frames of the videos.
+        data: shards with poses, or an index of whole videos: landmarks of its strokes are estimated
+            once and kept in its folder `pose`.
+        references: CSV `clip_id, ready, contact, end`, or `video_id, start_frame, end_frame, label,
+            ready, contact, end`, in frames of the videos.
         out: the folder to write.
-        players: CSV `player_id, hand`; without it the hand that holds the bat is guessed.
+        players: CSV `player_id, hand` or `video_id, player_id`, or both in one; without it the hand
+            that holds the bat is guessed, and an index's players are unknown.
         by_player: compare each player with his own references only.
         coarse: measure without poses, by where the picture moves.
+        reference_shards: other shards with poses, whose marked strokes are references, too.
+        pages: write pages for teachers, with a film of each stroke whose video is at hand.
 
     Returns:
         All that `quality.json` holds.
 
     Raises:
-        InputError: if `data` is no shards folder or has no poses, a file does not fit, or `out`
-            holds something else.
+        InputError: if `data` is neither shards nor an index or has no poses, a file does not fit,
+            or `out` holds something else.
+        PoseUnavailable: if landmarks are to be estimated, and their runtime or weights are missing.
     """
     data, references, out = Path(data).absolute(), Path(references), Path(out).absolute()
-    check_output_folder(
-        out, "a measurement of strokes", [data, references, players], writes=WRITTEN
-    )
-    shards = _open(data)
-    marks = read_marks(references, {row["clip_id"]: row for row in shards.clips.to_dicts()})
-    hands = {} if players is None else read_hands(Path(players))
+    more = None if reference_shards is None else Path(reference_shards).absolute()
+    read = [data, references, players, more]
+    check_output_folder(out, "a measurement of strokes", read, writes=WRITTEN)
+    sources, known = Sources.open(data, more), _players(players)
+    motion = sources.shards_with_motion() if coarse else None
+    marks = read_marks(references, sources.clips)
+    rows = sources.rows(marks, known)
+    if pages:
+        check_output(out, {row.get("video_path") for row in rows.values()})
+    _warn_of_unknown(players, known, rows)
+    poses: Mapping[str, ClipPose] = {}
     if coarse:
-        strokes = [Stroke(row) for row in shards.clips.filter(kind="stroke").to_dicts()]
+        strokes = [Stroke(row) for row in rows.values()]
     else:
-        strokes = list(load_strokes(shards, hands).values())
+        poses, missing = sources.poses(rows, marks)
+        strokes = list(measurable(rows, poses, missing, known.hands, marks).values())
         _check_references(references, strokes, marks)
-    ordered, classes = _judged(shards, _grouped(strokes, by_player), marks, coarse)
+    results, classes = _judged(motion, _grouped(strokes, by_player), marks)
+    ordered = tuple(results[clip_id] for clip_id in rows)
     found = Quality(
-        data=str(data), references_file=str(references.absolute()), coarse=coarse,
-        by_player=by_player, references=classes, strokes=ordered, 
+        data=str(data), reference_data=None if more is None else str(more),
+        references_file=str(references.absolute()), coarse=coarse,
+        by_player=by_player, references=classes, strokes=ordered,
         progress=all_progress(ordered, classes),
     )  # fmt: skip
     write_quality(out, found)
+    for problem in write_quality_pages(out, found, poses) if pages else ():
+        logger.warning("pages without some films: %s", problem)
     return found
 
 
 def _judged(
-    shards: Shards, groups: Mapping[Key, list[Stroke]], marks: Mapping[str, Marks], coarse: bool
-) -> tuple[tuple[StrokeQuality, ...], tuple[ReferenceClass, ...]]:
-    """All strokes in the folder's order, and the references of each group."""
+    motion: Shards | None, groups: Mapping[Key, list[Stroke]], marks: Mapping[str, Marks]
+) -> tuple[dict[str, StrokeQuality], tuple[ReferenceClass, ...]]:
+    """All strokes by clip, and the references of each group.
+
+    Args:
+        motion: where the stored flow is, to measure coarsely; None: measure by landmarks.
+        groups: of strokes that are compared.
+        marks: of references, by clip.
+    """
     results: dict[str, StrokeQuality] = {}
     classes = []
     for (_, player), members in groups.items():
-        if coarse:
-            judged, told = _coarsely(shards, members, marks, player)
+        if motion is not None:
+            judged, told = _coarsely(motion, members, marks, player)
         else:
             judged, told = judge_class(members, marks, player)
         results |= {item.clip_id: item for item in judged}
         classes.append(told)
-    ordered = shards.clips.filter(kind="stroke")["clip_id"]
-    return tuple(results[clip_id] for clip_id in ordered), tuple(classes)
+    return results, tuple(classes)
 
 
 def write_quality(out: Path, found: Quality) -> None:
@@ -107,7 +134,7 @@ def suggest_references(
     """Write central strokes of each class, for a person to mark their moments.
 
     Args:
-        data: shards with poses.
+        data: shards with poses, or an index, as for `measure_strokes`.
         out: CSV to write: `clip_id, ready, contact, end` with the moments left empty, and what
             helps to find the strokes.
         count: of each class.
@@ -121,8 +148,11 @@ def suggest_references(
     """
     data, out = Path(data).absolute(), Path(out)
     check_output_file(out, [data, players])
-    hands = {} if players is None else read_hands(Path(players))
-    strokes = load_strokes(_open(data), hands)
+    sources, known = Sources.open(data), _players(players)
+    found = sources.rows({}, known)
+    _warn_of_unknown(players, known, found)
+    poses, missing = sources.poses(found, {})
+    strokes = measurable(found, poses, missing, known.hands)
     rows = []
     for (label, _), members in _grouped(list(strokes.values()), False).items():
         usable = {item.row["clip_id"]: item for item in members if item.problem is None}
@@ -149,9 +179,34 @@ def suggest_references(
 
 def quality_lines(found: Quality, out: Path) -> list[str]:
     """What was found, for the terminal."""
-    refused = [item for item in found.strokes if item.refused is not None]
+    measured = [item for item in found.strokes if item.refused is None]
     outside = sum(bool(item.words) for item in found.strokes if not item.is_reference)
-    told_apart = [
+    lines = [
+        f"{len(measured)} of {_strokes(len(found.strokes))} compared, {outside} with something "
+        "outside of what the references do",
+        *_chance_lines(found),
+    ]
+    told = [item.cannot_tell for item in found.references]
+    for item in found.references:
+        if item.cannot_tell not in (None, SINGLE_MEASURES):
+            lines.append(f"{item.label}: {item.cannot_tell}")
+    if found.coarse:
+        lines.append(SINGLE_MEASURES)
+    reasons = [item.refused for item in found.strokes if item.refused not in (None, *told)]
+    for reason in dict.fromkeys(reasons):
+        lines.append(f"{_strokes(reasons.count(reason))} not compared: {reason}")
+    if (out / "index.html").is_file():
+        lines.append(f"pages: {out / 'index.html'}")
+    return [*lines, f"table: {out / 'quality.csv'}"]
+
+
+def _strokes(count: int) -> str:
+    return f"{count} stroke" if count == 1 else f"{count} strokes"
+
+
+def _chance_lines(found: Quality) -> Iterator[str]:
+    """How many of what is outside chance alone gives."""
+    told = [
         measure.outside
         for item in found.strokes
         if not item.is_reference
@@ -159,42 +214,30 @@ def quality_lines(found: Quality, out: Path) -> list[str]:
         for measure in phase.measures
         if measure.outside is not None
     ]
-    measured = len(found.strokes) - len(refused)
-    lines = [
-        f"{measured} of {len(found.strokes)} strokes compared, {outside} with something outside "
-        "of what the references do"
-    ]
-    if told_apart:
-        lines.append(
-            f"{sum(told_apart)} of {len(told_apart)} single measures outside; chance alone gives "
-            f"about {NOMINAL * len(told_apart):.0f}"
+    if told:
+        yield (
+            f"{sum(told)} of {len(told)} single measures outside; chance alone gives about "
+            f"{NOMINAL * len(told):.0f}"
         )
-    for item in found.references:
-        if item.cannot_tell not in (None, SINGLE_MEASURES):
-            lines.append(f"{item.label}: {item.cannot_tell}")
-    if found.coarse:
-        lines.append(SINGLE_MEASURES)
-    told = {item.cannot_tell for item in found.references}
-    reasons = [item.refused for item in refused if item.refused not in told]
-    for reason in dict.fromkeys(reasons):
-        lines.append(f"{reasons.count(reason)} strokes not compared: {reason}")
-    return [*lines, f"table: {out / 'quality.csv'}"]
 
 
-def _open(data: Path) -> Shards:
-    if (data / "index.json").is_file():
-        raise InputError(
-            f"{data}: an index of whole videos, which holds no poses yet; extract the found "
-            "strokes (`ttdata curate`, `ttflow extract`, `ttflow pose`) and give those shards"
-        )
-    return open_shards(data)
+def _players(path: str | Path | None) -> Players:
+    return read_players(None if path is None else Path(path))
+
+
+def _warn_of_unknown(
+    path: str | Path | None, known: Players, rows: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Say which names of the file nobody has; they may be of others, or misspelt."""
+    for name in known.unknown(rows.values()):
+        logger.warning("%s: no stroke of %s; is it spelt as in the data?", path, name)
 
 
 def _grouped(strokes: Sequence[Stroke], by_player: bool) -> dict[Key, list[Stroke]]:
     groups: dict[Key, list[Stroke]] = {}
     for item in strokes:
-        player = item.row["player_id"] or item.row["video_id"]
-        groups.setdefault((item.row["label"], player if by_player else None), []).append(item)
+        key = item.row["label"], item.player if by_player else None
+        groups.setdefault(key, []).append(item)
     return groups
 
 

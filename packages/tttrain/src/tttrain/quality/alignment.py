@@ -19,8 +19,8 @@ BAND = 0.25
 WAITING_PRICE = 0.1
 """Of a step in which one stroke stands still; the cost of a pair of samples is a squared
 distance."""
-_BATCH = 64
-"""Pairs at once: bounds memory."""
+_BATCH_BYTES = 2**26
+"""Of the costs of pairs that are aligned at once: bounds memory."""
 _DIAGONAL, _FIRST, _SECOND = 0, 1, 2
 """The step that led to a pair: both moved on, only the first stroke, only the second."""
 
@@ -75,9 +75,11 @@ def align_all(
     """
     if not all(len(item) and np.isfinite(item).all() for item in (first, *others)):
         raise ValueError("expected signals with at least one sample, of finite numbers")
+    longest = max((len(item) for item in others), default=1)
+    batch = max(1, _BATCH_BYTES // (8 * len(first) * (len(first) + longest)))
     found: list[Alignment] = []
-    for begin in range(0, len(others), _BATCH):
-        found += _align_batch(first, others[begin : begin + _BATCH], band, price)
+    for begin in range(0, len(others), batch):
+        found += _align_batch(first, others[begin : begin + batch], band, price)
     return found
 
 

@@ -13,12 +13,13 @@ from ttflow import Shards
 from ttflow.shards.patches import decode_flow
 from tttrain.quality.alignment import align_all
 from tttrain.quality.document import StrokeQuality
-from tttrain.quality.landmarks import Floats
+from tttrain.quality.landmarks import Floats, sampled
 from tttrain.quality.reference import FEWEST_REFERENCES, at_least
 from tttrain.quality.strokes import Stroke
 
 CELLS = 3
 DIRECTIONS = 8
+COARSE_HZ = 30.0
 COARSE = "without pose: all of the movement at once; another camera angle is not noticed"
 
 
@@ -45,14 +46,22 @@ def motion_histograms(flow: NDArray[Any]) -> Floats:
 
 
 def stroke_histograms(shards: Shards, row: Mapping[str, Any]) -> Floats:
-    """(T, 72): `motion_histograms` of a stroke's frames, of size 1 over the stroke."""
+    """(T, 72): `motion_histograms` of a stroke at 30 Hz, of size 1 over the stroke."""
     stored = shards.read(row["clip_id"], ["stored_start_frame", "stored_end_frame", "flow"])
     first = row["start_frame"] - stored["stored_start_frame"]
     blobs = stored["flow"][max(first, 0) : row["end_frame"] - stored["stored_start_frame"]]
     side = shards.info.config.patch_side
     found = np.concatenate([motion_histograms(decode_flow(blob, side)[None]) for blob in blobs])
-    size = np.sqrt((found**2).sum(axis=1).mean())
-    return np.asarray(found / max(size, 1e-9))
+    return at_one_rate(found, row["fps"])
+
+
+def at_one_rate(found: Floats, fps: float) -> Floats:
+    """(T, ...) values of frames (n, ...) at 30 Hz, of size 1: linear between frames."""
+    seconds = np.arange(len(found)) / fps
+    times = np.arange(round(seconds[-1] * COARSE_HZ) + 1) / COARSE_HZ
+    values = sampled(seconds, found, times)
+    size = np.sqrt((values**2).sum(axis=1).mean())
+    return np.asarray(values / max(size, 1e-9))
 
 
 def judge_coarse(

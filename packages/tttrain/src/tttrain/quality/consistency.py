@@ -5,6 +5,8 @@ Psychological Bulletin 1979; Weir, "Quantifying Test-Retest Reliability Using th
 Correlation Coefficient and the SEM", 2005.
 """
 
+import re
+import sys
 from collections.abc import Sequence
 from math import nan, sqrt
 from typing import Any
@@ -88,49 +90,59 @@ def icc_2_1(ratings: ArrayLike) -> float:
     return (between - error) / whole if whole > 0 else nan
 
 
+_LAST = sys.maxsize
+"""Letters come after numbers."""
 RATIO_MEASURES = ("duration_s", "duration_share", "gain", "peak_speed", "residual")
 """Those with a zero of their own, of which a coefficient of variation means something."""
+
+
+def by_number(name: str) -> tuple[tuple[int, str], ...]:
+    """What sorts names as people count: "day 2" before "day 10".
+
+    >>> sorted(["10", "2", "a"], key=by_number)
+    ['2', '10', 'a']
+    """
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((int(part), "") if part.isdecimal() else (_LAST, part) for part in parts)
 
 
 def progress(
     values: Sequence[float],
     sessions: Sequence[str],
     *,
-    player_id: str,
-    label: str,
-    phase: str,
-    measure: str,
     usual: Spread | None = None,
+    **whose: str,
 ) -> Progress | None:
     """What a measure did over the sessions; None where no stroke has it.
 
     Args:
         values: of the strokes.
         sessions: of the same.
-        player_id: whose they are.
-        label: their class.
-        phase: that was measured.
-        measure: its name.
         usual: how the references vary: their `between` is how far sessions differ without any
             change, which these sessions cannot say of themselves.
+        whose: player_id, label, phase and measure of the result.
     """
     known = [(s, v) for s, v in zip(sessions, values, strict=True) if np.isfinite(v)]
     if not known:
         return None
-    names = tuple(sorted({session for session, _ in known}))
+    names = tuple(sorted({session for session, _ in known}, key=by_number))
     groups = [[value for session, value in known if session == name] for name in names]
     means = tuple(float(np.mean(group)) for group in groups)
     sem = within_deviation([value for _, value in known], [session for session, _ in known])
     overall = abs(float(np.mean([value for _, value in known])))
-    return Progress(
-        player_id=player_id, label=label, phase=phase, measure=measure, sessions=names,
-        n=tuple(len(group) for group in groups),
-        means=means,
-        variation=_known(sem / overall) if measure in RATIO_MEASURES and overall > 0 else None,
-        sem=_known(sem),
-        minimal_change=_known(minimal_detectable_change(sem)),
-        **_change(means, [len(group) for group in groups], sem, usual),
-    )  # fmt: skip
+    has_zero = whose["measure"] in RATIO_MEASURES and overall > 0
+    return Progress.model_validate(
+        {
+            **whose,
+            "sessions": names,
+            "n": tuple(len(group) for group in groups),
+            "means": means,
+            "variation": _known(sem / overall) if has_zero else None,
+            "sem": _known(sem),
+            "minimal_change": _known(minimal_detectable_change(sem)),
+            **_change(means, [len(group) for group in groups], sem, usual),
+        }
+    )
 
 
 def _change(

@@ -47,10 +47,18 @@ class StrokeQuality(FrozenModel):
     video_id: str
     player_id: str | None
     session_id: str | None
+    session: str | None = Field(
+        default=None,
+        description="what counts as its session: `session_id`, else the video; null for the only "
+        "stroke of a video",
+    )
     label: str
     start_frame: int = Field(description="of the clip")
     end_frame: int = Field(description="exclusive")
     fps: float
+    video_path: str | None = Field(
+        default=None, description="where the video lies, or its URL; null where that is not known"
+    )
     is_reference: bool
     hand: Hand | None = Field(default=None, description="that holds the bat")
     mirrored: bool = False
@@ -96,7 +104,10 @@ class Quality(FrozenModel):
     """`quality.json`: all that was measured."""
 
     schema_version: int = SCHEMA_VERSION
-    data: str
+    data: str = Field(description="the shards or the index that were measured")
+    reference_data: str | None = Field(
+        default=None, description="other shards whose marked strokes are references, too"
+    )
     references_file: str
     coarse: bool = Field(description="measured without pose")
     by_player: bool = Field(description="each player compared with his own references only")

@@ -15,6 +15,7 @@ from tttrain.quality.comparable import (
     least_deviation,
     usable_deviation,
 )
+from tttrain.quality.consistency import by_number
 from tttrain.quality.document import Measured, PhaseQuality, ReferenceClass, StrokeQuality
 from tttrain.quality.landmarks import Floats, StrokeSignal
 from tttrain.quality.measures import (
@@ -39,9 +40,9 @@ from tttrain.quality.reference import (
     distance,
     shrunk_correlation,
 )
-from tttrain.quality.reference_marks import Marks
 from tttrain.quality.strokes import Stroke
-from tttrain.quality.words import ANOTHER_PLAYER, ONE_SESSION, words
+from tttrain.quality.teacher.marks import Marks
+from tttrain.quality.words import ANOTHER_PLAYER, ONE_SESSION, UNKNOWN_SESSIONS, words
 
 OVERALL = tuple(
     (phase, name)
@@ -71,7 +72,7 @@ def judge_class(
     if len(chosen) < FEWEST_REFERENCES:
         refused = _too_few(label, len(chosen), player_id)
         results = [_refused(item, item.problem or refused, marks) for item in strokes]
-        sessions = tuple(sorted({item.session for item in chosen}))
+        sessions = _in_order(item.session for item in chosen)
         return results, ReferenceClass(label=label, player_id=player_id, clip_ids=clip_ids,
             sessions=sessions, cannot_tell=refused, spreads={})  # fmt: skip
     model = build_model(chosen, marks)
@@ -80,11 +81,23 @@ def judge_class(
         label=label,
         player_id=player_id,
         clip_ids=clip_ids,
-        sessions=tuple(sorted(set(model.sessions))),
-        cannot_tell=ONE_SESSION if model.one_session else None,
+        sessions=_in_order(model.sessions),
+        cannot_tell=_sessions_problem(model),
         spreads=model.spreads(),
     )
     return found, told
+
+
+def _in_order(sessions: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(sessions), key=by_number))
+
+
+def _sessions_problem(model: Model) -> str | None:
+    """Why the references do not tell what is unusual; None: they do."""
+    if not model.one_session:
+        return None
+    known = any(item.session_name is not None for item in model.strokes)
+    return ONE_SESSION if known else UNKNOWN_SESSIONS
 
 
 def _too_few(label: str, count: int, player_id: str | None) -> str:
@@ -249,8 +262,8 @@ class _Judge:
 
     def _notes(self, item: Stroke) -> Iterator[str]:
         """What to know of the comparison."""
-        if self._model.one_session:
-            yield ONE_SESSION
+        if (problem := _sessions_problem(self._model)) is not None:
+            yield problem
         if item.hand not in self._hands:
             yield f"{item.hand}-handed: mirrored, the references hold the bat in the other"
         if item.player not in self._players:

@@ -17,6 +17,8 @@ Hand = Literal["left", "right"]
 RATE_HZ = 60.0
 SMOOTH_SECONDS = 0.02
 """Standard deviation of the Gaussian over time: half of the power of 6.6 Hz passes."""
+MARGIN_SECONDS = 0.15
+"""Before and after a stroke, as far as poses go: its bounds are never exact."""
 LONGEST_GAP_SECONDS = 0.25
 """Without a tracked player; a longer gap is not bridged."""
 SURE_VISIBILITY, SURE_POWER = 0.9, 8
@@ -33,7 +35,7 @@ _LEFT_HANDED = (11, 13, 15, 12, 14, 16, 23, 24)
 
 @dataclass(frozen=True, eq=False)
 class StrokeSignal:
-    """A stroke as every measure sees it, T samples at 60 Hz."""
+    """A stroke as every measure sees it, T samples at 60 Hz, with what lies around it."""
 
     clip_id: str
     fps: float
@@ -51,6 +53,14 @@ class StrokeSignal:
     """Seconds without a tracked player inside the stroke."""
     sure: Floats
     """(T,) 0 to 1: how far the arm with the bat is to be believed."""
+    inner: slice
+    """The samples of the stroke itself; others are at most `MARGIN_SECONDS` before and after it."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Seconds of the first and the last sample of the stroke itself."""
+        times = self.times[self.inner]
+        return float(times[0]), float(times[-1])
 
     def frame(self, seconds: float) -> float:
         """The frame number of a time, not rounded."""
@@ -95,14 +105,19 @@ def stroke_signal(
     values = np.concatenate([xy, pose.world[:, order]], axis=2)
     if hand == "left":
         values[..., [0, 2]] *= -1
-    times = np.arange(round((last - first) * RATE_HZ) + 1) / RATE_HZ + first
+    before, after = (
+        min(max(int((time + 1e-9) * RATE_HZ), 0), round(MARGIN_SECONDS * RATE_HZ))
+        for time in (first - seconds[0], seconds[-1] - last)
+    )
+    count = round((last - first) * RATE_HZ) + 1
+    times = np.arange(-before, count + after) / RATE_HZ + first
     smooth = smoothed(seconds[seen], values[seen], times)
     gap = longest_gap(seconds[seen], first, last)
     visible = pose.visibility[seen][:, order[WRIST]].astype(np.float64)
     sure = sampled(seconds[seen], np.minimum(visible / SURE_VISIBILITY, 1.0) ** SURE_POWER, times)
     return StrokeSignal(
         *(pose.clip_id, pose.fps, times, smooth[..., :2], smooth[..., 2:]),
-        *(torso, hand == "left", gap, sure),
+        *(torso, hand == "left", gap, sure, slice(before, before + count)),
     )
 
 

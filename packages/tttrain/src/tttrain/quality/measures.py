@@ -22,8 +22,8 @@ from tttrain.quality.moments import (
     marked_moments,
 )
 from tttrain.quality.reference import Spread, spread
-from tttrain.quality.reference_marks import Marks
 from tttrain.quality.strokes import Stroke
+from tttrain.quality.teacher.marks import Marks
 
 MEASURES = (
     "duration_s",

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tttrain.quality.alignment import Alignment, align_all
-from tttrain.quality.landmarks import ELBOW, RATE_HZ, SHOULDER, WRIST, Floats, StrokeSignal, sampled
+from tttrain.quality.ends import arm_places, outer_end, outer_moves
+from tttrain.quality.landmarks import RATE_HZ, WRIST, Floats, StrokeSignal
 
 SPEED_SECONDS = 0.1
 """What a speed counts beside a place when strokes are aligned: that of so much time."""
-LEAST_SURE = 0.3
-"""Of a sample that counts in an alignment."""
 MARKS = ("ready", "contact", "end")
 MOMENTS = ("ready", "backswing", "contact", "end")
 PHASES = ("backswing", "forward", "follow_through", "stroke")
@@ -40,6 +39,10 @@ class Moments:
             "stroke": (self.ready, self.end),
         }[name]
 
+    def outer(self, name: str) -> tuple[float, float]:
+        """Ready or end, and the moment of the stroke that is next to it."""
+        return (self.ready, self.backswing) if name == "ready" else (self.end, self.contact)
+
 
 @dataclass(frozen=True, eq=False)
 class Reference:
@@ -50,15 +53,11 @@ class Reference:
 
 
 def alignment_features(signal: StrokeSignal) -> Floats:
-    """(T, 12): places and speeds of the arm with the bat, without their mean, of size 1.
+    """(n, 12): places and speeds of the arm with the bat in a stroke, less their mean, of size 1.
 
-    So a stroke with larger movements is not far from the same one with smaller movements. Where the
-    arm is not to be believed, its places are on the line between those before and after.
+    So a stroke with larger movements is not far from the same one with smaller movements.
     """
-    places = signal.xy[:, [WRIST, ELBOW, SHOULDER]].reshape(len(signal.times), -1)
-    sure = signal.sure >= LEAST_SURE
-    if sure.any():
-        places = sampled(signal.times[sure], places[sure], signal.times)
+    places = arm_places(signal)[signal.inner]
     speeds = np.zeros_like(places)
     if len(places) > 1:
         speeds = np.asarray(np.gradient(places, 1 / RATE_HZ, axis=0)) * SPEED_SECONDS
@@ -130,16 +129,32 @@ def carry_moments(
 ) -> list[Moments]:
     """The moments of strokes that nobody marked: the median over what references say.
 
+    Begin and end of a clip are not exact, so those of the stroke are looked for.
+
     Args:
         references: of the same class, at least one.
         signals: the strokes.
     """
     features = [alignment_features(signal) for signal in signals]
     found = [align_all(alignment_features(item.signal), features) for item in references]
+    outer = [
+        np.array([outer_moves(item.signal, item.moments.outer(name)) for item in references])
+        for name in ("ready", "end")
+    ]
     return [
-        _agreed(references, signal, [paths[index] for paths in found])
+        _with_ends(_agreed(references, signal, [paths[index] for paths in found]), signal, outer)
         for index, signal in enumerate(signals)
     ]
+
+
+def _with_ends(moments: Moments, signal: StrokeSignal, outer: Sequence[Floats]) -> Moments:
+    """The moments with begin and end where the outer phases move as those of references do."""
+    first, last = outer
+    return replace(
+        moments,
+        ready=outer_end(first, signal, moments.outer("ready")),
+        end=outer_end(last, signal, moments.outer("end")),
+    )
 
 
 def _agreed(
@@ -158,5 +173,5 @@ def _agreed(
 
 def _carried(reference: Reference, signal: StrokeSignal, path: Alignment, seconds: float) -> float:
     """Where a moment of a reference is in another stroke, in seconds of its video."""
-    place = (seconds - reference.signal.times[0]) * RATE_HZ
-    return float(signal.times[0] + path.to_second(place) / RATE_HZ)
+    place = (seconds - reference.signal.bounds[0]) * RATE_HZ
+    return float(signal.bounds[0] + path.to_second(place) / RATE_HZ)

@@ -93,29 +93,36 @@ def all_progress(
 ) -> tuple[Progress, ...]:
     """Of each player, class, phase and measure over sessions, from the strokes that were measured.
 
-    A stroke of unknown session is of its video's. Those of unknown players are of nobody's
-    progress: they may be of several. How far sessions differ without a change is what the
-    references of the class say, the player's own where each has his own.
+    Strokes of unknown players are of nobody's progress: they may be of several. How far sessions
+    differ without a change is what the references of the class say, the player's own where each has
+    his own.
     """
     spreads = {(item.label, item.player_id): item.spreads for item in references}
-    groups: dict[tuple[str, str, str, str], list[tuple[str, float]]] = {}
+    found = []
+    for (player, label, phase, name), values in _histories(strokes).items():
+        usual = spreads.get((label, player), spreads.get((label, None), {}))
+        known = progress(
+            [value for _, value in values],
+            [session for session, _ in values],
+            player_id=player, label=label, phase=phase, measure=name,
+            usual=usual.get(phase, {}).get(name),
+        )  # fmt: skip
+        if known is not None:
+            found.append(known)
+    return tuple(found)
+
+
+def _histories(
+    strokes: Sequence[StrokeQuality],
+) -> dict[tuple[str, str, str, str], list[tuple[str, float]]]:
+    """By player, class, phase and measure: session and value of each stroke."""
+    found: dict[tuple[str, str, str, str], list[tuple[str, float]]] = {}
     for stroke in strokes:
         if stroke.player_id is None:
             continue
-        session = stroke.session_id or stroke.video_id
         for phase in stroke.phases:
             for item in phase.measures:
                 if item.value is not None:
                     key = (stroke.player_id, stroke.label, phase.name, item.name)
-                    groups.setdefault(key, []).append((session, item.value))
-    found = (
-        progress(
-            [value for _, value in pairs],
-            [session for session, _ in pairs],
-            player_id=player, label=label, phase=phase, measure=name,
-            usual=spreads.get((label, player), spreads.get((label, None), {}))
-            .get(phase, {}).get(name),
-        )
-        for (player, label, phase, name), pairs in groups.items()
-    )  # fmt: skip
-    return tuple(item for item in found if item is not None)
+                    found.setdefault(key, []).append((stroke.session or "unknown", item.value))
+    return found

@@ -18,7 +18,10 @@ ONE_SESSION = (
     "all references are of one session: whether a difference is unusual cannot be told; mark "
     "references of another session, too"
 )
-
+UNKNOWN_SESSIONS = (
+    "sessions of the references are not known, one stroke a video: whether a difference is unusual "
+    "cannot be told; name their sessions (`session_id`)"
+)
 ANOTHER_PLAYER = (
     "another player than the references': a difference may be of the bodies; --by-player compares "
     "each with himself"

@@ -1,0 +1,12 @@
+"""Names of pages: any player or class makes one, and no two make the same."""
+
+from ttflow.shards.layout import video_stem
+
+
+def page_name(name: str) -> str:
+    """A file name: a readable part, then a hash of all of it.
+
+    >>> page_name("O'Brien"), page_name("O Brien")
+    ('O_Brien.5a7fcb51.html', 'O_Brien.0d42c5c5.html')
+    """
+    return f"{video_stem(name)}.html"

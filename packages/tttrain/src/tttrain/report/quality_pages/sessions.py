@@ -1,0 +1,248 @@
+"""A player over his sessions: what changed, and how alike his strokes are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from markupsafe import Markup, escape
+
+from tttrain.quality.consistency import Progress, coefficient_of_variation, icc_2_1
+from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
+from tttrain.report.quality_pages.units import UNITS, direction_of, title_of
+
+SHOWN = (
+    ("backswing", "duration_s"),
+    ("forward", "duration_s"),
+    ("follow_through", "duration_s"),
+    ("stroke", "gain"),
+    ("forward", "wrist_y"),
+    ("forward", "peak_speed"),
+    ("backswing", "trunk_turn"),
+)
+"""Phases and measures that are drawn over sessions; `quality.json` has all."""
+_WIDTH, _HEIGHT = 340, 180
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 30
+
+
+@dataclass(frozen=True)
+class Course:
+    """A measure over the sessions of a player, to be shown."""
+
+    title: str
+    chart: Markup
+    words: str
+    changed: bool | None
+
+
+@dataclass(frozen=True)
+class Alike:
+    """How alike the strokes of a player are, to be shown."""
+
+    title: str
+    by_session: tuple[str, ...]
+    whole: str
+    references: str
+    least: str
+    """The smallest difference of two single strokes that is more than chance."""
+
+
+def values_of(strokes: Sequence[StrokeQuality], phase: str, measure: str) -> dict[str, list[float]]:
+    """By session, as progress names it: what a measure is in each stroke."""
+    found: dict[str, list[float]] = {}
+    for stroke in strokes:
+        session = stroke.session or "unknown"
+        for part in stroke.phases:
+            for item in part.measures:
+                if (part.name, item.name) == (phase, measure) and item.value is not None:
+                    found.setdefault(session, []).append(item.value)
+    return found
+
+
+def courses(progress: Sequence[Progress], strokes: Sequence[StrokeQuality]) -> list[Course]:
+    """The drawn measures of a player and class.
+
+    Args:
+        progress: of this player and class.
+        strokes: of the same.
+    """
+    known = {(item.phase, item.measure): item for item in progress}
+    found = []
+    for phase, measure in SHOWN:
+        item = known.get((phase, measure))
+        if item is None:
+            continue
+        values = values_of(strokes, phase, measure)
+        chart = _chart(item, [values.get(session, []) for session in item.sessions])
+        title = title_of(phase, measure)
+        found.append(Course(title, chart, progress_words(item), item.changed))
+    return found
+
+
+def progress_words(item: Progress) -> str:
+    """What became of a measure from the first session to the last."""
+    if len(item.sessions) < 2 or item.change is None:
+        return "One session only: a change cannot be told."
+    unit = UNITS[item.measure]
+    size = unit.number(abs(item.change))
+    way = direction_of(item.phase, item.measure, more=item.change > 0)
+    told = f"{way[0].upper()}{way[1:]} by {size} since {item.sessions[0]}"
+    if size == unit.number(0.0):
+        told = f"The same as in {item.sessions[0]}"
+    if item.minimal_change_of_means is None:
+        return f"{told}; whether that is more than chance cannot be told."
+    least = unit.number(item.minimal_change_of_means)
+    if item.changed:
+        return f"{told}: more than chance, which gives up to {least}."
+    return f"{told}: no more than chance, which gives up to {least}."
+
+
+def _chart(item: Progress, values: Sequence[Sequence[float]]) -> Markup:
+    """Means of sessions joined, single strokes as dots, the minimal detectable change as a band."""
+    unit, least, first = UNITS[item.measure], item.minimal_change_of_means, item.means[0]
+    drawn = [value for group in values for value in group] + list(item.means)
+    if least is not None:
+        drawn += [first - least, first + least]
+    low, high = min(drawn), max(drawn)
+    pad = max((high - low) * 0.08, 10**-unit.digits / unit.factor)
+    low, high = low - pad, high + pad
+    wide, last = _WIDTH - _LEFT - _RIGHT, max(len(item.means) - 1, 1)
+
+    def x(place: float) -> float:
+        return round(_LEFT + 24 + place / last * (wide - 48), 1)
+
+    def y(value: float) -> float:
+        return round(
+            _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM), 1
+        )
+
+    parts = [
+        f'<svg class="course" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(_spoken(item))}">'
+    ]
+    if least is not None:
+        top, tall = y(first + least), y(first - least) - y(first + least)
+        parts.append(
+            f'<rect class="band" x="{_LEFT}" y="{top}" width="{wide}" height="{tall:.1f}"/>'
+        )
+    for value in (low + pad, high - pad):
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value)}" '
+            f'y2="{y(value)}"/><text class="tick" x="{_LEFT - 5}" y="{y(value) + 4}" '
+            f'text-anchor="end">{_tick(item.measure, value)}</text>'
+        )
+    for place, group in enumerate(values):
+        for number, value in enumerate(group):
+            aside = (number % 5 - 2) * 3
+            parts.append(f'<circle class="one" cx="{x(place) + aside}" cy="{y(value)}" r="2.5"/>')
+    line = " ".join(f"{x(place)},{y(value)}" for place, value in enumerate(item.means))
+    parts.append(f'<polyline class="means" points="{line}"/>')
+    for place, value in enumerate(item.means):
+        parts.append(f'<circle class="mean" cx="{x(place)}" cy="{y(value)}" r="4.5"/>')
+    parts += _session_names(item.sessions, x)
+    return Markup("".join(parts) + "</svg>")
+
+
+def _tick(measure: str, value: float) -> str:
+    unit = UNITS[measure]
+    return unit.number(value).removesuffix(unit.text) + ("%" if unit.text == " %" else "")
+
+
+def _session_names(sessions: Sequence[str], x: object) -> list[str]:
+    """The first and the last by name, shortened; the ones between are counted."""
+    assert callable(x)
+    ends = sorted({0, len(sessions) - 1})
+    parts = []
+    for place in ends:
+        anchor = "middle" if len(ends) == 1 else ("start" if place == 0 else "end")
+        at = x(place) if len(ends) == 1 else (_LEFT if place == 0 else _WIDTH - _RIGHT)
+        name = sessions[place]
+        short = name if len(name) <= 20 else f"{name[:19]}\N{HORIZONTAL ELLIPSIS}"
+        parts.append(
+            f'<text class="tick" x="{at}" y="{_HEIGHT - 9}" text-anchor="{anchor}">'
+            f"{escape(short)}</text>"
+        )
+    return parts
+
+
+def _spoken(item: Progress) -> str:
+    unit = UNITS[item.measure]
+    means = ", ".join(
+        f"{session} {unit.number(mean)} (n = {n})"
+        for session, mean, n in zip(item.sessions, item.means, item.n, strict=True)
+    )
+    return f"{title_of(item.phase, item.measure)}: {means}"
+
+
+def alike(
+    progress: Sequence[Progress],
+    strokes: Sequence[StrokeQuality],
+    references: ReferenceClass | None,
+) -> list[Alike]:
+    """How alike the strokes of a player and class are, as a share of their mean where it has one.
+
+    Args:
+        progress: of this player and class.
+        strokes: of the same.
+        references: that they are compared with.
+    """
+    known = {(item.phase, item.measure): item for item in progress}
+    found = []
+    for phase, measure in SHOWN:
+        item = known.get((phase, measure))
+        if item is None or item.variation is None:
+            continue
+        values = values_of(strokes, phase, measure)
+        each = [_percent(coefficient_of_variation(values.get(name, []))) for name in item.sessions]
+        least = item.minimal_change
+        found.append(
+            Alike(
+                title_of(phase, measure), tuple(each), _percent(item.variation),
+                _of_references(references, phase, measure),
+                "" if least is None else UNITS[measure].number(least),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _of_references(references: ReferenceClass | None, phase: str, measure: str) -> str:
+    spread = None if references is None else references.spreads.get(phase, {}).get(measure)
+    if spread is None or spread.within is None or not spread.mean:
+        return "not known"
+    return _percent(spread.within / abs(spread.mean))
+
+
+def _percent(value: float) -> str:
+    return f"{value * 100:.0f} %" if isfinite(value) else "not known"
+
+
+def told_apart(quality: Quality, label: str) -> list[tuple[str, str, int, int]]:
+    """How far measures tell players apart, session after session: ICC(2,1) of sessions' means.
+
+    Of players who have all strokes of this class in the same sessions, at least two of either.
+
+    Returns:
+        Title, ICC as text, players, sessions per drawn measure; empty where it cannot be told.
+    """
+    found = []
+    for phase, measure in SHOWN:
+        means = {
+            item.player_id: dict(zip(item.sessions, item.means, strict=True))
+            for item in quality.progress
+            if (item.label, item.phase, item.measure) == (label, phase, measure)
+        }
+        players, sessions = _common(means)
+        if len(players) < 2 or len(sessions) < 2:
+            continue
+        icc = icc_2_1([[means[player][name] for name in sessions] for player in players])
+        if isfinite(icc):
+            found.append((title_of(phase, measure), f"{icc:.2f}", len(players), len(sessions)))
+    return found
+
+
+def _common(means: dict[str, dict[str, float]]) -> tuple[list[str], list[str]]:
+    """Players of at least two sessions, and the sessions that all of these have."""
+    players = [player for player, own in means.items() if len(own) >= 2]
+    if not players:
+        return [], []
+    shared = set.intersection(*(set(means[player]) for player in players))
+    return players, sorted(shared)

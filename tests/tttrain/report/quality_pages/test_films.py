@@ -1,0 +1,171 @@
+"""Films of strokes: frame by frame what the video shows, kept where they are."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from tttrain.report.quality_pages import films
+from tttrain.report.quality_pages.films import make_films, remove_other_films
+from tttrain.report.quality_pages.sheet import (
+    MOST_SHEET_PX,
+    Cut,
+    columns_of,
+    cut_of,
+    film_points,
+    framing_of,
+    player_box,
+)
+
+Read = Callable[[np.ndarray], int]
+
+
+def facts_of(folder: Path, name: str) -> dict[str, Any]:
+    text = (folder / f"{name}.js").read_text()
+    found = re.fullmatch(r'film\("([^"]+)", (\{.*\})\);\n', text)
+    assert found is not None
+    assert found[1] == name
+    return dict(json.loads(found[2]))
+
+
+def numbers_in(folder: Path, name: str, read: Read) -> list[int]:
+    """What the frames of a film show."""
+    facts = facts_of(folder, name)
+    sheet = cv2.imread(str(folder / facts["file"]))
+    assert sheet is not None
+    found = []
+    for place in range(len(facts["seconds"])):
+        row, column = divmod(place, facts["columns"])
+        top, left = row * facts["height"], column * facts["width"]
+        found.append(read(sheet[top : top + facts["height"], left : left + facts["width"]]))
+    return found
+
+
+def test_every_frame_of_a_film_is_the_video_s(pages: Path, filmed: Any, read_number: Read) -> None:
+    names = {path.stem.rsplit("-", 1)[0]: path.stem for path in (pages / "films").glob("*.js")}
+    assert len(names) == 12
+    for stroke in filmed.quality.strokes:
+        (name,) = [
+            each for stem, each in names.items()
+            if stem.startswith(re.sub(r"[^\w-]", "_", stroke.clip_id))
+        ]  # fmt: skip
+        facts = facts_of(pages / "films", name)
+        margin = round(stroke.fps / 4)
+        # The first videos end before the margin of their last stroke.
+        most = 240 if stroke.fps == 60 else 130
+        first, end = stroke.start_frame - margin, min(stroke.end_frame + margin, most)
+        assert facts["first"] == first
+        assert numbers_in(pages / "films", name, read_number) == list(range(first, end))
+        expected = np.arange(first, end) / stroke.fps
+        assert facts["seconds"] == pytest.approx(expected, abs=0.0006)
+
+
+def test_joints_are_where_the_landmarks_are(filmed: Any, pages: Path) -> None:
+    stroke = filmed.quality.strokes[0]
+    pose = filmed.poses[stroke.clip_id]
+    (path,) = (pages / "films").glob("anna_monday_20-81*.js")
+    facts = facts_of(pages / "films", path.stem)
+    assert facts["torso"] == pytest.approx(22, abs=0.5)
+    wrist = facts["points"][stroke.start_frame - facts["first"] + 7][2 * 6 : 2 * 6 + 2]
+    # The whole picture at its own size.
+    assert wrist == pytest.approx(pose.points[7, 16], abs=0.06)
+    # Before the stroke nothing was estimated.
+    assert facts["points"][0] == [None] * 26
+
+
+def test_what_is_there_is_kept(
+    filmed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pages: Path
+) -> None:
+    strokes = filmed.quality.strokes[:3]
+    names, problems = make_films(tmp_path, strokes, filmed.poses)
+    assert problems == []
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert made == {name: (pages / "films" / name).read_bytes() for name in made}
+    victim = tmp_path / f"{names[strokes[1].clip_id]}.js"
+    victim.unlink()
+    used: list[int] = []
+    real = films.SheetMaker.finish
+    monkeypatch.setattr(films.SheetMaker, "finish", lambda maker: (used.append(1), real(maker))[1])
+    assert make_films(tmp_path, strokes, filmed.poses)[0] == names
+    assert len(used) == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == made
+    # All is there: nothing is decoded.
+    monkeypatch.setattr(films, "decoded", lambda _: pytest.fail("decoded"))
+    assert make_films(tmp_path, strokes, filmed.poses)[0] == names
+
+
+def test_other_films_go(filmed: Any, tmp_path: Path) -> None:
+    strokes = filmed.quality.strokes[:2]
+    names, _ = make_films(tmp_path, strokes, filmed.poses)
+    (tmp_path / "mine.jpg").write_text("a file of somebody else")
+    moved = strokes[0].model_copy(update={"end_frame": strokes[0].end_frame + 2})
+    new, _ = make_films(tmp_path, [moved, strokes[1]], filmed.poses)
+    assert new[moved.clip_id] != names[moved.clip_id]
+    remove_other_films(tmp_path, new)
+    expected = {f"{name}.{suffix}" for name in new.values() for suffix in ("jpg", "js")}
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.jpg", *expected}
+
+
+def test_a_video_that_ends_before_its_strokes(filmed: Any, tmp_path: Path) -> None:
+    first, second, third = filmed.quality.strokes[:3]
+    far = second.model_copy(update={"start_frame": 9000, "end_frame": 9060})
+    late = third.model_copy(update={"end_frame": 9060})
+    names, problems = make_films(tmp_path, [first, far, late], filmed.poses)
+    assert set(names) == {first.clip_id, late.clip_id}
+    assert len(facts_of(tmp_path, names[late.clip_id])["seconds"]) == 240 - late.start_frame + 15
+    assert problems == [f"{filmed.videos['anna monday']}: ends before 1 of its strokes"]
+
+
+def test_videos_that_cannot_be_read(filmed: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    strokes = [filmed.quality.strokes[place] for place in (0, 3, 6, 7)]
+    for place, path in enumerate((str(broken), str(tmp_path / "gone.mp4"), None)):
+        strokes[place] = strokes[place].model_copy(update={"video_path": path})
+    names, problems = make_films(tmp_path / "films", strokes, filmed.poses)
+    assert set(names) == {strokes[3].clip_id}
+    unknown, opened, gone = problems
+    assert unknown == "of 1 strokes it is not known where their videos lie"
+    assert str(broken) in opened
+    assert "gone.mp4" in gone
+
+
+def test_a_film_shows_the_player_and_not_more(filmed: Any) -> None:
+    pose = next(iter(filmed.poses.values()))
+    low, high = pose.points.min(axis=(0, 1)), pose.points.max(axis=(0, 1))
+    larger = replace(pose, picture_hw=(800, 3200))
+    box = player_box(larger)
+    assert box is not None
+    side = 1.3 * float((high - low).max())
+    assert (box[2] - box[0]) * 3200 == pytest.approx(side, abs=1)
+    assert (box[3] - box[1]) * 800 == pytest.approx(side, abs=1)
+    assert box[0] == 0.0  # the player is at the picture's left
+    assert player_box(None) is None
+    assert player_box(replace(pose, visibility=pose.visibility * 0)) is None
+    frame = framing_of((800.0, 3200.0), Cut(0, 60, box))
+    assert frame.film_hw == (320, 320)
+    assert frame.picture_hw == pytest.approx((800 * 320 / side, 3200 * 320 / side), abs=1)
+    points, seen = film_points(larger, np.array([pose.frames[5]]), frame)
+    scale = 320 / side
+    hip = (pose.points[5, 23] + 0.5) * scale - 0.5 - np.array(frame.left_top)
+    assert points[0, 7] == pytest.approx(hip, abs=0.1)
+    assert seen.all()
+
+
+def test_long_strokes_have_smaller_films() -> None:
+    cut = cut_of(100, 5000, 120.0, None)
+    assert (cut.start_frame, cut.end_frame, cut.box) == (70, 5030, None)
+    assert cut_of(3, 60, 60.0, None).start_frame == 0
+    height, width = framing_of((1080.0, 1920.0), cut).film_hw
+    assert height * width * (cut.end_frame - cut.start_frame) <= MOST_SHEET_PX
+    assert (height % 16, width % 16) == (0, 0)
+    assert framing_of((10.0, 12.0), Cut(0, 10, None)).film_hw == (10, 12)
+    for count in (1, 7, 150):
+        columns = columns_of(count, (320, 240))
+        assert 1 <= columns <= count
