@@ -8,11 +8,10 @@ import torch
 from gpu_sections import pictures
 from gpu_sections.context import Context
 from tttrain.config import ExecutionConfig, NetworkConfig, TrainConfig
-from tttrain.data.cache import ResidentSource
+from tttrain.data.cache import ResidentSource, without_waiting
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.sampling import ClipInfo, StoredClip, training_request
 from tttrain.data.spatial_augment import Augment, transform
-from tttrain.training.device import without_waiting
 from tttrain.training.loop import Batch, make_optimizer, train_epoch, validate
 from tttrain.training.networks import build
 from tttrain.training.step.graph import StepGraph

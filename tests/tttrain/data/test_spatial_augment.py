@@ -10,6 +10,7 @@ import torch
 
 from ttflow.shards.stats import flow_scale
 from tttrain.config import AugmentConfig
+from tttrain.data import spatial_augment
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.spatial_augment import IDENTITY, Augment, Draw, draw
 from tttrain.data.spatial_augment import transform as transform_stored
@@ -157,6 +158,26 @@ def test_flow_of_a_rotating_disc_stays_tangent() -> None:
     vectors = found[0, :, 0].double().numpy()
     assert np.abs((vectors * radius).sum(axis=0)).max() < 1e-3
     assert vectors == pytest.approx(rate * np.stack([-radius[1], radius[0]]), abs=1e-4)
+
+
+def test_bits_do_not_depend_on_how_many_frames_are_cut_at_once(
+    patches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [Draw(0.17, (1.6, -1.2), 1.1), Draw(-0.1, mirror=True)]
+    expected = transform(*patches, items, CROP)
+    monkeypatch.setattr(spatial_augment, "_CPU_BYTES", 1)
+    for found, other in zip(transform(*patches, items, CROP), expected, strict=True):
+        assert torch.equal(found, other)
+
+
+def test_no_clip_waits_for_where_its_pixels_look(patches, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The places come to a GPU by way of memory that it reads by itself; an identity needs none."""
+    sent = []
+    monkeypatch.setattr(
+        spatial_augment, "without_waiting", lambda grid, device: sent.append(grid.shape) or grid
+    )
+    transform(*patches, [Draw(0.1), IDENTITY], CROP)
+    assert sent == [(1, *CROP, 2)]
 
 
 def test_outside_the_patch_is_black_and_still() -> None:

@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from tttrain.config import TrainConfig
+from tttrain.data.cache import without_waiting
 from tttrain.errors import TrainingError
 from tttrain.run import available_threads, thread_limit
 from tttrain.training import batches, device
 from tttrain.training.best_epoch import Best
+from tttrain.training.torch_state import preserved
 
 GIB = 2**30
 
@@ -71,6 +73,14 @@ def test_the_variable_of_the_command(
     assert thread_limit() == (None if limit == 1 else limit)
 
 
+def test_new_memory_is_not_written_to() -> None:
+    """Not-a-number in all of it, as PyTorch does with determinism, takes a sixth of a step."""
+    with preserved():
+        device.set_up(TrainConfig().with_changes(execution={"torch_threads": 1}))
+        assert torch.get_deterministic_debug_mode() == 2
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
 def test_switches_for_gpus_change_nothing_on_a_cpu() -> None:
     on = TrainConfig().with_changes(execution={"gpu_kernels": True, "step_graph": True})
     assert on.result_hash() == TrainConfig().result_hash()
@@ -78,7 +88,7 @@ def test_switches_for_gpus_change_nothing_on_a_cpu() -> None:
     assert not TrainConfig().execution.step_graph
     assert batches._cut("cpu") is None
     values = torch.arange(3)
-    assert device.without_waiting(values, "cpu") is values
+    assert without_waiting(values, "cpu") is values
     best = Best(1, 0.5, 1.0, {"w": torch.zeros(1)})
     assert best.on_cpu() is best
 

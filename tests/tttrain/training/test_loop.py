@@ -244,6 +244,30 @@ def test_bfloat16_computes_in_bfloat16_and_learns_in_float32() -> None:
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_an_update_in_one_pass_is_that_of_single_operations(
+    name: str, layout: torch.memory_format
+) -> None:
+    """Weights of convolutions, whatever the order of their numbers in memory."""
+    config = TrainConfig(optimizer=OptimizerConfig(name=name, learning_rate=0.1, momentum=0.9))
+    found, expected = [nn.Conv3d(3, 5, 3).to(memory_format=layout) for _ in range(2)]
+    expected.load_state_dict(found.state_dict())
+    plain = make_optimizer(expected, config)
+    plain.param_groups[0]["fused"] = False
+    optimizer = make_optimizer(found, config)
+    assert optimizer.param_groups[0]["fused"]
+    for _ in range(3):
+        for one, other in zip(found.parameters(), expected.parameters(), strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        optimizer.step()
+        plain.step()
+    for one, other in zip(found.parameters(), expected.parameters(), strict=True):
+        assert not torch.equal(one, torch.zeros_like(one))
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
 @pytest.mark.parametrize("fused", [False, True])
 def test_a_checkpoint_of_another_device_leaves_the_way_of_computing(name: str, fused: bool) -> None:
     config = TrainConfig(optimizer=OptimizerConfig(name=name))

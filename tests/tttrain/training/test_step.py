@@ -54,8 +54,6 @@ class NoValues(TorchDispatchMode):
 def test_a_step_reads_no_value(name: str) -> None:
     model = network()
     optimizer = make_optimizer(model, config(name))
-    for group in optimizer.param_groups:  # as on a GPU
-        group["foreach" if name == "sgd" else "fused"] = True
     step = TrainStep(model, optimizer, config(name), model.inputs)
     answers = ClipLogits()
     with NoValues():

@@ -1,4 +1,4 @@
-"""Clips that stay decoded on the device that trains, as uint8 and int16; nothing decodes twice."""
+"""What is on the device that trains: clips, decoded once as uint8 and int16; small tables."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class ResidentSource:
 
 def place(device: str, gib: float) -> str:
     """Where clips of this size stay: on a GPU where half of its free memory takes them."""
-    if torch.device(device).type != "cuda":
+    if not on_gpu(device):
         return "cpu"
     free, _ = torch.cuda.mem_get_info(torch.device(device))
     return device if gib * 2**30 <= free / 2 else "cpu"
@@ -72,3 +72,15 @@ def tensor(array: np.ndarray | Tensor) -> Tensor:
     if isinstance(array, Tensor):
         return array
     return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def on_gpu(device: torch.device | str) -> bool:
+    """Whether a device is a GPU of CUDA."""
+    return torch.device(device).type == "cuda"
+
+
+def without_waiting(values: Tensor, device: torch.device | str) -> Tensor:
+    """A few numbers from the CPU on a device; the host does not wait until they are there."""
+    if not on_gpu(device):
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)

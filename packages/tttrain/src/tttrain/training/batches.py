@@ -8,7 +8,7 @@ import torch
 
 from ttdata.errors import TTError
 from ttmodels.inputs import input_shape
-from tttrain.data.cache import tensor
+from tttrain.data.cache import on_gpu, tensor, without_waiting
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.poses import move_poses
 from tttrain.data.sampling import (
@@ -25,7 +25,6 @@ from tttrain.data.spatial_augment import Augment, Cut
 from tttrain.errors import TrainingError
 from tttrain.run import RunInfo
 from tttrain.training.collective import Worker
-from tttrain.training.device import on_gpu, without_waiting
 from tttrain.training.step.train_step import Batch
 
 

@@ -3,7 +3,7 @@
 import os
 
 import torch
-from torch import Tensor
+import torch.utils.deterministic
 
 from ttdata.machine import available_cores, available_memory
 from tttrain.config import TrainConfig
@@ -34,18 +34,6 @@ def sized(
     return config.with_changes(execution={"torch_threads": threads, "data_path": path})
 
 
-def on_gpu(device: torch.device | str) -> bool:
-    """Whether a device is a GPU of CUDA."""
-    return torch.device(device).type == "cuda"
-
-
-def without_waiting(values: Tensor, device: torch.device | str) -> Tensor:
-    """A few numbers from the CPU on a device; the host does not wait until they are there."""
-    if not on_gpu(device):
-        return values.to(device)
-    return values.pin_memory().to(device, non_blocking=True)
-
-
 def set_up(config: TrainConfig, device: str = "cpu") -> str:
     """Threads, precision and determinism of this worker's process.
 
@@ -60,6 +48,8 @@ def set_up(config: TrainConfig, device: str = "cpu") -> str:
     if kind != "cuda":
         # The same switch as use_deterministic_algorithms, which also imports a compiler: 2 s.
         torch.set_deterministic_debug_mode("error")
+        # It would also write not-a-number into all new memory, a sixth of a step of the demo.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     else:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False

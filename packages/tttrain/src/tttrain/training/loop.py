@@ -80,16 +80,19 @@ class ClipLogits:
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """The configured optimiser; `set_epoch` gives it the values of an epoch."""
+    """The configured optimiser; `set_epoch` gives it the values of an epoch.
+
+    It reads weights, gradients and its own state once a step (`fused`), on a CPU too.
+    """
     rate, decay = config.base_learning_rate, config.optimizer.weight_decay
-    fused = all(weight.is_cuda for weight in model.parameters())
+    on_gpu = all(weight.is_cuda for weight in model.parameters())
     if config.optimizer.name == "adamw":
         return torch.optim.AdamW(
             model.parameters(),
             lr=rate,
             weight_decay=decay,
-            fused=fused,
-            capturable=fused and config.execution.step_graph,
+            fused=True,
+            capturable=on_gpu and config.execution.step_graph,
         )
     momentum = momentum_at(config, 0)
     return torch.optim.SGD(
@@ -98,7 +101,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
         momentum=momentum,
         nesterov=momentum > 0,
         weight_decay=decay,
-        fused=fused,
+        fused=True,
     )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ttmodels import ModelCard, StrokeModel
 from tttrain.clip_log import ClipLog
-from tttrain.data.cache import place
+from tttrain.data.cache import on_gpu, place
 from tttrain.data.rng import generator
 from tttrain.data.sampling import ClipInfo, Source, Stretches, with_stretches
 from tttrain.flat_keys import flat_hash
@@ -20,7 +20,6 @@ from tttrain.training.batches import Batches
 from tttrain.training.best_epoch import Best, is_best
 from tttrain.training.checkpoint import Checkpoint
 from tttrain.training.collective import Worker, average_statistics, sum_over_workers
-from tttrain.training.device import on_gpu
 from tttrain.training.gradient_factors import distribute
 from tttrain.training.loop import (
     ClipLogits,

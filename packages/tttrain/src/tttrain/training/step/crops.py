@@ -15,8 +15,8 @@ import triton.language as tl
 from torch import Tensor
 
 from ttflow.schema import FLOW_UNIT
+from tttrain.data.cache import without_waiting
 from tttrain.data.spatial_augment import Draw, check_crop
-from tttrain.training.device import without_waiting
 
 _BLOCK = 256
 _NUMBERS = 10
