@@ -78,7 +78,7 @@ def test_where_it_cannot_serve(run: Run, shards: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tttrain.commands.audit.load_dataset", lambda _: None)
         with pytest.raises(InputError, match="learns by no epochs, in which it could doubt a labe"):
-            audit(run.folder, run.info().data, tmp_path, tmp_path / "audit")
+            audit(run.folder, run.info().data, tmp_path / "dataset", tmp_path / "audit")
 
 
 def test_without_validation_clips(shards_with_poses: Path, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def _built(network: NetworkConfig, common: dict[str, Any]) -> StrokeModel:
         )
     common |= {"head": network.head, "pool_fields": network.pool_fields}
     if network.model == "siamese":
+        assert network.fusion != "late"  # which its configuration refuses
         return SSTC(fusion=network.fusion, **common)
     if network.model == "siamese_pose":
         return ThreeStreams(landmarks=network.landmarks, **common)

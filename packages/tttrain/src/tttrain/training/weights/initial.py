@@ -118,13 +118,13 @@ def _layers(model: torch.nn.Module) -> dict[str, dict[str, Tensor]]:
 
 def _other_landmarks(model: StrokeModel, stored: StrokeModel) -> dict[str, str | None]:
     """The first layer of a pose branch, whose shape does not say which landmarks it reads."""
-    for kind, layer in ((PoseNet, "branch.conv1"), (ThreeStreams, "pose_branch.conv1")):
-        if isinstance(model, kind) and isinstance(stored, kind):
-            read, wanted = stored.landmarks, model.landmarks
-            return (
-                {} if read == wanted else {layer: f"reads landmarks {read!r}, expected {wanted!r}"}
-            )
-    return {}
+    kinds = PoseNet | ThreeStreams
+    if not (isinstance(model, kinds) and isinstance(stored, kinds) and model.name == stored.name):
+        return {}
+    if model.landmarks == stored.landmarks:
+        return {}
+    layer = "branch.conv1" if isinstance(model, PoseNet) else "pose_branch.conv1"
+    return {layer: f"reads landmarks {stored.landmarks!r}, expected {model.landmarks!r}"}
 
 
 def _reasons(
