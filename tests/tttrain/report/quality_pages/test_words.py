@@ -289,12 +289,14 @@ def test_pages_without_videos(measurement: Any, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.html")}
     write_quality_pages(tmp_path, quality, {})
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.html")} == before
-    # A player who is no more has no page; what is not ours stays.
+    # What a killed process left goes; a player who is no more has no page; what is not ours stays.
     (tmp_path / "players" / "notes.html").write_text("mine")
+    (tmp_path / "classes" / ".a.html.0123456789ab.tmp").write_text("half of")
     alone = quality.model_copy(update={"strokes": quality.strokes[:6]})
     write_quality_pages(tmp_path, alone, {})
     left = {path.name for path in (tmp_path / "players").iterdir()}
     assert left == {"notes.html", page_name("anna")}
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_what_a_page_s_script_knows(measurement: Any) -> None:
