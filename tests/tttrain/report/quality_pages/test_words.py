@@ -166,6 +166,27 @@ def test_the_nearest_reference_is_first(measurement: Any) -> None:
     assert lost == [item.clip_id for item in quality.strokes[:6]]
 
 
+def test_whose_references_a_stroke_has(measurement: Any) -> None:
+    quality = measurement.quality.model_copy(update={"by_player": True})
+    told = quality.references[0]
+    classes = [
+        told.model_copy(update={"player_id": name, "clip_ids": clips})
+        for name, clips in (
+            ("anna", ("a",)),
+            ("v", ("b",)),
+            ("w\tleft", ("c",)),
+            ("w\tright", ("d",)),
+        )
+    ]
+    references = References(quality.model_copy(update={"references": tuple(classes)}))
+    stroke = quality.strokes[0].model_copy(update={"player_id": None, "video_id": "v"})
+    assert references.of(quality.strokes[0]) is classes[0]
+    assert references.of(stroke) is classes[1]
+    other = stroke.model_copy(update={"video_id": "w"})
+    assert references.of(other) is None  # of either side
+    assert references.of(other.model_copy(update={"clip_id": "d"})) is classes[3]
+
+
 def stroke_with(
     outside: float | None, *, mirrored: bool = False, reference: bool = False
 ) -> StrokeQuality:
