@@ -232,7 +232,7 @@ def test_words_of_a_change() -> None:
         "since monday; whether that is more than chance cannot be told."
     )
     assert progress_words(course(change=-0.0001, changed=False)) == (
-        "The same as in monday: no more than chance, which gives up to 30 ms."
+        "No difference from monday: no more than chance, which gives up to 30 ms."
     )
     one = course(sessions=("monday",), n=(3,), means=(0.4,), change=None)
     assert progress_words(one) == "One session only: a change cannot be told."
