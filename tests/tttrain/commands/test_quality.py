@@ -462,14 +462,14 @@ def test_suggestions_of_many_strokes_of_unknown_players(
     many = {str(k): replace(item, row=item.row | {"clip_id": str(k), "player_id": None})
             for k in range(120)}  # fmt: skip
     many["120"] = replace(item, row=item.row | {"clip_id": "120"})
-    monkeypatch.setattr("tttrain.commands.quality.load_strokes", lambda *_: many)
+    monkeypatch.setattr("tttrain.commands.quality.measurable", lambda *_: many)
     monkeypatch.setattr(
         "tttrain.commands.quality.central", lambda signals, *_: [(name, 0.0) for name in signals]
     )
     table = suggest_references(filled, tmp_path / "todo.csv", count=200)
     assert table["player_id"].to_list() == [None] * 120 + ["anna"]
     monkeypatch.setattr(
-        "tttrain.commands.quality.load_strokes",
+        "tttrain.commands.quality.measurable",
         lambda *_: {name: replace(one, problem="lost") for name, one in many.items()},
     )
     with pytest.raises(InputError, match="no stroke that can be measured, so none to suggest"):

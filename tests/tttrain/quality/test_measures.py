@@ -25,6 +25,7 @@ from tttrain.quality.moments import (
     Moments,
     Reference,
     agreed_references,
+    carry_among,
     carry_moments,
     marked_moments,
     turning_point,
@@ -230,6 +231,14 @@ def test_an_arm_that_is_not_seen_well_does_not_count(
     assert found.contact == pytest.approx(CONTACT, abs=2 / 60)
     sizes = measure(signal, one.moments, template([one]))
     assert sizes["stroke"]["gain"] == pytest.approx(0.8, abs=0.06)
+
+
+def test_references_are_carried_to_as_other_strokes(make_signal: Make) -> None:
+    marked = [reference(make_signal(paced(pace))) for pace in (-0.1, 0.0, 0.05, 0.1)]
+    found = carry_among(marked)
+    for index, one in enumerate(marked):
+        others = [item for item in marked if item is not one]
+        assert found[index] == carry_moments(others, [one.signal])[0]
 
 
 @pytest.mark.parametrize("slow", [0.75, 1.0, 1.4])

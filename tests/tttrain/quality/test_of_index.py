@@ -166,6 +166,16 @@ def test_a_video_that_is_gone_costs_its_strokes_alone(
     assert all("second.mp4: cannot be read" in str(item.refused) for item in found.strokes[4:])
 
 
+def test_a_mark_beyond_the_landmarks_is_no_reference(
+    index: Path, marks: Path, estimated: list[str], tmp_path: Path
+) -> None:
+    head = marks.read_text().splitlines()[0]
+    marks.write_text(f"{head}\nfirst,30,111,Loop,31,80,109\n")
+    message = r"line 2: .* marked from frame 31 to 109, its poses are of 35 to 125"
+    with pytest.raises(InputError, match=message):
+        measure_strokes(index, marks, tmp_path / "out")
+
+
 def test_references_of_shards_and_of_the_index(
     index: Path,
     marks: Path,

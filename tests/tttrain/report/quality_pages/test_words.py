@@ -166,6 +166,27 @@ def test_the_nearest_reference_is_first(measurement: Any) -> None:
     assert lost == [item.clip_id for item in quality.strokes[:6]]
 
 
+def test_whose_references_a_stroke_has(measurement: Any) -> None:
+    quality = measurement.quality.model_copy(update={"by_player": True})
+    told = quality.references[0]
+    classes = [
+        told.model_copy(update={"player_id": name, "clip_ids": clips})
+        for name, clips in (
+            ("anna", ("a",)),
+            ("v", ("b",)),
+            ("w\tleft", ("c",)),
+            ("w\tright", ("d",)),
+        )
+    ]
+    references = References(quality.model_copy(update={"references": tuple(classes)}))
+    stroke = quality.strokes[0].model_copy(update={"player_id": None, "video_id": "v"})
+    assert references.of(quality.strokes[0]) is classes[0]
+    assert references.of(stroke) is classes[1]
+    other = stroke.model_copy(update={"video_id": "w"})
+    assert references.of(other) is None  # of either side
+    assert references.of(other.model_copy(update={"clip_id": "d"})) is classes[3]
+
+
 def stroke_with(
     outside: float | None, *, mirrored: bool = False, reference: bool = False
 ) -> StrokeQuality:
@@ -211,7 +232,7 @@ def test_words_of_a_change() -> None:
         "since monday; whether that is more than chance cannot be told."
     )
     assert progress_words(course(change=-0.0001, changed=False)) == (
-        "The same as in monday: no more than chance, which gives up to 30 ms."
+        "No difference from monday: no more than chance, which gives up to 30 ms."
     )
     one = course(sessions=("monday",), n=(3,), means=(0.4,), change=None)
     assert progress_words(one) == "One session only: a change cannot be told."
@@ -289,12 +310,14 @@ def test_pages_without_videos(measurement: Any, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.html")}
     write_quality_pages(tmp_path, quality, {})
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.html")} == before
-    # A player who is no more has no page; what is not ours stays.
+    # What a killed process left goes; a player who is no more has no page; what is not ours stays.
     (tmp_path / "players" / "notes.html").write_text("mine")
+    (tmp_path / "classes" / ".a.html.0123456789ab.tmp").write_text("half of")
     alone = quality.model_copy(update={"strokes": quality.strokes[:6]})
     write_quality_pages(tmp_path, alone, {})
     left = {path.name for path in (tmp_path / "players").iterdir()}
     assert left == {"notes.html", page_name("anna")}
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_what_a_page_s_script_knows(measurement: Any) -> None:

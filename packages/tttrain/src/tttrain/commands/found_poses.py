@@ -81,9 +81,9 @@ def found_poses(index: Path, rows: Mapping[str, Row]) -> tuple[dict[str, ClipPos
         work = PoseWork(read_weights(), config)
         poses_folder(index).mkdir(exist_ok=True)
         clean_temporary(poses_folder(index))
-        errors = run_videos(pending, work, lambda: work.load("cpu"), index, device="cpu")
-        for video_id, error in errors.items():
-            missing |= dict.fromkeys(strokes[video_id], error)
+        failed = run_videos(pending, work, lambda: work.load("cpu"), index, device="cpu")
+        for video_id, reason in failed.items():
+            missing |= dict.fromkeys(strokes[video_id], reason)
     _remove_others(index, items)
     return {pose.clip_id: pose for item in items for pose in _stored(item) or ()}, missing
 

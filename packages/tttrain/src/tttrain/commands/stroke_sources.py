@@ -111,8 +111,8 @@ class IndexSource:
 class Sources:
     """The strokes to measure, and other shards whose marked strokes are references, too."""
 
-    own: ShardsSource | IndexSource
-    others: ShardsSource | None = None
+    own: StrokeSource
+    others: StrokeSource | None = None
 
     @classmethod
     def open(cls, data: Path, reference_shards: Path | None = None) -> "Sources":
@@ -122,8 +122,9 @@ class Sources:
             InputError: if `data` is neither shards nor an index, or the other no shards.
         """
         others = None if reference_shards is None else ShardsSource(open_shards(reference_shards))
-        own = IndexSource(data) if is_index(data) else ShardsSource(open_shards(data))
-        return cls(own, others)
+        if (data / "index.json").is_file():
+            return cls(IndexSource(data), others)
+        return cls(ShardsSource(open_shards(data)), others)
 
     def shards_with_motion(self) -> Shards:
         """The shards whose stored flow is measured where there are no poses.
@@ -131,7 +132,7 @@ class Sources:
         Raises:
             InputError: if that is not all there is.
         """
-        if isinstance(self.own, IndexSource) or self.others is not None:
+        if not isinstance(self.own, ShardsSource) or self.others is not None:
             raise InputError(
                 "--coarse: needs the stored flow of one shards folder, so neither an index nor "
                 "--reference-shards; leave it out to measure by poses"
@@ -173,11 +174,6 @@ class Sources:
 
 def _told(rows: Mapping[str, Row], players: Players) -> dict[str, Row]:
     return with_sessions({clip_id: players.told(row) for clip_id, row in rows.items()})
-
-
-def is_index(data: Path) -> bool:
-    """Whether a folder is of `tttrain index`."""
-    return (data / "index.json").is_file()
 
 
 def _documents(folder: Path) -> list[VideoIndex]:

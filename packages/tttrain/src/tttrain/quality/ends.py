@@ -39,7 +39,7 @@ def arm_places(signal: StrokeSignal) -> Floats:
 
 def outer_moves(signal: StrokeSignal, span: Span) -> Floats:
     """(120,): how the arm moves in 20 even steps of a phase, of size 1."""
-    return _moves(signal, np.array(span[:1]), span[1])[0]
+    return np.asarray(_moves(signal, np.array(span[:1]), span[1])[0])
 
 
 def outer_end(references: Floats, signal: StrokeSignal, near: Span) -> float:

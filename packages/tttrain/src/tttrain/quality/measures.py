@@ -18,7 +18,7 @@ from tttrain.quality.moments import (
     Moments,
     Reference,
     agreed_references,
-    carry_moments,
+    carry_among,
     marked_moments,
 )
 from tttrain.quality.reference import Spread, spread
@@ -244,11 +244,11 @@ def build_model(strokes: Sequence[Stroke], marks: Mapping[str, Marks]) -> Model:
         seconds = (frame / signal.fps for frame in (mark.ready, mark.contact, mark.end))
         marked.append(Reference(signal, marked_moments(signal, *seconds)))
     references = agreed_references(marked)
-    moments, values = [], []
-    for one in references:
+    moments = carry_among(references)
+    values = []
+    for one, carried in zip(references, moments, strict=True):
         others = [other for other in references if other is not one]
-        moments += carry_moments(others, [one.signal])
-        values.append(measure(one.signal, moments[-1], template(others)))
+        values.append(measure(one.signal, carried, template(others)))
     return Model(strokes, references, moments, values)
 
 

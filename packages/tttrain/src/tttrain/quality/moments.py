@@ -137,13 +137,32 @@ def carry_moments(
     """
     features = [alignment_features(signal) for signal in signals]
     found = [align_all(alignment_features(item.signal), features) for item in references]
-    outer = [
-        np.array([outer_moves(item.signal, item.moments.outer(name)) for item in references])
-        for name in ("ready", "end")
-    ]
+    outer = _outer(references)
     return [
         _with_ends(_agreed(references, signal, [paths[index] for paths in found]), signal, outer)
         for index, signal in enumerate(signals)
+    ]
+
+
+def carry_among(references: Sequence[Reference]) -> list[Moments]:
+    """The moments of each reference as the other ones say them, as those of another stroke."""
+    features = [alignment_features(item.signal) for item in references]
+    found = [align_all(own, features) for own in features]
+    outer = _outer(references)
+    result = []
+    for index, item in enumerate(references):
+        rest = [place for place in range(len(references)) if place != index]
+        paths = [found[place][index] for place in rest]
+        agreed = _agreed([references[place] for place in rest], item.signal, paths)
+        result.append(_with_ends(agreed, item.signal, [moves[rest] for moves in outer]))
+    return result
+
+
+def _outer(references: Sequence[Reference]) -> list[Floats]:
+    """(n, 120) each: how the references begin, and how they end."""
+    return [
+        np.array([outer_moves(item.signal, item.moments.outer(name)) for item in references])
+        for name in ("ready", "end")
     ]
 
 

@@ -50,7 +50,9 @@ class Stroke:
     def session_name(self) -> str | None:
         """As `with_sessions` told; without it the session, or the video where that is unknown."""
         row = self.row
-        return row["session"] if "session" in row else row["session_id"] or row["video_id"]
+        if "session" not in row:
+            return str(row["session_id"] or row["video_id"])
+        return None if row["session"] is None else str(row["session"])
 
     @property
     def player(self) -> str:
@@ -165,9 +167,11 @@ def measurable(
             found[clip_id] = Stroke(row, hand, None, reason, None, notes)
             continue
         pose, mark = poses[clip_id], (marks or {}).get(clip_id)
-        bounds = (mark and mark.bounds) or (row["start_frame"], row["end_frame"])
-        signal = stroke_signal(pose, *bounds, hand)
-        problem = track_problem(signal) or (mark and _outside(mark, pose))
+        first, end = row["start_frame"], row["end_frame"]
+        if mark is not None and mark.bounds is not None:
+            first, end = mark.bounds
+        signal = stroke_signal(pose, first, end, hand)
+        problem = track_problem(signal) or _outside(mark, pose)
         found[clip_id] = Stroke(row, hand, signal, problem, None, notes)
     return with_cameras(found)
 
@@ -180,10 +184,10 @@ def _unsure(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"found with a certainty of {score:.2f} only: look whether it is such a stroke",)
 
 
-def _outside(mark: Marks, pose: ClipPose) -> str | None:
+def _outside(mark: Marks | None, pose: ClipPose) -> str | None:
     """Why a mark lies where nothing was estimated; None: it does not."""
     first, last = int(pose.frames[0]), int(pose.frames[-1])
-    if first <= mark.ready and mark.end <= last:
+    if mark is None or (first <= mark.ready and mark.end <= last):
         return None
     return f"marked from frame {mark.ready} to {mark.end}, its poses are of {first} to {last}"
 

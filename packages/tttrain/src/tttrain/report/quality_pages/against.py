@@ -67,8 +67,18 @@ class References:
 
     def of(self, stroke: StrokeQuality) -> ReferenceClass | None:
         """Those that a stroke is compared with."""
-        player = (stroke.player_id or stroke.video_id) if self._by_player else None
-        return self._classes.get((stroke.label, player))
+        if not self._by_player:
+            return self._classes.get((stroke.label, None))
+        if stroke.player_id is not None:
+            return self._classes.get((stroke.label, stroke.player_id))
+        # An unknown player is named by his video, maybe with his side of it.
+        found = [
+            item
+            for (label, player), item in self._classes.items()
+            if label == stroke.label and (player or "").split("\t")[0] == stroke.video_id
+        ]
+        own = [item for item in found if stroke.clip_id in item.clip_ids]
+        return own[0] if own else (found[0] if len(found) == 1 else None)
 
     def band(self, found: ReferenceClass, phase: str, measure: str) -> Band | None:
         """`band_of` a measure of a phase, computed once."""

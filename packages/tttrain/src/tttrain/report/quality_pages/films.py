@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from ttdata.console import track
 from ttdata.errors import VideoError
@@ -54,9 +55,10 @@ def make_films(
     unknown = by_video.pop("", [])
     names: dict[str, str] = {}
     problems: dict[str, str] = {}
+    stop = Event()
     with ThreadPoolExecutor(min(available_cores(), _MOST_WORKERS)) as pool:
         jobs = {
-            pool.submit(_film_video, folder, path, own, poses): path
+            pool.submit(_film_video, folder, path, own, poses, stop): path
             for path, own in by_video.items()
         }
         try:
@@ -66,6 +68,7 @@ def make_films(
                 if problem is not None:
                     problems[jobs[job]] = problem
         finally:
+            stop.set()  # where it was interrupted: nobody waits for the end of long videos
             pool.shutdown(cancel_futures=True)
     told = [problems[path] for path in by_video if path in problems]
     if unknown:
@@ -82,7 +85,11 @@ def remove_other_films(folder: Path, names: Mapping[str, str]) -> None:
 
 
 def _film_video(
-    folder: Path, location: str, strokes: Sequence[StrokeQuality], poses: Mapping[str, ClipPose]
+    folder: Path,
+    location: str,
+    strokes: Sequence[StrokeQuality],
+    poses: Mapping[str, ClipPose],
+    stop: Event,
 ) -> tuple[dict[str, str], str | None]:
     """The films of a video's strokes, and why some are missing."""
     names: dict[str, str] = {}
@@ -94,7 +101,7 @@ def _film_video(
             names[stroke.clip_id] = job.name
             if not _is_there(folder, job.name):
                 wanted.append(job)
-        _decode(folder, location, wanted)
+        _decode(folder, location, wanted, stop)
     except VideoError as error:
         known = {clip: name for clip, name in names.items() if _is_there(folder, name)}
         return known, str(error)
@@ -116,7 +123,7 @@ def _is_there(folder: Path, name: str) -> bool:
     return all((folder / f"{name}.{suffix}").is_file() for suffix in ("jpg", "js"))
 
 
-def _decode(folder: Path, location: str, jobs: Sequence[_Job]) -> None:
+def _decode(folder: Path, location: str, jobs: Sequence[_Job], stop: Event) -> None:
     """One pass over the frames, as far as any film needs it."""
     waiting = sorted(jobs, key=lambda job: job.cut.start_frame, reverse=True)
     if not waiting:
@@ -132,7 +139,7 @@ def _decode(folder: Path, location: str, jobs: Sequence[_Job]) -> None:
             if job.cut.end_frame <= frame.index + 1:
                 _write(folder, job, maker)
         open_films = [item for item in open_films if item[0].cut.end_frame > frame.index + 1]
-        if not waiting and not open_films:
+        if stop.is_set() or not (waiting or open_films):
             return
     for job, maker in open_films:
         _write(folder, job, maker)

@@ -87,7 +87,7 @@ def progress_words(item: Progress) -> str:
     way = direction_of(item.phase, item.measure, more=item.change > 0)
     told = f"{way[0].upper()}{way[1:]} by {size} since {item.sessions[0]}"
     if size == unit.number(0.0):
-        told = f"The same as in {item.sessions[0]}"
+        told = f"No difference from {item.sessions[0]}"
     if item.minimal_change_of_means is None:
         return f"{told}; whether that is more than chance cannot be told."
     least = unit.number(item.minimal_change_of_means)

@@ -106,36 +106,42 @@ class SheetMaker:
     def __init__(self, cut: Cut, pose: ClipPose | None) -> None:
         self.cut, self._pose = cut, pose
         self._framing: Framing | None = None
-        self._pictures: list[Image] = []
+        self._sheet = np.zeros((0, 0, 3), np.uint8)
+        self._columns = 1
         self._seconds: list[float] = []
 
     def add(self, frame: DecodedFrame) -> None:
-        """Keep a frame of the film."""
-        # A film may change its shape midway; its pictures stand in one sheet.
-        self._framing = self._framing or framing_of(frame.shown_hw, self.cut)
+        """Put a frame into the sheet."""
+        if self._framing is None:
+            self._begin(frame.shown_hw)
+        assert self._framing is not None
         (left, top), (height, width) = self._framing.left_top, self._framing.film_hw
-        picture = frame.image(self._framing.picture_hw)
-        self._pictures.append(picture[top : top + height, left : left + width].copy())
+        # A film may change its shape midway; its pictures stand in one sheet.
+        picture = frame.image(self._framing.picture_hw)[top : top + height, left : left + width]
+        row, column = divmod(len(self._seconds), self._columns)
+        down, right = row * height, column * width
+        self._sheet[down : down + height, right : right + width] = picture
         self._seconds.append(round(frame.time_seconds, 5))
+
+    def _begin(self, shown_hw: tuple[float, float]) -> None:
+        self._framing = framing_of(shown_hw, self.cut)
+        height, width = self._framing.film_hw
+        count = self.cut.end_frame - self.cut.start_frame
+        self._columns = columns_of(count, (height, width))
+        rows = ceil(count / self._columns)
+        self._sheet = np.zeros((rows * height, self._columns * width, 3), np.uint8)
 
     def finish(self) -> tuple[bytes, dict[str, Any]] | None:
         """The JPEG and what a page must know of it; None where the video ended before."""
         if self._framing is None:
             return None
         height, width = self._framing.film_hw
-        columns = columns_of(len(self._pictures), (height, width))
-        rows = ceil(len(self._pictures) / columns)
-        sheet = np.zeros((rows * height, columns * width, 3), np.uint8)
-        for place, picture in enumerate(self._pictures):
-            row, column = divmod(place, columns)
-            down, right = row * height, column * width
-            sheet[down : down + height, right : right + width] = picture
-        self._pictures.clear()
+        rows = ceil(len(self._seconds) / self._columns)  # fewer where the video ended early
         facts = {
-            "columns": columns, "width": width, "height": height, "first": self.cut.start_frame,
-            "seconds": self._seconds,
+            "columns": self._columns, "width": width, "height": height,
+            "first": self.cut.start_frame, "seconds": self._seconds,
         }  # fmt: skip
-        return encode_rgb(sheet, _QUALITY), facts | self._skeleton()
+        return encode_rgb(self._sheet[: rows * height], _QUALITY), facts | self._skeleton()
 
     def _skeleton(self) -> dict[str, Any]:
         if self._pose is None or self._framing is None:

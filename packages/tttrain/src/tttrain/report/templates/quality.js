@@ -265,6 +265,7 @@ async function showFilms() {
   [own, other] = found;
   const contacts = found.filter((side) => side !== null).map((side) => side.stroke.moments.contact);
   const known = contacts.every((contact) => contact !== null);
+  byId("together").textContent = known ? "Both films are at contact at the same time." : "Contact is not known: both films begin together.";
   for (const side of found) {
     if (side === null) continue;
     side.known = known;
