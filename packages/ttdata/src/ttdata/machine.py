@@ -42,9 +42,9 @@ def keep_freed_memory() -> None:
 
     By itself the C library on Linux gives blocks of 32 MB and more back at once, and whoever asks
     for the next one waits until the system has filled it with zeros, page by page: a seventh of a
-    training step on a CPU. The process then holds its peak until `return_free_memory`. Other threads
-    than the main one take part only in a process that began with MALLOC_ARENA_MAX=1. Elsewhere
-    nothing happens.
+    training step on a CPU. The process then holds its peak until `return_free_memory`. Of threads
+    other than the main one that is true only in a process that began with MALLOC_ARENA_MAX=1.
+    Elsewhere nothing happens.
     """
     setting = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if setting is not None:
