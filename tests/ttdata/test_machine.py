@@ -53,3 +53,21 @@ return_free_memory()
 assert before - resident() > 20_000_000, (before, resident())
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of the C library on Linux")
+def test_kept_memory_is_not_filled_with_zeros_again() -> None:
+    code = """
+import resource
+from ttdata.machine import keep_freed_memory, return_free_memory
+def new_pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytearray(2**26)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+keep_freed_memory()
+assert new_pages() > 10_000
+assert new_pages() < 100
+return_free_memory()
+assert new_pages() > 10_000
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -31,6 +31,24 @@ def test_more_workers_than_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ray_train.launch(run, config)  # type: ignore[arg-type]
 
 
+def test_threads_of_a_ray_begun_here_share_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training runs in one, and there alone would give its large blocks back at once."""
+    from tttrain.training import ray_train
+
+    variables: dict[str, str] = {}
+    started: list[str] = []
+    monkeypatch.setattr(ray_train, "os", SimpleNamespace(environ=variables))
+    monkeypatch.setattr(
+        ray_train, "start_ray", lambda **_: started.append(variables["MALLOC_ARENA_MAX"])
+    )
+    monkeypatch.setattr(ray_train.ray, "shutdown", lambda: None)
+    with ray_train._cluster() as embedded:
+        assert embedded
+    variables["MALLOC_ARENA_MAX"] = "7"  # of the caller: stays
+    with ray_train._cluster():
+        assert started == ["1", "7"]
+
+
 def test_training_reads_the_landmarks_that_are_asked_for(shards_with_poses: Path) -> None:
     from tttrain.training import ray_train
 

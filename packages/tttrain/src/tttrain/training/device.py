@@ -5,7 +5,7 @@ import os
 import torch
 import torch.utils.deterministic
 
-from ttdata.machine import available_cores, available_memory
+from ttdata.machine import available_cores, available_memory, keep_freed_memory
 from tttrain.config import TrainConfig
 from tttrain.training.loop import uses_bfloat16
 
@@ -50,6 +50,8 @@ def set_up(config: TrainConfig, device: str = "cpu") -> str:
         torch.set_deterministic_debug_mode("error")
         # It would also write not-a-number into all new memory, a sixth of a step of the demo.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        if config.network.reads_pixels:
+            keep_freed_memory()
     else:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False

@@ -189,6 +189,8 @@ def _cluster() -> Iterator[bool]:
     if embedded:
         # It watches for nodes about to be taken away: a process of its own, for nothing here.
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+        # Ray trains in a thread; what threads free is kept only where all of them share memory.
+        os.environ.setdefault("MALLOC_ARENA_MAX", "1")
     start_ray(num_cpus=available_cores(), object_store_memory=_OBJECT_STORE_BYTES)
     try:
         yield embedded
