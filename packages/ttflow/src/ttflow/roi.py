@@ -72,62 +72,68 @@ def frame_centers(
     if region is not None:
         part = region_mask(region, (height, width)).to(flow.device)
         allowed = part if mask is None else mask & part
-    counted = _counts_on_cpu if flow.device.type == "cpu" else _counts
-    fastest, columns, rows = counted(flow, allowed, threshold_px)
-    count = rows.sum(1)
-    xs = torch.arange(width, dtype=torch.float64, device=flow.device)
-    ys = torch.arange(height, dtype=torch.float64, device=flow.device)
-    share = count.clamp(min=1)
-    gravity = torch.stack([columns @ xs / share, rows @ ys / share], 1)
-    peak = torch.stack([fastest % width, fastest // width], 1).to(torch.float64)
-    inside = (
-        clamp_to_crop(peak, crop_hw, (height, width)),
-        clamp_to_crop(gravity, crop_hw, (height, width)),
-    )
-    has_motion = count > 0
-    found = alpha * inside[0] + (1 - alpha) * inside[1]
-    return torch.where(has_motion[:, None], found, 0.0), has_motion
+    found = _centers_on_cpu if flow.device.type == "cpu" else _centers
+    return found(flow, allowed, crop_hw, alpha, threshold_px)
 
 
-def _counts(
-    flow: Tensor, allowed: Tensor | None, threshold_px: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the moving pixels: row-major index (T,) of the fastest, numbers (T, W) and (T, H).
-
-    Of equally fast pixels the first; the numbers are per column and per row, in float64.
-    """
+def _centers(
+    flow: Tensor,
+    allowed: Tensor | None,
+    crop_hw: tuple[int, int],
+    alpha: float,
+    threshold_px: float,
+) -> tuple[Tensor, Tensor]:
+    """The centres (T, 2) of frames, and which of them have motion (T,), on any device."""
+    height, width = flow.shape[2], flow.shape[3]
     speed = flow[:, 0].abs() + flow[:, 1].abs()
     moving = (speed > threshold_px) & (speed < torch.inf)  # false where it is not finite
     if allowed is not None:
         moving = moving & allowed
-    fastest = torch.where(moving, speed, -1).flatten(1).argmax(1)
-    return fastest, moving.sum(1, dtype=torch.float64), moving.sum(2, dtype=torch.float64)
-
-
-def _counts_on_cpu(
-    flow: Tensor, allowed: Tensor | None, threshold_px: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What `_counts` gives, in a third of its time: NumPy's passes over single frames are short."""
-    across, down = flow.detach().numpy().swapaxes(0, 1)
-    with np.errstate(all="ignore"):
-        speed = np.abs(across)
-        speed += np.abs(down)
-        moving = (speed > threshold_px) & (speed < np.inf)
-    if allowed is not None:
-        moving &= allowed.numpy()
-    np.copyto(speed, -1, where=~moving)
-    fastest = speed.reshape(len(speed), -1).argmax(1)
-    # Numbers far below 2^24 are exact in float32, and its products are faster than sums of bits.
-    # Products of small frames now and then report an invalid value that none of them holds.
-    ones = moving.astype(np.float32)
-    with np.errstate(invalid="ignore"):
-        columns = (np.ones((1, ones.shape[1]), np.float32) @ ones)[:, 0]
-        rows = ones @ np.ones(ones.shape[2], np.float32)
-    return (
-        torch.from_numpy(fastest),
-        torch.from_numpy(columns).double(),
-        torch.from_numpy(rows).double(),
+    fastest = torch.where(moving, speed, -1).flatten(1).argmax(1)  # of equal ones the first
+    columns, rows = moving.sum(1, dtype=torch.float64), moving.sum(2, dtype=torch.float64)
+    count = rows.sum(1)
+    xs, ys = (
+        torch.arange(size, dtype=torch.float64, device=flow.device) for size in (width, height)
     )
+    gravity = torch.stack([columns @ xs, rows @ ys], 1) / count.clamp(min=1)[:, None]
+    peak = torch.stack([fastest % width, fastest // width], 1).to(torch.float64)
+    inside = [clamp_to_crop(points, crop_hw, (height, width)) for points in (peak, gravity)]
+    found = alpha * inside[0] + (1 - alpha) * inside[1]
+    return torch.where(count[:, None] > 0, found, 0.0), count > 0
+
+
+def _centers_on_cpu(
+    flow: Tensor,
+    allowed: Tensor | None,
+    crop_hw: tuple[int, int],
+    alpha: float,
+    threshold_px: float,
+) -> tuple[Tensor, Tensor]:
+    """What `_centers` gives, bit by bit: one pass over each frame, no operators on two numbers."""
+    from ttflow.compiled.motion import moving_pixels
+
+    _, _, height, width = flow.shape
+    limits = [
+        (crop / 2, size - crop / 2)
+        for crop, size in zip(crop_hw[::-1], (width, height), strict=True)
+    ]
+    parts = np.ones((1, 1), np.bool_) if allowed is None else allowed.numpy()
+    found, moving = [], []
+    for number, frame in enumerate(np.ascontiguousarray(flow.detach().numpy(), np.float32)):
+        part = parts[number] if parts.ndim == 3 else parts
+        fastest, count, *sums = moving_pixels(
+            frame, part, allowed is not None, np.float32(threshold_px)
+        )
+        peak = (fastest % width, fastest // width)
+        pairs = zip(peak, (total / max(count, 1) for total in sums), limits, strict=True)
+        center = [
+            alpha * max(min(float(fast), high), low) + (1 - alpha) * max(min(mean, high), low)
+            for fast, mean, (low, high) in pairs
+        ]
+        found.append(center if count else [0.0, 0.0])
+        moving.append(count > 0)
+    points = torch.tensor(found, dtype=torch.float64).reshape(-1, 2)
+    return points, torch.tensor(moving, dtype=torch.bool)
 
 
 def _check_crop(crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> None:
