@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ttflow.compiled.knn import KnnModel, sort_by_turn
+from ttflow.compiled.knn import KnnModel
+from ttflow.compiled.knn_loops import sort_by_turn
 
 HW = (23, 37)
 """851 pixels: the last block of lanes is not full."""
