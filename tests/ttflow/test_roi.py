@@ -161,7 +161,10 @@ def test_both_ways_agree_exactly(seed: int) -> None:
     flow[:, :, 0, 0] = np.finfo(np.float32).max  # the sum of both overflows
     allowed = None if mask is None else torch.from_numpy(mask)
     threshold_px = float(rng.choice([0.0, 1.5]))
-    one, other = (way(torch.from_numpy(flow), allowed, crop_hw, 0.6, threshold_px) for way in WAYS)
+    alpha = float(rng.random())
+    one, other = (
+        way(torch.from_numpy(flow), allowed, crop_hw, alpha, threshold_px) for way in WAYS
+    )
     for found, expected in zip(one, other, strict=True):
         assert found.dtype == expected.dtype
         assert torch.equal(found, expected)

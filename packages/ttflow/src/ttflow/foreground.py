@@ -1,6 +1,6 @@
 """Moving foreground of a whole video, frame by frame in order (specification 2.2)."""
 
-from typing import Any
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -11,12 +11,13 @@ from ttflow.schema import FlowConfig
 _FOREGROUND = 255
 """OpenCV labels shadows with 127; they count as background."""
 _DILATION = np.ones((3, 3), np.uint8)
+_Image = NDArray[np.uint8]
 
 
 class Foreground:
     """A background model that learns from every working frame it is shown.
 
-    Source: Zivkovic & van der Heijden, 2006, as OpenCV's KNN and MOG2; specification 2.2.
+    Source: Zivkovic & van der Heijden, 2006, `knn` or OpenCV's MOG2; specification 2.2.
     Differs: the first `warmup_frames` frames have no foreground, where OpenCV calls every pixel
     of them foreground.
     """
@@ -26,7 +27,7 @@ class Foreground:
         self._model = _model(config)
         self._index = 0
 
-    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+    def __call__(self, image: _Image) -> NDArray[np.bool_] | None:
         """The dilated (H, W) mask of the next frame, or None during the warm-up.
 
         Args:
@@ -37,23 +38,21 @@ class Foreground:
             return None
         # KNN draws from a generator that is global to the thread: seeded by the frame, a mask
         # depends on the video alone and not on what this process did before.
-        cv2.setRNGSeed((index * 2654435761 + 12345) % (1 << 31))
-        classes = self._model.apply(image)
+        found = self._model(image, (index * 2654435761 + 12345) % (1 << 31))
         if index < self._warmup_frames:
             return None
-        found = (classes == _FOREGROUND).view(np.uint8)
         return np.asarray(cv2.dilate(found, _DILATION)).view(np.bool_)
 
 
-def _model(config: FlowConfig) -> Any:
+def _model(config: FlowConfig) -> Callable[[_Image, int], _Image] | None:
+    """Gives 1 where a frame, with a seed for it, shows foreground, else 0."""
     if config.foreground == "knn":
-        return cv2.createBackgroundSubtractorKNN(
-            history=config.foreground_history,
-            dist2Threshold=config.foreground_threshold,
-            detectShadows=True,
-        )
+        from ttflow.compiled.knn import KnnModel  # compiled: loaded where a video is read only
+
+        return KnnModel(config.foreground_history, config.foreground_threshold).apply
     if config.foreground == "mog2":
-        return cv2.createBackgroundSubtractorMOG2(
+        mixture = cv2.createBackgroundSubtractorMOG2(
             history=config.foreground_history, detectShadows=True
         )
+        return lambda image, seed: (mixture.apply(image) == _FOREGROUND).view(np.uint8)
     return None

@@ -12,8 +12,6 @@ from torch import Tensor
 Region = tuple[float, float, float, float]
 """x_min, y_min, x_max, y_max as fractions of the frame."""
 
-Sides = tuple[int, int]  # height and width in pixels
-
 ALPHA = 0.6
 """Weight of the fastest pixel against the centre of gravity."""
 SMOOTH_TAPS = 41
@@ -23,7 +21,7 @@ SMOOTH_SIGMA_FRAMES = 40 / 9
 def centers(
     flow: Float[Tensor, "time 2 height width"],
     mask: Bool[Tensor, "time height width"] | None,
-    crop_hw: Sides = (120, 120),
+    crop_hw: tuple[int, int] = (120, 120),
     alpha: float = ALPHA,
     threshold_px: float = 0.0,
     region: Region | None = None,
@@ -59,7 +57,7 @@ def centers(
 def frame_centers(
     flow: Float[Tensor, "time 2 height width"],
     mask: Bool[Tensor, "time height width"] | None,
-    crop_hw: Sides = (120, 120),
+    crop_hw: tuple[int, int] = (120, 120),
     alpha: float = ALPHA,
     threshold_px: float = 0.0,
     region: Region | None = None,
@@ -79,82 +77,71 @@ def frame_centers(
 
 
 def _centers(
-    flow: Tensor, allowed: Tensor | None, crop_hw: Sides, alpha: float, threshold_px: float
+    flow: Tensor,
+    allowed: Tensor | None,
+    crop_hw: tuple[int, int],
+    alpha: float,
+    threshold_px: float,
 ) -> tuple[Tensor, Tensor]:
-    """`frame_centers` in the `allowed` part of each frame."""
-    height, width = size = flow.shape[2], flow.shape[3]
-    fastest, columns, rows = _counts(flow, allowed, threshold_px)
-    count = rows.sum(1)
-    xs, ys = (torch.arange(n, dtype=torch.float64, device=flow.device) for n in (width, height))
-    share = count.clamp(min=1)
-    gravity = torch.stack([columns @ xs / share, rows @ ys / share], 1)
-    peak = torch.stack([fastest % width, fastest // width], 1).to(torch.float64)
-    peak, gravity = (clamp_to_crop(points, crop_hw, size) for points in (peak, gravity))
-    found = alpha * peak + (1 - alpha) * gravity
-    return torch.where((count > 0)[:, None], found, 0.0), count > 0
-
-
-def _centers_on_cpu(
-    flow: Tensor, allowed: Tensor | None, crop_hw: Sides, alpha: float, threshold_px: float
-) -> tuple[Tensor, Tensor]:
-    """What `_centers` gives, bit for bit: for single frames NumPy's calls are far shorter."""
-    height, width = flow.shape[2:]
-    fastest, columns, rows = _counts_on_cpu(flow, allowed, threshold_px)
-    share = np.maximum(count := rows.sum(1), 1)
-    points = np.empty((2, len(count), 2))  # the fastest pixel, the centre of gravity
-    points[0, :, 0], points[0, :, 1] = fastest % width, fastest // width
-    points[1, :, 0] = columns @ np.arange(width, dtype=np.float64) / share
-    points[1, :, 1] = rows @ np.arange(height, dtype=np.float64) / share
-    half = np.array([crop_hw[1] / 2, crop_hw[0] / 2])
-    np.maximum(np.minimum(points, np.array([width, height]) - half), half, out=points)
-    found = alpha * points[0] + (1 - alpha) * points[1]
-    found[count == 0] = 0
-    return torch.from_numpy(found), torch.from_numpy(count > 0)
-
-
-def _counts(
-    flow: Tensor, allowed: Tensor | None, threshold_px: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the moving pixels: row-major index (T,) of the fastest, numbers (T, W) and (T, H).
-
-    Of equally fast pixels the first; the numbers are per column and per row, in float64.
-    """
+    """The centres (T, 2) of frames, and which of them have motion (T,), on any device."""
+    height, width = flow.shape[2], flow.shape[3]
     speed = flow[:, 0].abs() + flow[:, 1].abs()
     moving = (speed > threshold_px) & (speed < torch.inf)  # false where it is not finite
     if allowed is not None:
         moving = moving & allowed
-    fastest = torch.where(moving, speed, -1).flatten(1).argmax(1)
-    return fastest, moving.sum(1, dtype=torch.float64), moving.sum(2, dtype=torch.float64)
+    fastest = torch.where(moving, speed, -1).flatten(1).argmax(1)  # of equal ones the first
+    columns, rows = moving.sum(1, dtype=torch.float64), moving.sum(2, dtype=torch.float64)
+    count = rows.sum(1)
+    xs, ys = (
+        torch.arange(size, dtype=torch.float64, device=flow.device) for size in (width, height)
+    )
+    gravity = torch.stack([columns @ xs, rows @ ys], 1) / count.clamp(min=1)[:, None]
+    peak = torch.stack([fastest % width, fastest // width], 1).to(torch.float64)
+    inside = [clamp_to_crop(points, crop_hw, (height, width)) for points in (peak, gravity)]
+    found = alpha * inside[0] + (1 - alpha) * inside[1]
+    return torch.where(count[:, None] > 0, found, 0.0), count > 0
 
 
-def _counts_on_cpu(
-    flow: Tensor, allowed: Tensor | None, threshold_px: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `_counts` gives, in a third of its time: NumPy's passes over single frames are short."""
-    across, down = flow.detach().numpy().swapaxes(0, 1)
-    with np.errstate(all="ignore"):
-        speed = np.abs(across)
-        speed += np.abs(down)
-        moving = (speed > threshold_px) & (speed < np.inf)
-    if allowed is not None:
-        moving &= allowed.numpy()
-    np.copyto(speed, -1, where=~moving)
-    fastest = speed.reshape(len(speed), -1).argmax(1)
-    # Numbers far below 2^24 are exact in float32, and its products are faster than sums of bits.
-    # Products of small frames now and then report an invalid value that none of them holds.
-    ones = moving.astype(np.float32)
-    with np.errstate(invalid="ignore"):
-        columns = (np.ones((1, ones.shape[1]), np.float32) @ ones)[:, 0]
-        rows = ones @ np.ones(ones.shape[2], np.float32)
-    return fastest, columns.astype(np.float64), rows.astype(np.float64)
+def _centers_on_cpu(
+    flow: Tensor,
+    allowed: Tensor | None,
+    crop_hw: tuple[int, int],
+    alpha: float,
+    threshold_px: float,
+) -> tuple[Tensor, Tensor]:
+    """What `_centers` gives, bit by bit: one pass over each frame, no operators on two numbers."""
+    from ttflow.compiled.motion import moving_pixels
+
+    _, _, height, width = flow.shape
+    limits = [
+        (crop / 2, size - crop / 2)
+        for crop, size in zip(crop_hw[::-1], (width, height), strict=True)
+    ]
+    parts = np.ones((1, 1), np.bool_) if allowed is None else allowed.numpy()
+    found, moving = [], []
+    for number, frame in enumerate(np.ascontiguousarray(flow.detach().numpy(), np.float32)):
+        part = parts[number] if parts.ndim == 3 else parts
+        fastest, count, *sums = moving_pixels(
+            frame, part, allowed is not None, np.float32(threshold_px)
+        )
+        peak = (fastest % width, fastest // width)
+        pairs = zip(peak, (total / max(count, 1) for total in sums), limits, strict=True)
+        center = [
+            alpha * max(min(float(fast), high), low) + (1 - alpha) * max(min(mean, high), low)
+            for fast, mean, (low, high) in pairs
+        ]
+        found.append(center if count else [0.0, 0.0])
+        moving.append(count > 0)
+    points = torch.tensor(found, dtype=torch.float64).reshape(-1, 2)
+    return points, torch.tensor(moving, dtype=torch.bool)
 
 
-def _check_crop(crop_hw: Sides, frame_hw: Sides) -> None:
+def _check_crop(crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> None:
     if crop_hw[0] > frame_hw[0] or crop_hw[1] > frame_hw[1]:
         raise ValueError(f"crop {crop_hw} exceeds the frame {frame_hw} (height, width)")
 
 
-def clamp_to_crop(points: Tensor, crop_hw: Sides, frame_hw: Sides) -> Tensor:
+def clamp_to_crop(points: Tensor, crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> Tensor:
     """The function f of the paper's equation 1: centres (T, 2) whose crop lies inside the frame.
 
     Source: specification 2.3. Differs: the paper prints f with frame and crop exchanged.
@@ -164,7 +151,7 @@ def clamp_to_crop(points: Tensor, crop_hw: Sides, frame_hw: Sides) -> Tensor:
     return torch.maximum(torch.minimum(points, frame - half), half)
 
 
-def region_mask(region: Region, frame_hw: Sides) -> Bool[Tensor, "height width"]:
+def region_mask(region: Region, frame_hw: tuple[int, int]) -> Bool[Tensor, "height width"]:
     """Where the middle of a pixel lies inside a region given as fractions of the frame."""
     x_min, y_min, x_max, y_max = region
     ys = (torch.arange(frame_hw[0], dtype=torch.float64) + 0.5) / frame_hw[0]
@@ -173,7 +160,9 @@ def region_mask(region: Region, frame_hw: Sides) -> Bool[Tensor, "height width"]
 
 
 def fill(
-    found: Float64[Tensor, "time 2"], moving: Bool[Tensor, " time"], frame_hw: Sides
+    found: Float64[Tensor, "time 2"],
+    moving: Bool[Tensor, " time"],
+    frame_hw: tuple[int, int],
 ) -> Float64[Tensor, "time 2"]:
     """Centres of all frames: those without motion by linear interpolation, constant at the ends."""
     if not bool(moving.any()):
@@ -240,7 +229,7 @@ class Track:
 
     def __init__(
         self,
-        frame_hw: Sides,
+        frame_hw: tuple[int, int],
         taps: int = SMOOTH_TAPS,
         sigma_frames: float = SMOOTH_SIGMA_FRAMES,
         max_rest_frames: int | None = None,

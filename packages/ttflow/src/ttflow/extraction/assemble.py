@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ttflow.compiled.cells import cell_means
 from ttflow.extraction.frames import EncodedFrame, FlowFrame, PatchFrame
 from ttflow.extraction.tracking import Points
 from ttflow.roi import Region
@@ -21,7 +22,6 @@ from ttflow.shards.patches import (
     encode_flow,
     encode_rgb,
     patch_left_top,
-    quantize_flow,
 )
 
 BACKGROUND_HW = (18, 32)
@@ -98,14 +98,16 @@ def cut_frame(
         roi_xy=center_xy,
         left_top=(left, top),
         rgb=cut_rgb(frame.rgb, left, top, config.patch_side),
-        flow=quantize_flow(cut_flow(frame.flow, left, top, config.patch_side)),
+        flow=cut_flow(frame.flow, left, top, config.patch_side),
     )
 
 
 def encode_frame(patch: PatchFrame, config: FlowConfig) -> EncodedFrame:
     """What is stored of a patch."""
     cropped = center_crop(patch.flow, (config.crop_height, config.crop_width))
-    fastest = np.abs(cropped.astype(np.int32)).reshape(2, -1).max(1)
+    # Not the largest magnitude: -32768 has none, and two passes without a copy are shorter.
+    highest, lowest = (edge.astype(np.int32) for edge in (cropped.max((1, 2)), cropped.min((1, 2))))
+    fastest = np.maximum(highest, -lowest)
     return EncodedFrame(
         roi_xy=patch.roi_xy,
         left_top=patch.left_top,
@@ -118,7 +120,11 @@ def encode_frame(patch: PatchFrame, config: FlowConfig) -> EncodedFrame:
 
 
 def _thumb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(image, BACKGROUND_HW[::-1], interpolation=cv2.INTER_AREA))
+    if image.shape[0] % BACKGROUND_HW[0] or image.shape[1] % BACKGROUND_HW[1]:
+        return np.asarray(cv2.resize(image, BACKGROUND_HW[::-1], interpolation=cv2.INTER_AREA))
+    means = np.empty((*BACKGROUND_HW, 3), np.uint8)
+    cell_means(np.ascontiguousarray(image), means)
+    return means
 
 
 def _row(clip: _OpenClip) -> dict[str, Any]:

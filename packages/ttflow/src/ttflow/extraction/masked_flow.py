@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ttflow.compiled.motion import keep_inside
 from ttflow.extraction.frames import WorkingFrame
 from ttflow.flow.estimators import Estimator
 
@@ -37,13 +38,18 @@ def _masked(frame: WorkingFrame, flows: Iterator[NDArray[np.float32]]) -> NDArra
     if is_still(frame):
         return np.zeros((2, *frame.rgb.shape[:2]), np.float32)
     flow = next(flows)
-    return flow if frame.mask is None else flow * frame.mask
+    if frame.mask is not None:
+        keep_inside(flow, frame.mask)
+    return flow
 
 
 def flow_of_pairs(pairs: Sequence[Pair], estimator: Estimator) -> NDArray[np.float32]:
     """(B, 2, H, W): the flow from the first to the second frame of each pair, not masked."""
-    first, second = (
-        torch.from_numpy(np.stack([pair[side].rgb for pair in pairs])).permute(0, 3, 1, 2)
-        for side in (0, 1)
-    )
+    first, second = (_batch([pair[side].rgb for pair in pairs]) for side in (0, 1))
     return np.asarray(estimator(first, second).cpu().numpy(), np.float32)
+
+
+def _batch(images: list[NDArray[np.uint8]]) -> torch.Tensor:
+    """(B, 3, H, W) of (H, W, 3) images."""
+    stacked = images[0][None] if len(images) == 1 else np.stack(images)
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2)

@@ -125,15 +125,16 @@ class Farneback:
 def _per_pair(pair: "_Pair", first: Tensor, second: Tensor, initial: Tensor | None) -> Tensor:
     if first.shape != second.shape:
         raise ValueError(f"frames of {tuple(first.shape)} and {tuple(second.shape)} do not match")
-    flows = []
-    for item in range(first.shape[0]):
+    flows = np.empty((first.shape[0], 2, *first.shape[2:]), np.float32)
+    for item, planes in enumerate(flows):
         guess = None
         if initial is not None:
             # A copy: OpenCV writes its result over the guess.
             guess = np.array(initial[item].permute(1, 2, 0).cpu().numpy(), np.float32, order="C")
-        flows.append(pair(_gray(first[item]), _gray(second[item]), guess))
-    stacked = torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).contiguous()
-    return stacked.to(first.device)
+        found = pair(_gray(first[item]), _gray(second[item]), guess)
+        for channel, plane in enumerate(planes):
+            cv2.extractChannel(found, channel, plane)
+    return torch.from_numpy(flows).to(first.device)
 
 
 def _gray(frame: Tensor) -> np.ndarray:

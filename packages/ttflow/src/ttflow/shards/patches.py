@@ -60,11 +60,16 @@ def cut_rgb(image: Image, left: int, top: int, side_px: int) -> Image:
     return patch
 
 
-def cut_flow(flow: NDArray[np.float32], left: int, top: int, side_px: int) -> NDArray[np.float32]:
-    """The (2, S, S) square at (left, top) of a (2, H, W) flow; zero outside of it."""
-    patch = np.zeros((2, side_px, side_px), np.float32)
-    rows, columns, into_rows, into_columns = _overlap(flow.shape[1:], left, top, side_px)
-    patch[:, into_rows, into_columns] = flow[:, rows, columns]
+def cut_flow(flow: NDArray[np.float32], left: int, top: int, side_px: int) -> StoredFlow:
+    """The (2, S, S) square at (left, top) of a (2, H, W) flow, as `quantize_flow` stores it.
+
+    Zero outside of the frame.
+    """
+    from ttflow.compiled.squares import quantized_square  # not for those who only read patches
+
+    patch = np.empty((2, side_px, side_px), np.int16)
+    flow = np.ascontiguousarray(flow, np.float32)
+    quantized_square(flow, left, top, np.float32(FLOW_UNIT), patch)
     return patch
 
 
