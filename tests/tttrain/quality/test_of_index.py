@@ -13,12 +13,12 @@ from ttflow import ClipPose
 from ttflow.errors import PoseUnavailable
 from ttflow.shards.poses import write_poses
 from tttrain import measure_strokes, suggest_references
-from tttrain.commands import found_poses as kept
-from tttrain.commands.found_poses import PoseWork
 from tttrain.indexing.document import IndexedStroke, VideoIndex
 from tttrain.indexing.exports import write_exports
 from tttrain.indexing.jobs.items import OnFrame, VideoFunction, VideoItem
 from tttrain.quality.document import Quality
+from tttrain.quality.sources import found_poses as kept
+from tttrain.quality.sources.found_poses import PoseWork
 
 FPS, MARGIN = 60.0, 15
 STARTS = (50, 150, 250, 350)
@@ -188,7 +188,7 @@ def test_references_of_shards_and_of_the_index(
 ) -> None:
     """Marked clips of shards join in; a stroke of the index that is one of them is left out."""
     shards = shards_of(tmp_path / "shards", {"train": 4}, 57)
-    sources = "tttrain.commands.stroke_sources"
+    sources = "tttrain.quality.sources.stroke_sources"
     real = __import__(sources, fromlist=["stroke_rows"]).stroke_rows
 
     def rows(shards: object) -> dict[str, dict[str, object]]:
@@ -265,7 +265,7 @@ def test_two_players_are_looked_for_on_their_sides(tmp_path: Path) -> None:
 
 
 def kept_rows(folder: Path) -> dict[str, dict[str, object]]:
-    from tttrain.commands.stroke_sources import IndexSource
+    from tttrain.quality.sources.stroke_sources import IndexSource
 
     return IndexSource(folder).rows
 

@@ -12,11 +12,11 @@ from ttdata.storage.atomic import atomic_path, write_text
 from ttdata.storage.outputs import check_output, check_output_file, check_output_folder
 from ttdata.storage.spreadsheet import escape_formula
 from ttflow import ClipPose, Shards
-from tttrain.commands.stroke_sources import Sources
 from tttrain.quality.coarse import judge_coarse, stroke_histograms
 from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
 from tttrain.quality.judge import judge_class
 from tttrain.quality.reference import NOMINAL
+from tttrain.quality.sources.stroke_sources import Sources
 from tttrain.quality.strokes import Stroke, measurable
 from tttrain.quality.suggest import central
 from tttrain.quality.table import TEXTS, all_progress, quality_table

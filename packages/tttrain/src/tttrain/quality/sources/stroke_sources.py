@@ -14,8 +14,8 @@ from ttdata.sources.annotations import read_text_table
 from ttdata.sources.formats.beside import path_below
 from ttdata.storage.spreadsheet import unescape_formula
 from ttflow import ClipPose, Shards, open_shards
-from tttrain.commands.found_poses import found_poses
 from tttrain.indexing.document import VideoIndex
+from tttrain.quality.sources.found_poses import found_poses
 from tttrain.quality.strokes import stroke_poses, stroke_rows, with_sessions
 from tttrain.quality.teacher.marks import Marks, same_stroke
 from tttrain.quality.teacher.players import Players

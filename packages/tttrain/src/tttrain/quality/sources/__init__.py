@@ -1,0 +1,1 @@
+"""Where strokes to measure come from."""
