@@ -122,7 +122,10 @@ def pose_windows(
         torch.from_numpy(np.stack([part[at] for part, at in zip(parts, positions, strict=True)]))
         for parts in zip(*(clip.stored for clip in clips), strict=True)
     ]
-    poses = normalise_world_pose(*values) if len(values) == 1 else normalise_pose(*values)
+    if clips[0].landmarks == "world":
+        poses = normalise_world_pose(values[0])
+    else:
+        poses = normalise_pose(values[0], values[1])
     for clip, pose in zip(clips, poses, strict=True):
         yield Window(clip.clip_id, pose=pose)
 
