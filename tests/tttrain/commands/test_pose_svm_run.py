@@ -61,9 +61,8 @@ def test_a_row_of_a_cross_validation(shards_with_poses: Path, tmp_path: Path) ->
     (row,) = folds["rows"]
     assert (row["name"], row["methods"]["test"]["correct"], row["epochs"]) == ("pose_svm", 24, 0)
     assert folds["baselines"]["pose + SVM"]["correct"] == 24
-    models = [load(tmp_path / f"folds/fold_{fold}/pose_svm/model") for fold in (1, 2)]
-    sizes = [sum(item.numel() for item in model.parameters()) for model in models]
-    assert row["parameters"] in sizes
+    first = load(tmp_path / "folds" / "fold_1" / "pose_svm" / "model")
+    assert row["parameters"] == sum(item.numel() for item in first.parameters())
 
 
 def test_where_it_cannot_serve(run: Run, shards: Path, tmp_path: Path) -> None:
