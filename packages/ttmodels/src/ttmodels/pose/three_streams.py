@@ -42,8 +42,8 @@ class JoinedHead(nn.Linear):
         self, features: Float[Tensor, "batch joined"]
     ) -> Float[Tensor, "batch streams classes"]:
         """Return what each branch adds to the logits; the bias is divided evenly."""
-        of_branch = features.unflatten(1, (len(STREAMS), -1))
-        columns = self.weight.unflatten(1, (len(STREAMS), -1))
+        of_branch = features.view(features.shape[0], len(STREAMS), -1)
+        columns = self.weight.view(self.weight.shape[0], len(STREAMS), -1)
         return torch.einsum("bsf,csf->bsc", of_branch, columns) + self.bias / len(STREAMS)
 
 
