@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-from markupsafe import Markup, escape
+from html import escape
 
 from tttrain.quality.consistency import Progress
 from tttrain.report.quality_pages.units import UNITS, title_of
@@ -33,7 +32,7 @@ class _Plane:
         return round(HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM), 1)
 
 
-def course_chart(item: Progress, values: Sequence[Sequence[float]]) -> Markup:
+def course_chart(item: Progress, values: Sequence[Sequence[float]]) -> str:
     """Means of sessions joined, single strokes as dots, the minimal detectable change as a band.
 
     Args:
@@ -60,7 +59,7 @@ def course_chart(item: Progress, values: Sequence[Sequence[float]]) -> Markup:
     for value in dict.fromkeys(ends):
         parts.append(_grid(plane.y(value), _tick(item.measure, value)))
     parts += [*_strokes(plane, values), *_means(plane, item.means), *_names(item.sessions)]
-    return Markup("".join(parts) + "</svg>")
+    return "".join(parts) + "</svg>"
 
 
 def _grid(y: float, text: str) -> str:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from markupsafe import Markup
-
 from tttrain.quality.consistency import Progress, coefficient_of_variation, icc_2_1
 from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
 from tttrain.report.quality_pages.course_chart import course_chart
@@ -28,7 +26,7 @@ class Course:
     """A measure over the sessions of a player, to be shown."""
 
     title: str
-    chart: Markup
+    chart: str
     words: str
     changed: bool | None
 
