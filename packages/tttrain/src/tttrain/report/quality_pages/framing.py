@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import ceil, floor, sqrt
 from typing import Any
 
-import av
+from av.filter.graph import Graph
 from av.video.frame import VideoFrame
 
 from ttdata.video.container import Orientation
@@ -98,7 +98,7 @@ class Cropper:
 
     def __init__(self) -> None:
         self._made_for: tuple[Any, ...] = ()
-        self._graph = av.filter.Graph()
+        self._graph = Graph()
 
     def cropped(self, frame: DecodedFrame, framing: Framing) -> DecodedFrame:
         """The part of a frame that a film shows."""
@@ -112,10 +112,10 @@ class Cropper:
         return replace(frame, raw=self._graph.vpull())
 
 
-def _crop_graph(raw: VideoFrame, box: Box) -> av.filter.Graph:
+def _crop_graph(raw: VideoFrame, box: Box) -> Graph:
     left, right = round(box[0] * raw.width), round(box[2] * raw.width)
     top, bottom = round(box[1] * raw.height), round(box[3] * raw.height)
-    graph = av.filter.Graph()
+    graph = Graph()
     graph.threads = 1
     source = graph.add_buffer(
         width=raw.width, height=raw.height, format=raw.format, time_base=Fraction(1, 1000)
