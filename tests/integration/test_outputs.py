@@ -47,6 +47,10 @@ COMMANDS = {
         "tttrain quality shards --references marks.csv --out",
         ["shards", "marks.csv"],
     ),
+    "quality without pages": (
+        "tttrain quality shards --no-pages --references marks.csv --out",
+        ["shards", "marks.csv"],
+    ),
     "quality, suggested": (
         "tttrain quality shards --suggest-references --out",
         ["shards"],

@@ -1,5 +1,6 @@
 """Films of strokes: frame by frame what the video shows, kept where they are."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -11,17 +12,18 @@ import cv2
 import numpy as np
 import pytest
 
+from ttdata.video.container import Orientation
+from ttdata.video.decode import DecodedFrame, decoded
 from tttrain.report.quality_pages import films
 from tttrain.report.quality_pages.films import make_films, remove_other_films
-from tttrain.report.quality_pages.sheet import (
-    MOST_SHEET_PX,
-    Cut,
-    columns_of,
-    cut_of,
-    film_points,
+from tttrain.report.quality_pages.framing import (
+    Cropper,
+    aligned,
     framing_of,
-    player_box,
+    shown_box,
+    stored_box,
 )
+from tttrain.report.quality_pages.sheet import columns_of, cut_of, film_points, player_box
 
 Read = Callable[[np.ndarray], int]
 
@@ -136,6 +138,10 @@ def test_videos_that_cannot_be_read(filmed: Any, tmp_path: Path) -> None:
     assert "gone.mp4" in gone
 
 
+def frame_of(path: Path, number: int) -> DecodedFrame:
+    return next(frame for frame in decoded(path) if frame.index == number)
+
+
 def test_a_film_shows_the_player_and_not_more(filmed: Any) -> None:
     pose = next(iter(filmed.poses.values()))
     low, high = pose.points.min(axis=(0, 1)), pose.points.max(axis=(0, 1))
@@ -148,24 +154,59 @@ def test_a_film_shows_the_player_and_not_more(filmed: Any) -> None:
     assert box[0] == 0.0  # the player is at the picture's left
     assert player_box(None) is None
     assert player_box(replace(pose, visibility=pose.visibility * 0)) is None
-    frame = framing_of((800.0, 3200.0), Cut(0, 60, box))
-    assert frame.film_hw == (320, 320)
-    assert frame.picture_hw == pytest.approx((800 * 320 / side, 3200 * 320 / side), abs=1)
-    points, seen = film_points(larger, np.array([pose.frames[5]]), frame)
-    scale = 320 / side
-    hip = (pose.points[5, 23] + 0.5) * scale - 0.5 - np.array(frame.left_top)
-    assert points[0, 7] == pytest.approx(hip, abs=0.1)
+
+
+def test_a_part_of_the_picture_is_cut_where_it_is(filmed: Any, read_number: Read) -> None:
+    """Frame 150 is 10010110: the third quarter of its picture shows 01."""
+    frame = frame_of(Path(filmed.videos["anna monday"]), 150)
+    framing = framing_of(frame, (0.5, 0.1, 0.75, 0.9), 320, 1e9)
+    picture = Cropper().cropped(frame, framing).image(framing.film_hw)
+    assert picture.shape == (64, 80, 3)
+    assert picture[:, 4:36].mean() < 60
+    assert picture[:, 44:76].mean() > 200
+    # The pixel in the middle of the picture's right half's left half.
+    pose = next(iter(filmed.poses.values()))
+    points = np.full_like(pose.points, 0)
+    points[..., 0], points[..., 1] = 199.5, 39.5
+    found, seen = film_points(replace(pose, points=points), pose.frames[:1], framing)
+    assert found[0, 0] == pytest.approx([39.5, 31.5])
     assert seen.all()
+    small = framing_of(frame, (0.5, 0.1, 0.75, 0.9), 32, 1e9)
+    assert small.film_hw == (16, 32)  # sides are multiples of 16
+    whole = framing_of(frame, None, 320, 1e9)
+    assert read_number(Cropper().cropped(frame, whole).image(whole.film_hw)) == 150
 
 
-def test_long_strokes_have_smaller_films() -> None:
+def test_parts_of_turned_pictures() -> None:
+    stored = np.arange(40 * 80).reshape(40, 80)
+    box = (0.125, 0.25, 0.5, 0.875)
+    for mirrored, turns in itertools.product((False, True), range(4)):
+        how = Orientation(mirrored, turns)
+
+        def shown(picture: np.ndarray, how: Orientation = how) -> np.ndarray:
+            return np.rot90(picture[::-1] if how.mirrored else picture, how.turns)
+
+        found = part(stored, stored_box(box, how))
+        assert np.array_equal(shown(found), part(shown(stored), box))
+        assert shown_box(stored_box(box, how), how) == pytest.approx(box)
+    assert aligned((0.11, 0.0, 0.49, 0.999), (100, 50)) == (0.08, 0.0, 0.52, 1.0)
+
+
+def part(picture: np.ndarray, box: tuple[float, ...]) -> np.ndarray:
+    height, width = picture.shape
+    left, right = round(box[0] * width), round(box[2] * width)
+    return picture[round(box[1] * height) : round(box[3] * height), left:right]
+
+
+def test_long_strokes_have_smaller_films(filmed: Any) -> None:
     cut = cut_of(100, 5000, 120.0, None)
     assert (cut.start_frame, cut.end_frame, cut.box) == (70, 5030, None)
     assert cut_of(3, 60, 60.0, None).start_frame == 0
-    height, width = framing_of((1080.0, 1920.0), cut).film_hw
-    assert height * width * (cut.end_frame - cut.start_frame) <= MOST_SHEET_PX
-    assert (height % 16, width % 16) == (0, 0)
-    assert framing_of((10.0, 12.0), Cut(0, 10, None)).film_hw == (10, 12)
+    frame = frame_of(Path(filmed.videos["anna monday"]), 0)
+    for root in (70.0, 1e9):
+        height, width = framing_of(frame, None, 320, root).film_hw
+        assert height * width <= root**2
+        assert (height % 16, width % 16) == (0, 0)
     for count in (1, 7, 150):
         columns = columns_of(count, (320, 240))
         assert 1 <= columns <= count

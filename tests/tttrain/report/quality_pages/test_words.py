@@ -128,7 +128,7 @@ def test_what_is_not_compared_says_why(measurement: Any, why: str) -> None:
     shown = against(stroke, References(quality))
     assert shown.cannot_tell == (why,)
     assert (shown.phases, shown.times, shown.words) == ((), None, ())
-    assert listed(stroke, "").text == f"Not compared: {why}"  # type: ignore[arg-type]
+    assert listed(stroke, "").text == f"Not compared: {why}"
 
 
 def test_one_session_says_that_it_cannot_tell(measurement: Any) -> None:
@@ -149,7 +149,7 @@ def test_one_session_says_that_it_cannot_tell(measurement: Any) -> None:
     assert shown.cannot_tell == ("all references are of one session",)
     assert all('class="unknown"' in row.bar and "band" not in row.bar
                for phase in shown.phases for row in phase.rows)  # fmt: skip
-    assert listed(stroke, "").text == "What is unusual cannot be told"  # type: ignore[arg-type]
+    assert listed(stroke, "").text == "What is unusual cannot be told"
 
 
 def test_the_nearest_reference_is_first(measurement: Any) -> None:

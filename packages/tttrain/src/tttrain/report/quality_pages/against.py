@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from tttrain.quality.comparable import least_deviation, usable_deviation
 from tttrain.quality.document import (
     Measured,
@@ -31,7 +29,7 @@ class Row:
     reference: str
     difference: str
     words: str
-    bar: Markup
+    bar: str
     outside: bool | None
 
 
@@ -48,7 +46,7 @@ class Against:
     """A stroke, to be shown."""
 
     stroke: StrokeQuality
-    times: Markup | None
+    times: str | None
     phases: tuple[PhaseRows, ...]
     words: tuple[str, ...]
     """What is outside of what the references do."""
@@ -165,7 +163,7 @@ def _row(item: Measured, band: Band | None, *, mirrored: bool) -> Row | None:
     )  # fmt: skip
 
 
-def _times(stroke: StrokeQuality) -> Markup | None:
+def _times(stroke: StrokeQuality) -> str | None:
     """How long the phases take, the stroke above its references."""
     by_phase = {phase.name: phase for phase in stroke.phases}
     found = [_duration(by_phase.get(name)) for name in PHASES[:3]]

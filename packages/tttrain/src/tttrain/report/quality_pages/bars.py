@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from markupsafe import Markup, escape
+from html import escape
 
 WIDTH, HEIGHT = 240, 26
 _MIDDLE, _REACH = WIDTH / 2, WIDTH / 2 - 8
@@ -21,7 +20,7 @@ class Off:
     words: str
 
 
-def off_bar(off: Off) -> Markup:
+def off_bar(off: Off) -> str:
     """The spread of the references as a band about their mean, the stroke as a mark.
 
     The middle is the mean, right is more. A mark outside is a filled diamond, one inside a ring,
@@ -44,7 +43,7 @@ def off_bar(off: Off) -> Markup:
         parts.append(f'<rect class="band" x="{low}" y="5" width="{wide}" height="16" rx="3"/>')
     parts.append(f'<line class="mean" x1="{_MIDDLE}" x2="{_MIDDLE}" y1="2" y2="24"/>')
     parts.append(_mark(at(off.difference), off.outside))
-    return Markup("".join(parts) + "</svg>")
+    return "".join(parts) + "</svg>"
 
 
 def _mark(x: float, outside: bool | None) -> str:
@@ -63,7 +62,7 @@ class Times:
     phases: Sequence[float]
 
 
-def times_bars(rows: Sequence[Times], names: Sequence[str]) -> Markup:
+def times_bars(rows: Sequence[Times], names: Sequence[str]) -> str:
     """The phases one after the other, a row for the stroke and one for its references.
 
     Rows stand with their contact below each other: the second phase ends there.
@@ -92,7 +91,7 @@ def times_bars(rows: Sequence[Times], names: Sequence[str]) -> Markup:
     parts.append(
         f'<text class="tick" x="{contact}" y="{high - 4}" text-anchor="middle">contact</text>'
     )
-    return Markup("".join(parts) + "</svg>")
+    return "".join(parts) + "</svg>"
 
 
 def _phase(left: float, top: float, wide: float, number: int, seconds: float, name: str) -> str:

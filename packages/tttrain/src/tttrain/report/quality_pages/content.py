@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
 from tttrain.quality.consistency import by_number
 from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
 from tttrain.quality.moments import MOMENTS
@@ -142,10 +140,10 @@ class Listed:
     text: str
     is_reference: bool
     overall: str
-    section: Markup
+    section: str
 
 
-def listed(stroke: StrokeQuality, section: Markup) -> Listed:
+def listed(stroke: StrokeQuality, section: str) -> Listed:
     """A stroke as a line of the list, with what it opens."""
     if stroke.refused is not None:
         text = f"Not compared: {stroke.refused}"

@@ -94,7 +94,7 @@ def _film_video(
     """The films of a video's strokes, and why some are missing."""
     names: dict[str, str] = {}
     try:
-        source = list(fingerprint(location))
+        source = fingerprint(location)
         wanted = []
         for stroke in strokes:
             job = _job(stroke, source, poses.get(stroke.clip_id))
@@ -110,7 +110,7 @@ def _film_video(
     return known, f"{location}: ends before {short} of its strokes" if short else None
 
 
-def _job(stroke: StrokeQuality, source: list[int | str], pose: ClipPose | None) -> _Job:
+def _job(stroke: StrokeQuality, source: tuple[int, str], pose: ClipPose | None) -> _Job:
     if pose is not None and min(pose.picture_hw) <= 0:  # where the points are is not known
         pose = None
     cut = cut_of(stroke.start_frame, stroke.end_frame, stroke.fps, pose)

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from ttdata.storage.html import environment_of, write_page
 from ttflow import ClipPose
 from tttrain.quality.document import Quality, StrokeQuality
@@ -63,9 +61,7 @@ class _Pages:
         self._references = References(quality)
         part = environment_of(_TEMPLATES, _FILTERS).get_template("quality_stroke.html.j2")
         self._sections = {
-            item.clip_id: Markup(  # escaped by the template
-                part.render(item=against(item, self._references), name=name_of(item))
-            )
+            item.clip_id: part.render(item=against(item, self._references), name=name_of(item))
             for item in quality.strokes
         }
         self.players = sorted(

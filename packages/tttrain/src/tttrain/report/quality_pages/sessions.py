@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from markupsafe import Markup, escape
-
 from tttrain.quality.consistency import Progress, coefficient_of_variation, icc_2_1
 from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
+from tttrain.report.quality_pages.course_chart import course_chart
 from tttrain.report.quality_pages.units import UNITS, direction_of, title_of
 
 SHOWN = (
@@ -20,8 +19,6 @@ SHOWN = (
     ("backswing", "trunk_turn"),
 )
 """Phases and measures that are drawn over sessions; `quality.json` has all."""
-_WIDTH, _HEIGHT = 340, 180
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 30
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Course:
     """A measure over the sessions of a player, to be shown."""
 
     title: str
-    chart: Markup
+    chart: str
     words: str
     changed: bool | None
 
@@ -72,7 +69,7 @@ def courses(progress: Sequence[Progress], strokes: Sequence[StrokeQuality]) -> l
         if item is None:
             continue
         values = values_of(strokes, phase, measure)
-        chart = _chart(item, [values.get(session, []) for session in item.sessions])
+        chart = course_chart(item, [values.get(session, []) for session in item.sessions])
         title = title_of(phase, measure)
         found.append(Course(title, chart, progress_words(item), item.changed))
     return found
@@ -94,83 +91,6 @@ def progress_words(item: Progress) -> str:
     if item.changed:
         return f"{told}: more than chance, which gives up to {least}."
     return f"{told}: no more than chance, which gives up to {least}."
-
-
-def _chart(item: Progress, values: Sequence[Sequence[float]]) -> Markup:
-    """Means of sessions joined, single strokes as dots, the minimal detectable change as a band."""
-    unit, least, first = UNITS[item.measure], item.minimal_change_of_means, item.means[0]
-    drawn = [value for group in values for value in group] + list(item.means)
-    if least is not None:
-        drawn += [first - least, first + least]
-    low, high = min(drawn), max(drawn)
-    pad = max((high - low) * 0.08, 10**-unit.digits / unit.factor)
-    low, high = low - pad, high + pad
-    wide, last = _WIDTH - _LEFT - _RIGHT, max(len(item.means) - 1, 1)
-
-    def x(place: float) -> float:
-        return round(_LEFT + 24 + place / last * (wide - 48), 1)
-
-    def y(value: float) -> float:
-        return round(
-            _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM), 1
-        )
-
-    parts = [
-        f'<svg class="course" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="{escape(_spoken(item))}">'
-    ]
-    if least is not None:
-        top, tall = y(first + least), y(first - least) - y(first + least)
-        parts.append(
-            f'<rect class="band" x="{_LEFT}" y="{top}" width="{wide}" height="{tall:.1f}"/>'
-        )
-    for value in (low + pad, high - pad):
-        parts.append(
-            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value)}" '
-            f'y2="{y(value)}"/><text class="tick" x="{_LEFT - 5}" y="{y(value) + 4}" '
-            f'text-anchor="end">{_tick(item.measure, value)}</text>'
-        )
-    for place, group in enumerate(values):
-        for number, value in enumerate(group):
-            aside = (number % 5 - 2) * 3
-            parts.append(f'<circle class="one" cx="{x(place) + aside}" cy="{y(value)}" r="2.5"/>')
-    line = " ".join(f"{x(place)},{y(value)}" for place, value in enumerate(item.means))
-    parts.append(f'<polyline class="means" points="{line}"/>')
-    for place, value in enumerate(item.means):
-        parts.append(f'<circle class="mean" cx="{x(place)}" cy="{y(value)}" r="4.5"/>')
-    parts += _session_names(item.sessions, x)
-    return Markup("".join(parts) + "</svg>")
-
-
-def _tick(measure: str, value: float) -> str:
-    unit = UNITS[measure]
-    return unit.number(value).removesuffix(unit.text) + ("%" if unit.text == " %" else "")
-
-
-def _session_names(sessions: Sequence[str], x: object) -> list[str]:
-    """The first and the last by name, shortened; the ones between are counted."""
-    assert callable(x)
-    ends = sorted({0, len(sessions) - 1})
-    parts = []
-    for place in ends:
-        anchor = "middle" if len(ends) == 1 else ("start" if place == 0 else "end")
-        at = x(place) if len(ends) == 1 else (_LEFT if place == 0 else _WIDTH - _RIGHT)
-        name = sessions[place]
-        short = name if len(name) <= 20 else f"{name[:19]}\N{HORIZONTAL ELLIPSIS}"
-        parts.append(
-            f'<text class="tick" x="{at}" y="{_HEIGHT - 9}" text-anchor="{anchor}">'
-            f"{escape(short)}</text>"
-        )
-    return parts
-
-
-def _spoken(item: Progress) -> str:
-    unit = UNITS[item.measure]
-    means = ", ".join(
-        f"{session} {unit.number(mean)} (n = {n})"
-        for session, mean, n in zip(item.sessions, item.means, item.n, strict=True)
-    )
-    return f"{title_of(item.phase, item.measure)}: {means}"
 
 
 def alike(

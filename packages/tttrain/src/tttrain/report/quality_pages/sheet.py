@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from ttdata.video.decode import DecodedFrame
 from ttflow import ClipPose
 from ttflow.shards.patches import encode_rgb
-
-Image = NDArray[np.uint8]
+from tttrain.report.quality_pages.framing import Box, Cropper, Framing, framing_of
 
 LONGER_SIDE_PX = 320
 """Of the player's surroundings in a film, at most; a film is never larger than its video."""
@@ -30,8 +29,7 @@ JOINTS = (0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 ankles."""
 _LEEWAY = 1.3
 """The square around the player, over the longer side of his landmarks' box."""
-_BLOCK_PX = 16
-"""Sides are multiples: a JPEG's blocks of colour then hold one frame each."""
+_LEAST_SIDE_PX = 16
 _SEEN = 0.5
 """Visibility of a landmark that is drawn."""
 _QUALITY = 72
@@ -43,17 +41,8 @@ class Cut:
 
     start_frame: int
     end_frame: int
-    box: tuple[float, float, float, float] | None
-    """x_min, y_min, x_max, y_max around the player, shares of the picture; None: all of it."""
-
-
-@dataclass(frozen=True)
-class Framing:
-    """How a picture becomes a frame of a film: reduced as a whole, then cut."""
-
-    picture_hw: tuple[int, int]
-    left_top: tuple[int, int]
-    film_hw: tuple[int, int]
+    box: Box | None
+    """Around the player, as the picture is shown; None: all of it."""
 
 
 def cut_of(start_frame: int, end_frame: int, fps: float, pose: ClipPose | None) -> Cut:
@@ -62,7 +51,7 @@ def cut_of(start_frame: int, end_frame: int, fps: float, pose: ClipPose | None) 
     return Cut(max(start_frame - margin, 0), end_frame + margin, player_box(pose))
 
 
-def player_box(pose: ClipPose | None) -> tuple[float, float, float, float] | None:
+def player_box(pose: ClipPose | None) -> Box | None:
     """A square around all landmarks of a clip, in shares of the picture; None without any."""
     if pose is None:
         return None
@@ -71,33 +60,11 @@ def player_box(pose: ClipPose | None) -> tuple[float, float, float, float] | Non
         return None
     size = np.array(pose.picture_hw[::-1], np.float64)
     low, high = points.min(axis=0), points.max(axis=0)
-    side = max(_LEEWAY * float((high - low).max()), _BLOCK_PX)
+    side = max(_LEEWAY * float((high - low).max()), _LEAST_SIDE_PX)
     sides = np.minimum(side, size)
     first = np.clip((low + high - sides) / 2, 0, size - sides)
     box = np.concatenate([first / size, (first + sides) / size])
     return tuple(round(float(value), 4) for value in box)  # type: ignore[return-value]
-
-
-def framing_of(shown_hw: tuple[float, float], cut: Cut) -> Framing:
-    """How the frames of a video of this size are reduced and cut."""
-    x_min, y_min, x_max, y_max = cut.box or (0.0, 0.0, 1.0, 1.0)
-    height, width = shown_hw
-    wide, high = (x_max - x_min) * width, (y_max - y_min) * height
-    count = max(cut.end_frame - cut.start_frame, 1)
-    most = sqrt(MOST_SHEET_PX / count / (wide * high))
-    scale = min(1.0, LONGER_SIDE_PX / max(wide, high), most)
-    picture = max(1, round(height * scale)), max(1, round(width * scale))
-    film = (
-        _blocks(min(round(high * scale), picture[0])),
-        _blocks(min(round(wide * scale), picture[1])),
-    )
-    top = min(round(y_min * picture[0]), picture[0] - film[0])
-    left = min(round(x_min * picture[1]), picture[1] - film[1])
-    return Framing(picture, (left, top), film)
-
-
-def _blocks(side: int) -> int:
-    return max(1, side // _BLOCK_PX * _BLOCK_PX or side)
 
 
 class SheetMaker:
@@ -106,6 +73,7 @@ class SheetMaker:
     def __init__(self, cut: Cut, pose: ClipPose | None) -> None:
         self.cut, self._pose = cut, pose
         self._framing: Framing | None = None
+        self._cropper = Cropper()
         self._sheet = np.zeros((0, 0, 3), np.uint8)
         self._columns = 1
         self._seconds: list[float] = []
@@ -113,20 +81,21 @@ class SheetMaker:
     def add(self, frame: DecodedFrame) -> None:
         """Put a frame into the sheet."""
         if self._framing is None:
-            self._begin(frame.shown_hw)
+            self._begin(frame)
         assert self._framing is not None
-        (left, top), (height, width) = self._framing.left_top, self._framing.film_hw
-        # A film may change its shape midway; its pictures stand in one sheet.
-        picture = frame.image(self._framing.picture_hw)[top : top + height, left : left + width]
+        height, width = self._framing.film_hw
         row, column = divmod(len(self._seconds), self._columns)
         down, right = row * height, column * width
+        picture = self._cropper.cropped(frame, self._framing).image((height, width))
         self._sheet[down : down + height, right : right + width] = picture
         self._seconds.append(round(frame.time_seconds, 5))
 
-    def _begin(self, shown_hw: tuple[float, float]) -> None:
-        self._framing = framing_of(shown_hw, self.cut)
+    def _begin(self, frame: DecodedFrame) -> None:
+        # A film may change its shape midway; its pictures stand in one sheet.
+        count = max(self.cut.end_frame - self.cut.start_frame, 1)
+        scale = sqrt(MOST_SHEET_PX / count)
+        self._framing = framing_of(frame, self.cut.box, LONGER_SIDE_PX, scale)
         height, width = self._framing.film_hw
-        count = self.cut.end_frame - self.cut.start_frame
         self._columns = columns_of(count, (height, width))
         rows = ceil(count / self._columns)
         self._sheet = np.zeros((rows * height, self._columns * width, 3), np.uint8)
