@@ -259,20 +259,15 @@ def report(options: argparse.Namespace) -> str:
     lines += ["", *table(runs)]
     kinds = {side: in_checkout(checkouts[side], "kinds", options) for side in checkouts}
     for kind in (*KINDS, "other"):
-        cells = ", ".join(f"{side} {found.get(kind, 0):.1f} ms" for side, found in kinds.items())
-        lines.append(f"- {kind}: {cells}")
+        cells = (f"{side} {found.get(kind, 0):.1f} ms" for side, found in kinds.items())
+        lines.append(f"- {kind}: {', '.join(cells)}")
     return "\n".join(lines)
-
-
-def sides_of(text: str) -> tuple[int, ...]:
-    """Time, height, width."""
-    return tuple(map(int, text.split(",")))
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shape", type=sides_of, default="48,40,40")
+    parser.add_argument("--shape", type=lambda t: tuple(map(int, t.split(","))), default="48,40,40")
     parser.add_argument("--batch", type=int, default=10)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--steps", type=int, default=8)
