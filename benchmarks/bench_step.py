@@ -3,11 +3,10 @@
     python benchmarks/bench_step.py [--shape 48,40,40] [--batch 10] [--threads 2] [--steps 8]
     python benchmarks/bench_step.py --before ../before [--repeats 3]
 
-The siamese network with the optimiser of the `demo` recipe, clips of texture. Each measurement
-runs in a process of its own. Floors: multiply-adds over the fastest of a large product and a
-convolution of 64 channels, measured here; bytes over the speed of adding two large arrays. With
-another checkout its packages take turns with those of this one on the same clips; losses of both
-are printed. Prints Markdown.
+The siamese network with the optimiser of the `demo` recipe, clips of texture; each measurement in a
+process of its own. Floors: multiply-adds over the fastest of a large product and a convolution of
+64 channels, measured here; bytes over the speed of adding two large arrays. With another checkout
+its packages take turns with those of this one, and losses of both are printed. Prints Markdown.
 """
 
 import argparse
@@ -20,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -134,7 +134,7 @@ class Case:
             self.optimizer.step()
 
     def beside(self) -> None:
-        """Validation of a batch, and what a checkpoint keeps the training thread, then writes."""
+        """Validation of a batch; a checkpoint."""
         with self.timed("validation, a batch"):
             batch = self.batch(self.clips[: self.config.batch_size], None)
             validate(self.model, [batch], self.model.inputs)
@@ -151,16 +151,15 @@ def step_case(options: argparse.Namespace) -> dict[str, Any]:
     case.steps(2)
     for part in (*PARTS, "whole"):
         case.seconds[part].clear()
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    before = resource.getrusage(resource.RUSAGE_SELF)
     case.steps(options.steps)
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    after = resource.getrusage(resource.RUSAGE_SELF)
     case.beside()
     medians = {part: 1000 * statistics.median(found) for part, found in case.seconds.items()}
     return {
         "ms": medians,
-        "page faults a step": faults / options.steps,
-        "peak MB": peak / 1000,
+        "page faults a step": (after.ru_minflt - before.ru_minflt) / options.steps,
+        "peak MB": after.ru_maxrss / 1000,
         "losses": case.losses[-3:],
     }
 
@@ -180,7 +179,7 @@ def kinds_case(options: argparse.Namespace) -> dict[str, float]:
 
 
 def peaks_case(options: argparse.Namespace) -> dict[str, float]:
-    """Multiply-adds and bytes a second, in billions, the best of seven."""
+    """Multiply-adds and bytes a second, in billions, the best of eight."""
     torch.set_num_threads(options.threads)
     one, other, into = (torch.rand(2048, 2048) for _ in range(3))
     conv = torch.nn.Conv3d(64, 64, 3, padding=1).to(memory_format=torch.channels_last_3d)
@@ -195,13 +194,8 @@ def peaks_case(options: argparse.Namespace) -> dict[str, float]:
 
 
 def best(work: Callable[[], object]) -> float:
-    """The shortest of seven, in seconds."""
-    seconds = []
-    for _ in range(8):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds[1:])
+    """The shortest of eight, in seconds."""
+    return min(timeit.repeat(work, number=1, repeat=8))
 
 
 def floors(options: argparse.Namespace, peaks: dict[str, float]) -> list[str]:
@@ -249,15 +243,13 @@ def table(runs: dict[str, list[dict[str, Any]]]) -> list[str]:
     for name in ("page faults a step", "peak MB"):
         cells = " | ".join(f"{statistics.median(r[name] for r in runs[s]):.0f}" for s in sides)
         lines.append(f"| {name} | {cells} | |")
-    lines += ["", *[f"losses, {side}: {runs[side][0]['losses']}" for side in sides], ""]
-    return lines
+    return [*lines, "", *[f"losses, {side}: {runs[side][0]['losses']}" for side in sides], ""]
 
 
 def report(options: argparse.Namespace) -> str:
     """All of it, as Markdown."""
     here = Path(__file__).resolve().parents[1]
-    checkouts = {} if options.before is None else {"before": options.before}
-    checkouts["here"] = here
+    checkouts = ({"before": options.before} if options.before else {}) | {"here": here}
     runs: dict[str, list[dict[str, Any]]] = {side: [] for side in checkouts}
     for turn in range(options.repeats):
         for side in list(checkouts)[:: 1 if turn % 2 == 0 else -1]:
@@ -265,27 +257,27 @@ def report(options: argparse.Namespace) -> str:
     lines = [f"{options.threads} threads, batch {options.batch} of {options.shape}", ""]
     lines += floors(options, in_checkout(here, "peaks", options))
     lines += ["", *table(runs)]
-    for side, checkout in checkouts.items():
-        kinds = in_checkout(checkout, "kinds", options)
-        lines += [f"- {side}, {kind}: {value:.1f} ms" for kind, value in kinds.items()]
+    kinds = {side: in_checkout(checkouts[side], "kinds", options) for side in checkouts}
+    for kind in (*KINDS, "other"):
+        cells = (f"{side} {found.get(kind, 0):.1f} ms" for side, found in kinds.items())
+        lines.append(f"- {kind}: {', '.join(cells)}")
     return "\n".join(lines)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shape", type=lambda text: tuple(map(int, text.split(","))))
+    parser.add_argument("--shape", type=lambda t: tuple(map(int, t.split(","))), default="48,40,40")
     parser.add_argument("--batch", type=int, default=10)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--before", type=Path, help="another checkout")
     parser.add_argument("--shards", type=Path, help="of the clips; by default made, of texture")
-    parser.add_argument("--case", choices=("step", "kinds", "peaks"), help=argparse.SUPPRESS)
+    cases = {"step": step_case, "kinds": kinds_case, "peaks": peaks_case}
+    parser.add_argument("--case", choices=cases, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.shape = options.shape or (48, 40, 40)
     if options.case:
-        cases = {"step": step_case, "kinds": kinds_case, "peaks": peaks_case}
         print(json.dumps(cases[options.case](options)))
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -293,9 +285,8 @@ def main() -> None:
             frames, height, width = options.shape
             side = max(height, width) * 3 // 2 // 2 * 2
             sizes = {"crop_height": height, "crop_width": width, "window_frames": frames}
-            flow = FlowConfig(margin_frames=0, frame_width=side, frame_height=side).model_copy(
-                update=sizes | {"patch_side": side}
-            )
+            sizes |= {"frame_height": side, "frame_width": side, "patch_side": side}
+            flow = FlowConfig(margin_frames=0, **sizes)
             options.shards = make_shards(Path(folder) / "shards", 40, frames + 10, flow)
         print(report(options))
 
