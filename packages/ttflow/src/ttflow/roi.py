@@ -4,10 +4,8 @@ Points are (x, y) in pixels of the working frame, x to the right, y down. Result
 the device of the input.
 """
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64
-from numpy.typing import NDArray
 from torch import Tensor
 
 Region = tuple[float, float, float, float]
@@ -17,8 +15,6 @@ ALPHA = 0.6
 """Weight of the fastest pixel against the centre of gravity."""
 SMOOTH_TAPS = 41
 SMOOTH_SIGMA_FRAMES = 40 / 9
-
-_ANYWHERE = np.ones((1, 1), np.bool_)
 
 
 def centers(
@@ -113,6 +109,8 @@ def _centers_on_cpu(
     threshold_px: float,
 ) -> tuple[Tensor, Tensor]:
     """What `_centers` gives, bit by bit."""
+    from ttflow.compiled.motion import frame_center  # not for those who read no video
+
     masks = None if allowed is None else allowed.numpy()
     found = [
         frame_center(
@@ -127,47 +125,6 @@ def _centers_on_cpu(
     points = torch.tensor([point or (0.0, 0.0) for point in found], dtype=torch.float64)
     moving = torch.tensor([point is not None for point in found], dtype=torch.bool)
     return points.reshape(-1, 2), moving
-
-
-def frame_center(
-    flow: NDArray[np.float32],
-    allowed: NDArray[np.bool_] | None,
-    crop_hw: tuple[int, int],
-    alpha: float = ALPHA,
-    threshold_px: float = 0.0,
-) -> tuple[float, float] | None:
-    """The centre (x, y) of one frame, None without motion: one pass, no operators on two numbers.
-
-    Args:
-        flow: (2, H, W) pixels per frame.
-        allowed: (H, W), where pixels may move; None: everywhere.
-        crop_hw: as the others, see `centers`.
-        alpha: see there.
-        threshold_px: see there.
-    """
-    from ttflow.compiled.motion import moving_pixels  # where a video is read only
-
-    _, height, width = flow.shape
-    fastest, count, *sums = moving_pixels(
-        np.ascontiguousarray(flow, np.float32),
-        _ANYWHERE if allowed is None else allowed,
-        allowed is not None,
-        np.float32(threshold_px),
-    )
-    if not count:
-        return None
-    x, y = (
-        alpha * _clamped(peak, crop, size) + (1 - alpha) * _clamped(total / count, crop, size)
-        for peak, total, crop, size in zip(
-            (fastest % width, fastest // width), sums, crop_hw[::-1], (width, height), strict=True
-        )
-    )
-    return x, y
-
-
-def _clamped(place: float, crop: int, size: int) -> float:
-    """The function of `clamp_to_crop` for one number."""
-    return max(min(float(place), size - crop / 2), crop / 2)
 
 
 def _check_crop(crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ttflow.compiled.motion import frame_center
 from ttflow.extraction.frame_buffer import FrameQueue
 from ttflow.extraction.frames import FlowFrame
-from ttflow.roi import Region, Track, frame_center, region_mask
+from ttflow.roi import Region, Track, region_mask
 from ttflow.schema import FlowConfig
 from ttflow.shards.intervals import Interval, inside
 
