@@ -133,8 +133,8 @@ def _per_pair(pair: "_Pair", first: Tensor, second: Tensor, initial: Tensor | No
             # A copy: OpenCV writes its result over the guess.
             guess = np.array(initial[item].permute(1, 2, 0).cpu().numpy(), np.float32, order="C")
         found = pair(_gray(images[0][item]), _gray(images[1][item]), guess)
-        for channel, plane in enumerate(planes):
-            cv2.extractChannel(found, channel, plane)
+        for plane, channel in zip(planes, cv2.split(found), strict=True):
+            plane[:] = channel
     return torch.from_numpy(flows).to(first.device)
 
 
