@@ -209,6 +209,7 @@ def turn_of(checkout: Path, options: argparse.Namespace, name: str) -> dict:
         command, env=environment(checkout), check=True, stdout=subprocess.PIPE, text=True
     )
     found: dict = json.loads(done.stdout.splitlines()[-1])
+    print(f"{name}, {checkout}: {found}", file=sys.stderr, flush=True)
     return found
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from ttflow import foreground, roi
-from ttflow.extraction import assemble
+from ttflow.extraction import assemble, tracking
 from ttflow.extraction.pipeline import extract_video
 from ttflow.flow.estimators import create
 from ttflow.schema import FlowConfig
@@ -52,6 +53,14 @@ def plain_square(flow: np.ndarray, left: int, top: int, side: int) -> np.ndarray
     return quantize_flow(padded[:, top + side : top + 2 * side, left + side : left + 2 * side])
 
 
+def plain_center(
+    flow: np.ndarray, allowed: np.ndarray | None, *settings: Any
+) -> tuple[float, float] | None:
+    mask = None if allowed is None else torch.from_numpy(allowed)
+    found, moving = roi._centers(torch.from_numpy(flow)[None], mask, *settings)
+    return (float(found[0, 0]), float(found[0, 1])) if moving[0] else None
+
+
 def plain_thumb(image: np.ndarray) -> np.ndarray:
     return cv2.resize(image, assemble.BACKGROUND_HW[::-1], interpolation=cv2.INTER_AREA)
 
@@ -60,7 +69,7 @@ def test_every_stored_value(lib: Any, tmp_path: Path, monkeypatch: pytest.Monkey
     path = lib.write_video(tmp_path / "video.mp4", lib.moving_square(30, speed_px=3.0))
     compiled = rows_of(path)
     monkeypatch.setattr(foreground, "_model", opencv_model)
-    monkeypatch.setattr(roi, "_centers_on_cpu", roi._centers)
+    monkeypatch.setattr(tracking, "frame_center", plain_center)
     monkeypatch.setattr(assemble, "cut_flow", plain_square)
     monkeypatch.setattr(assemble, "_thumb", plain_thumb)
     assert rows_of(path) == compiled

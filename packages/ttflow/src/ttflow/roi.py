@@ -4,7 +4,6 @@ Points are (x, y) in pixels of the working frame, x to the right, y down. Result
 the device of the input.
 """
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
@@ -109,31 +108,23 @@ def _centers_on_cpu(
     alpha: float,
     threshold_px: float,
 ) -> tuple[Tensor, Tensor]:
-    """What `_centers` gives, bit by bit: one pass over each frame, no operators on two numbers."""
-    from ttflow.compiled.motion import moving_pixels
+    """What `_centers` gives, bit by bit."""
+    from ttflow.compiled.motion import frame_center  # not for those who read no video
 
-    _, _, height, width = flow.shape
-    limits = [
-        (crop / 2, size - crop / 2)
-        for crop, size in zip(crop_hw[::-1], (width, height), strict=True)
-    ]
-    parts = np.ones((1, 1), np.bool_) if allowed is None else allowed.numpy()
-    found, moving = [], []
-    for number, frame in enumerate(np.ascontiguousarray(flow.detach().numpy(), np.float32)):
-        part = parts[number] if parts.ndim == 3 else parts
-        fastest, count, *sums = moving_pixels(
-            frame, part, allowed is not None, np.float32(threshold_px)
+    masks = None if allowed is None else allowed.numpy()
+    found = [
+        frame_center(
+            frame,
+            None if masks is None else masks[number] if masks.ndim == 3 else masks,
+            crop_hw,
+            alpha,
+            threshold_px,
         )
-        peak = (fastest % width, fastest // width)
-        pairs = zip(peak, (total / max(count, 1) for total in sums), limits, strict=True)
-        center = [
-            alpha * max(min(float(fast), high), low) + (1 - alpha) * max(min(mean, high), low)
-            for fast, mean, (low, high) in pairs
-        ]
-        found.append(center if count else [0.0, 0.0])
-        moving.append(count > 0)
-    points = torch.tensor(found, dtype=torch.float64).reshape(-1, 2)
-    return points, torch.tensor(moving, dtype=torch.bool)
+        for number, frame in enumerate(flow.detach().numpy())
+    ]
+    points = torch.tensor([point or (0.0, 0.0) for point in found], dtype=torch.float64)
+    moving = torch.tensor([point is not None for point in found], dtype=torch.bool)
+    return points.reshape(-1, 2), moving
 
 
 def _check_crop(crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> None:

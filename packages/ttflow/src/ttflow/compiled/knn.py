@@ -5,9 +5,9 @@ taken as background. Frame by frame a share of the pixels passes a sample on: th
 list, the oldest of the short list to mid, the oldest of mid to long.
 
 Source: Zivkovic & van der Heijden, 2006, with the numbers and the order of sums of OpenCV's
-`BackgroundSubtractorKNN`, whose masks these are bit for bit. Differs: the samples of LANES pixels
-lie side by side, so that a comparison is one instruction for many of them, and those that pass a
-sample on are sorted when they are drawn, not looked for in every frame.
+`BackgroundSubtractorKNN`, whose masks these are bit for bit. Differs: the samples of
+neighbouring pixels lie side by side, so that an instruction compares many of them, and pixels that
+pass a sample on are sorted when their turn is drawn, not looked for in every frame.
 """
 
 import math
@@ -65,7 +65,7 @@ class KnnModel:
     def _start(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
         size = shape[0] * shape[1]
-        self._samples = np.zeros((-(-size // LANES), SAMPLES * LANES), np.uint32)
+        self._samples = np.zeros(SAMPLES * -(-size // LANES) * LANES, np.uint32)
         self._near = np.zeros(size, np.uint8)
         self._oldest = np.zeros((3, size), np.uint8)
         self._counters = [0, 0, 0]

@@ -1,7 +1,8 @@
 """Inner loops of the KNN background model, compiled; `knn` says what they are for.
 
-The samples of LANES pixels lie side by side, and loops over them vectorise. Indices are unsigned:
-numba then need not ask whether they count from the end.
+The samples of one number lie side by side, `pitch` of them: loops over LANES pixels vectorise, and
+the first samples, which mostly decide, are read in order. Indices are unsigned: numba then need not
+ask whether they count from the end.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ u32 = np.uint32
 u64 = np.uint64
 
 LANES = 32
-"""Pixels whose samples lie side by side."""
+"""Pixels that are compared at once."""
 _FEW = 6
 """So few pixels of LANES are looked at one by one."""
 LIST = 7
@@ -62,13 +63,15 @@ def _is_dark(
 
 
 @_jit
-def _are_background(colors: Floats, samples: Samples, threshold: np.float32) -> bool:
-    """Whether the first samples already say so of all LANES pixels, as they mostly do."""
+def _are_background(
+    colors: Floats, samples: Samples, pitch: np.uint64, base: np.uint64, threshold: np.float32
+) -> bool:
+    """Whether the first samples already say so of LANES pixels from base on, as they mostly do."""
     lacking = i32(0)
     for i in range(LANES):
         k = u64(i)
         red, green, blue = colors[k], colors[k + u64(LANES)], colors[k + u64(2 * LANES)]
-        first, second = samples[k], samples[k + u64(LANES)]
+        first, second = samples[base + k], samples[pitch + base + k]
         one = _same_color(first, red, green, blue) < threshold
         two = _same_color(second, red, green, blue) < threshold
         still = i32(one & two) * i32((first & second) >> u32(24))
@@ -78,7 +81,12 @@ def _are_background(colors: Floats, samples: Samples, threshold: np.float32) -> 
 
 @_jit
 def _neighbours(
-    colors: Floats, samples: Samples, threshold: np.float32, hits: NDArray[np.int32]
+    colors: Floats,
+    samples: Samples,
+    pitch: np.uint64,
+    base: np.uint64,
+    threshold: np.float32,
+    hits: NDArray[np.int32],
 ) -> int:
     """Count the neighbours of LANES pixels in hits: all, then those that were background.
 
@@ -89,7 +97,7 @@ def _neighbours(
     hits[:] = 0
     for n in range(SAMPLES):
         lacking = i32(0)
-        offset = u64(n * LANES)
+        offset = u64(n) * pitch + base
         for i in range(LANES):
             k = u64(i)
             word = samples[offset + k]
@@ -106,7 +114,12 @@ def _neighbours(
 
 @_jit
 def _shadows(
-    colors: Floats, samples: Samples, threshold: np.float32, hits: NDArray[np.int32]
+    colors: Floats,
+    samples: Samples,
+    pitch: np.uint64,
+    base: np.uint64,
+    threshold: np.float32,
+    hits: NDArray[np.int32],
 ) -> None:
     """Make the background of hits enough where LANES pixels are a shadow of it.
 
@@ -116,7 +129,7 @@ def _shadows(
     for i in range(LANES):
         ended[i] = i32(hits[LANES + i] >= _NEIGHBOURS)
     for n in range(SAMPLES):
-        offset = u64(n * LANES)
+        offset = u64(n) * pitch + base
         going = i32(0)
         for i in range(LANES):
             k = u64(i)
@@ -140,6 +153,8 @@ def _shadows(
 def _single(
     colors: Floats,
     samples: Samples,
+    pitch: np.uint64,
+    base: np.uint64,
     threshold: np.float32,
     hits: NDArray[np.int32],
     lane: int,
@@ -148,7 +163,7 @@ def _single(
     """What `_neighbours`, from a sample on, and `_shadows` do, for one pixel."""
     r, g, b = colors[lane], colors[LANES + lane], colors[2 * LANES + lane]
     for n in range(first, SAMPLES):
-        word = samples[n * LANES + lane]
+        word = samples[u64(n) * pitch + base + u64(lane)]
         if _same_color(word, r, g, b) < threshold:
             hits[lane] += 1
             hits[LANES + lane] += i32(word >> u32(24))
@@ -156,7 +171,7 @@ def _single(
                 return
     shadows = 0
     for n in range(SAMPLES):
-        word = samples[n * LANES + lane]
+        word = samples[u64(n) * pitch + base + u64(lane)]
         if word >> u32(24):
             if word & u32(0xFFFFFF) == u32(0):
                 return
@@ -184,8 +199,8 @@ def classify(
 
     Args:
         words: (P,) colours: red + 256 green + 65536 blue; the highest byte is ignored.
-        samples: (blocks, samples x LANES) such colours, the highest byte 1 where the sample was
-            taken as background.
+        samples: (SAMPLES x pitch,) such colours, the highest byte 1 where the sample was taken as
+            background; pitch is P, filled up to a multiple of LANES.
         threshold: squared distance below which colours are neighbours.
         near: (P,), becomes 1 where enough samples are neighbours.
         found: (P,), becomes 1 in the foreground, neither background nor its shadow.
@@ -193,22 +208,22 @@ def classify(
     size = len(near)
     colors = np.zeros(3 * LANES, np.float32)
     hits = np.empty(2 * LANES, np.int32)
-    for block in range(len(samples)):
-        base = u64(block * LANES)
-        count = min(LANES, size - block * LANES)
+    pitch = u64(len(samples) // SAMPLES)
+    for start in range(0, size, LANES):
+        base, count = u64(start), min(LANES, size - start)
         _load(words, base, count, colors)
-        if _are_background(colors, samples[block], threshold):
+        if _are_background(colors, samples, pitch, base, threshold):
             for i in range(count):
                 near[base + u64(i)] = 1
                 found[base + u64(i)] = 0
             continue
-        seen = _neighbours(colors, samples[block], threshold, hits)
+        seen = _neighbours(colors, samples, pitch, base, threshold, hits)
         if seen == SAMPLES:
-            _shadows(colors, samples[block], threshold, hits)
+            _shadows(colors, samples, pitch, base, threshold, hits)
         else:
             for i in range(count):
                 if hits[LANES + i] < _NEIGHBOURS:
-                    _single(colors, samples[block], threshold, hits, i, seen)
+                    _single(colors, samples, pitch, base, threshold, hits, i, seen)
         for i in range(count):
             k = u64(i)
             near[base + k] = hits[k] >= _NEIGHBOURS
@@ -251,14 +266,14 @@ def pass_on(
         samples: as in `classify`, changed.
         oldest: (3, P): which sample of each list is the oldest, changed.
     """
+    pitch = u64(len(samples) // SAMPLES)
     for place in due:
         pixel = u64(place)
-        block, lane = pixel // u64(LANES), pixel % u64(LANES)
         into = at * LIST + oldest[at, pixel]
         if at:
             source = (at - 1) * LIST + oldest[at - 1, pixel]
-            word = samples[block, u64(source * LANES) + lane]
+            word = samples[u64(source) * pitch + pixel]
         else:
             word = u32((words[pixel] & u32(0xFFFFFF)) | u32(near[pixel]) << u32(24))
-        samples[block, u64(into * LANES) + lane] = word
+        samples[u64(into) * pitch + pixel] = word
         oldest[at, pixel] = 0 if oldest[at, pixel] == LIST - 1 else oldest[at, pixel] + 1

@@ -11,6 +11,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 f32 = np.float32
 i32 = np.int32
 
+_ANYWHERE = np.ones((1, 1), np.bool_)
+
 
 def _jit(function: F) -> F:
     return cast(F, njit(nogil=True, cache=True, error_model="numpy")(function))
@@ -70,3 +72,42 @@ def moving_pixels(
                     fastest = i * width + j
                     break
     return fastest, total, sum_x, sum_y
+
+
+def frame_center(
+    flow: NDArray[np.float32],
+    allowed: NDArray[np.bool_] | None,
+    crop_hw: tuple[int, int],
+    alpha: float,
+    threshold_px: float,
+) -> tuple[float, float] | None:
+    """The centre (x, y) of one frame, None without motion: one pass, no operators on two numbers.
+
+    Args:
+        flow: (2, H, W) pixels per frame.
+        allowed: (H, W), where pixels may move; None: everywhere.
+        crop_hw: and the others: see `roi.centers`.
+        alpha: see there.
+        threshold_px: see there.
+    """
+    _, height, width = flow.shape
+    fastest, count, *sums = moving_pixels(
+        np.ascontiguousarray(flow, np.float32),
+        _ANYWHERE if allowed is None else allowed,
+        allowed is not None,
+        np.float32(threshold_px),
+    )
+    if not count:
+        return None
+    x, y = (
+        alpha * _clamped(peak, crop, size) + (1 - alpha) * _clamped(total / count, crop, size)
+        for peak, total, crop, size in zip(
+            (fastest % width, fastest // width), sums, crop_hw[::-1], (width, height), strict=True
+        )
+    )
+    return x, y
+
+
+def _clamped(place: float, crop: int, size: int) -> float:
+    """The function of `roi.clamp_to_crop` for one number."""
+    return max(min(float(place), size - crop / 2), crop / 2)

@@ -3,11 +3,14 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from ttflow.compiled.motion import frame_center
 from ttflow.extraction.frame_buffer import FrameQueue
 from ttflow.extraction.frames import FlowFrame
-from ttflow.roi import Region, Track, frame_centers
+from ttflow.roi import Region, Track, region_mask
 from ttflow.schema import FlowConfig
 from ttflow.shards.intervals import Interval, inside
 
@@ -61,6 +64,7 @@ class _Tracker:
         self._regions: Sequence[Region | None] = ()
         self._max_rest_frames = max_rest_frames
         self._queue = FrameQueue()
+        self._parts: dict[Region, NDArray[np.bool_]] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -83,24 +87,27 @@ class _Tracker:
         self._is_wanted.append(wanted)
         if wanted:
             self._queue.push(frame)
-        flow_tensor = torch.from_numpy(frame.flow)[None]
         for position, region in enumerate(self._regions):
-            center = self._center(flow_tensor, region)
+            center = self._center(frame.flow, region)
             self._moving[position].append(center is not None)
-            self._centers[position].extend(self._tracks[position].push(center))
+            point = None if center is None else torch.tensor(center, dtype=torch.float64)
+            self._centers[position].extend(self._tracks[position].push(point))
         return self._drain()
 
-    def _center(self, flow: torch.Tensor, region: Region | None) -> torch.Tensor | None:
+    def _center(
+        self, flow: NDArray[np.float32], region: Region | None
+    ) -> tuple[float, float] | None:
         config = self._config
-        found, moving = frame_centers(
-            flow,
-            None,  # the flow is masked already
+        if region is not None and region not in self._parts:
+            size = (config.frame_height, config.frame_width)
+            self._parts[region] = region_mask(region, size).numpy()
+        return frame_center(
+            flow,  # masked already
+            None if region is None else self._parts[region],
             (config.crop_height, config.crop_width),
             config.roi_alpha,
             config.roi_threshold_px,
-            region,
         )
-        return found[0] if bool(moving[0]) else None
 
     def finish(self) -> Iterator[tuple[FlowFrame, Points]]:
         """End the segment: yields every frame that waits; a new segment may begin."""

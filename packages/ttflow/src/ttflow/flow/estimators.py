@@ -126,20 +126,20 @@ def _per_pair(pair: "_Pair", first: Tensor, second: Tensor, initial: Tensor | No
     if first.shape != second.shape:
         raise ValueError(f"frames of {tuple(first.shape)} and {tuple(second.shape)} do not match")
     flows = np.empty((first.shape[0], 2, *first.shape[2:]), np.float32)
+    images = [frames.permute(0, 2, 3, 1).cpu().numpy() for frames in (first, second)]
     for item, planes in enumerate(flows):
         guess = None
         if initial is not None:
             # A copy: OpenCV writes its result over the guess.
             guess = np.array(initial[item].permute(1, 2, 0).cpu().numpy(), np.float32, order="C")
-        found = pair(_gray(first[item]), _gray(second[item]), guess)
-        for channel, plane in enumerate(planes):
-            cv2.extractChannel(found, channel, plane)
+        found = pair(_gray(images[0][item]), _gray(images[1][item]), guess)
+        for plane, channel in zip(planes, cv2.split(found), strict=True):
+            plane[:] = channel
     return torch.from_numpy(flows).to(first.device)
 
 
-def _gray(frame: Tensor) -> np.ndarray:
-    rgb = np.ascontiguousarray(frame.permute(1, 2, 0).cpu().numpy())
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+def _gray(rgb: np.ndarray) -> np.ndarray:
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY))
 
 
 @runtime_checkable
