@@ -432,7 +432,7 @@ def relax(
     u: Planes,
     v: Planes,
 ) -> None:
-    """Relax row i of one colour; side is 1 where its pixels lie right of the other's of like entry."""
+    """Relax row i of a colour; side is 1 if its pixels lie right of the other's of like entry."""
     shift = u64(LINE - 1 + side)
     for k in range(weights.shape[2]):
         left, right = u64(k) + shift, u64(k) + shift + u64(1)
