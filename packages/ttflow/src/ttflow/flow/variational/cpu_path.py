@@ -41,8 +41,16 @@ class Scratch:
     def __call__(self, name: str, *shape: int) -> Planes:
         """The array of this name and shape, the same one each time."""
         if (name, shape) not in self._arrays:
-            self._arrays[name, shape] = np.empty(shape, np.float32)
+            self._arrays[name, shape] = _aligned(shape)
         return self._arrays[name, shape]
+
+
+def _aligned(shape: tuple[int, ...]) -> Planes:
+    """An array that begins with a line of the cache."""
+    size = math.prod(shape)
+    raw = np.empty(size + kernels.LINE, np.float32)
+    skip = -(raw.ctypes.data // raw.itemsize) % kernels.LINE
+    return raw[skip : skip + size].reshape(shape)
 
 
 def robust(
@@ -116,11 +124,11 @@ def _solve(
         one, two = first[level], _padded(second[level], scratch)
         flow = _start(flow, one.shape[1:])
         moved, work = scratch("moved", *flow.shape), kernels.workspace(one.shape, scratch)
-        sweeps, smooth = settings.sweeps_at(level), scratch("smooth", *one.shape)
-        for plane, out in zip(one, smooth, strict=True):
-            kernels.smooth(plane, taps, work[1][0], out)
+        sweeps, flat = settings.sweeps_at(level), two.reshape(len(two), -1)
+        smooth = scratch("smooth", one.shape[1], kernels.line_length(len(one), one.shape[2]))
+        kernels.smooth(one, taps, work[0], smooth)
         for iteration in range(outer):
-            kernels.linearise(one, smooth, two, flow, taps, shares, numbers, sweeps, *work, moved)
+            kernels.linearise(one, smooth, flat, flow, taps, shares, numbers, sweeps, *work, moved)
             side = settings.median_after(iteration, outer)
             for plane, out in zip(moved, flow, strict=True):
                 cv2.medianBlur(plane, side, out)

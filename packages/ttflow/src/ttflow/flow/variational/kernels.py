@@ -1,8 +1,14 @@
 """Inner loops of the robust mode for one pair on a CPU, compiled by numba.
 
-Planes are float32 (H, W). The checkerboard is packed row-wise: entry k of row i holds the pixel
-(i, 2 k + p), p = (i + colour) % 2, so that a sweep reads and writes contiguous memory and
-vectorises; a ring of zeros stands for the neighbours that do not exist.
+Planes are float32 (C, H, W). A linearisation runs row by row: a row is warped, smoothed,
+differentiated and summed in buffers that stay in the nearest caches, and only what the solver reads
+is written to memory. A buffer's row, a line, holds the channels one after the other, each in a
+segment with its pixels from MARGIN on, so that one long loop runs over all channels. What stands
+between the segments is not used.
+
+The checkerboard is packed row-wise: entry k of row i holds the pixel (i, 2 k + p),
+p = (i + colour) % 2, so that a sweep reads and writes contiguous memory and vectorises; zeros stand
+for the neighbours that do not exist.
 
 One file: numba's cache of a function does not see that one it calls has changed in another file.
 """
@@ -12,21 +18,553 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
+from numba.core.compiler import Compiler
 from numpy.typing import NDArray
 
 from ttflow.flow.variational.equations import DIAGONAL, EPSILON, GRAY
 
 Planes = NDArray[np.float32]
-Workspace = tuple[Planes, Planes, Planes, Planes, Planes, Planes]
+Indices = NDArray[np.int32]
+Words = NDArray[np.uint64]
 F = TypeVar("F", bound=Callable[..., Any])
 f32 = np.float32
+u64 = np.uint64
+"""Of indices to which a variable is added: a negative one would count from the end, and where LLVM
+cannot see that there is none, it gathers single floats instead of loading eight."""
+
+LINE = 16
+"""Floats in a cache line. A load across the border of two costs two, so rows begin at one."""
+MARGIN = 2
+"""Pixels that the filters need on either side of a segment."""
+
+
+class _NoAlias(Compiler):  # type: ignore[misc]
+    """Compiles functions that never write to what another of their arguments reads.
+
+    Otherwise LLVM compares the addresses of all arrays before each row, which takes longer than
+    the row of a coarse level does, or, if they are many, does not vectorise.
+    """
+
+    def define_pipelines(self) -> Any:
+        self.state.flags.noalias = True
+        return super().define_pipelines()
 
 
 def _jit(function: F) -> F:
     # No flag that assumes finite numbers: a start from elsewhere may hold others.
     flags = {"contract", "arcp", "reassoc", "nsz"}
-    compiled = njit(nogil=True, cache=True, fastmath=flags, error_model="numpy")(function)
+    compiled = njit(
+        nogil=True,
+        cache=True,
+        fastmath=flags,
+        error_model="numpy",
+        forceinline=True,  # an array is nine arguments: calls take as long as rows of coarse levels
+        pipeline_class=_NoAlias,
+    )(function)
     return cast(F, compiled)
+
+
+@_jit
+def whole_lines(count: int) -> int:
+    """The next multiple of LINE."""
+    return -(-count // LINE) * LINE
+
+
+@_jit
+def segment_of(width: int) -> int:
+    """Floats from one channel to the next in a line."""
+    return whole_lines(width + 2 * MARGIN)
+
+
+def line_length(channels: int, width: int) -> int:
+    """Floats of a line; filters read a little beyond the last segment."""
+    return int(channels * segment_of(width) + LINE)
+
+
+LINES = 40
+"""Lines of the working space: 9 that the solver reads, 15 single ones, 16 of rings."""
+
+
+# ---- Warp ----
+
+
+@_jit
+def locate(flow: Planes, i: int, dx: Planes, dy: Planes, inside: Planes, index: Indices) -> None:
+    """Where row i of the first image lies in the padded second: pixel top left, weights, inside."""
+    _, height, width = flow.shape
+    for j in range(width):
+        x = f32(j) + flow[0, i, j]
+        y = f32(i) + flow[1, i, j]
+        within = (x >= f32(0)) & (x <= f32(width - 1)) & (y >= f32(0)) & (y <= f32(height - 1))
+        x = x if within else f32(0)
+        y = y if within else f32(0)
+        x0 = np.int32(x)
+        y0 = np.int32(y)
+        dx[j] = x - f32(x0)
+        dy[j] = y - f32(y0)
+        inside[j] = f32(1) if within else f32(0)
+        index[j] = np.int32(y0 * np.int32(width + 1) + x0)
+
+
+@_jit
+def gather(
+    first: Planes,
+    flat: Planes,
+    i: int,
+    index: Indices,
+    dx: Planes,
+    dy: Planes,
+    inside: Planes,
+    out: Planes,
+) -> None:
+    """The second image (C, (H + 1) (W + 1)) seen from row i of the first; outside it, the first.
+
+    The index has 32 bits and the addresses 64: LLVM then gathers eight pixels at a time, not four.
+    """
+    channels, _, width = first.shape
+    right, below, across = u64(1), u64(width + 1), u64(width + 2)
+    segment = segment_of(width)
+    for c in range(channels):
+        start = u64(c * segment + MARGIN)
+        for j in range(width):
+            at = u64(index[j])
+            top, low = flat[c, at], flat[c, at + below]
+            top = top + dx[j] * (flat[c, at + right] - top)
+            low = low + dx[j] * (flat[c, at + across] - low)
+            value = top + dy[j] * (low - top)
+            out[start + u64(j)] = value if inside[j] > f32(0) else first[c, i, j]
+    replicate(out, channels, width)
+
+
+# ---- Filters on lines ----
+
+
+@_jit
+def replicate(line: Planes, segments: int, width: int) -> None:
+    """Repeat the first and the last pixel of each segment in its margins."""
+    for c in range(segments):
+        first = c * segment_of(width) + MARGIN
+        last = first + width - 1
+        line[first - 2] = line[first - 1] = line[first]
+        line[last + 1] = line[last + 2] = line[last]
+
+
+@_jit
+def smooth_across(line: Planes, taps: Planes, slot: int, out: Planes) -> None:
+    """Correlate with five symmetric taps along a line; the segments of out have no margin left."""
+    t0, t1, t2 = taps[2], taps[1], taps[0]
+    for q in range(len(line) - LINE):
+        near, far = line[q + 1] + line[q + 3], line[q] + line[q + 4]
+        out[slot, q] = t0 * line[q + 2] + t1 * near + t2 * far
+
+
+@_jit
+def around(i: int, height: int) -> tuple[int, int, int, int, int]:
+    """Entries of a ring of five rows that hold rows i - 2 to i + 2, borders replicated."""
+    above2, above = max(i - 2, 0), max(i - 1, 0)
+    below, below2 = min(i + 1, height - 1), min(i + 2, height - 1)
+    return above2 % 5, above % 5, i % 5, below % 5, below2 % 5
+
+
+@_jit
+def smooth_down(ring: Planes, i: int, height: int, taps: Planes, out: Planes) -> None:
+    """Correlate a ring of five lines with five symmetric taps around row i, into a line."""
+    t0, t1, t2 = taps[2], taps[1], taps[0]
+    above2, above, here, below, below2 = around(i, height)
+    for q in range(len(out) - LINE):
+        near, far = ring[above, q] + ring[below, q], ring[above2, q] + ring[below2, q]
+        out[q] = t0 * ring[here, q] + t1 * near + t2 * far
+
+
+@_jit
+def copy_row(image: Planes, i: int, slot: int, lines: Planes) -> None:
+    """Row i of an image (C, H, W) into a line, with its margins."""
+    channels, _, width = image.shape
+    for c in range(channels):
+        start = u64(c * segment_of(width) + MARGIN)
+        for j in range(width):
+            lines[slot, start + u64(j)] = image[c, i, j]
+    replicate(lines[slot], channels, width)
+
+
+@_jit
+def smooth(image: Planes, taps: Planes, lines: Planes, out: Planes) -> None:
+    """The smoothed image (C, H, W) as lines (H, n); six of lines are working space."""
+    height = image.shape[1]
+    line, ring = lines[0], lines[1:6]
+    for i in range(height + 2):
+        if i < height:
+            copy_row(image, i, 0, lines)
+            smooth_across(line, taps, i % 5, ring)
+        if i >= 2:
+            smooth_down(ring, i - 2, height, taps, out[i - 2])
+
+
+# ---- The system ----
+
+
+@_jit
+def compare(one: Planes, two: Planes, i: int, mixed: Planes, difference: Planes) -> None:
+    """Of lines of both smoothed images the mixture whose derivatives count, and two - one."""
+    slot, slot3 = i % 5, i % 3
+    for q in range(len(two) - LINE):
+        mixed[slot, q] = f32(0.4) * one[i, q] + f32(0.6) * two[q]
+        difference[slot3, q] = two[q] - one[i, q]
+
+
+@_jit
+def derive(
+    mixed: Planes,
+    difference: Planes,
+    scale: Planes,
+    i: int,
+    height: int,
+    line: Planes,
+    dx: Planes,
+    dy: Planes,
+    px: Planes,
+    py: Planes,
+) -> None:
+    """Derivatives of row i in x and y, plain and times the robust weight; line has margins."""
+    above2, above, _, below, below2 = around(i, height)
+    near, far = f32(8 / 12), f32(1 / 12)
+    slot = i % 3
+    for q in range(len(line) - LINE):
+        t = difference[slot, q]
+        psi = scale[q] / np.sqrt(t * t + f32(EPSILON))
+        x = near * (line[q + 3] - line[q + 1]) - far * (line[q + 4] - line[q])
+        y = near * (mixed[below, q] - mixed[above, q]) - far * (mixed[below2, q] - mixed[above2, q])
+        dx[q] = x
+        dy[q] = y
+        px[q] = psi * x
+        py[q] = psi * y
+
+
+@_jit
+def add_margins(ring: Planes, slot: int, segments: int, width: int, line: Planes) -> None:
+    """A line of a ring with margins."""
+    for q in range(len(line) - LINE):
+        line[q + MARGIN] = ring[slot, q]
+    replicate(line, segments, width)
+
+
+@_jit
+def products(one: Planes, two: Planes, width: int, out: Planes) -> None:
+    """The sum over the five channels of the products of two lines."""
+    s = u64(segment_of(width))
+    for j in range(width):
+        j1 = u64(j) + s
+        j2, j3, j4 = j1 + s, j1 + s + s, j1 + s + s + s
+        total = one[j] * two[j] + one[j1] * two[j1] + one[j2] * two[j2]
+        out[j] = total + one[j3] * two[j3] + one[j4] * two[j4]
+
+
+@_jit
+def edge_weights(
+    flows: Planes,
+    i: int,
+    height: int,
+    width: int,
+    half_alpha: np.float32,
+    epsilon: np.float32,
+    left: Planes,
+    right: Planes,
+    down: Planes,
+) -> None:
+    """Weights of the edges left of, right of and below each pixel of row i, 0 where none is."""
+    here, below, start = i % 3, min(i + 1, height - 1) % 3, u64(segment_of(width) + MARGIN)
+    for j in range(width):
+        ux = flows[here, j + 3] - flows[here, j + 2]
+        v = u64(j) + start
+        vx = flows[here, v + u64(1)] - flows[here, v]
+        uy = flows[below, j + 2] - flows[here, j + 2]
+        vy = flows[below, v] - flows[here, v]
+        weight = half_alpha / np.sqrt(ux * ux + vx * vx + uy * uy + vy * vy + epsilon)
+        left[j + 1] = weight
+        right[j] = weight
+        down[j] = weight
+    left[0] = left[width] = right[width - 1] = f32(0)
+    if i == height - 1:
+        down[:width] = f32(0)
+
+
+@_jit
+def right_side(
+    flows: Planes,
+    i: int,
+    height: int,
+    start: int,
+    width: int,
+    left: Planes,
+    right: Planes,
+    up: Planes,
+    down: Planes,
+    data: Planes,
+    out: Planes,
+) -> None:
+    """Of one component of b: divergence of the weighted gradient, less the data term's part."""
+    above, here, below = max(i - 1, 0) % 3, i % 3, min(i + 1, height - 1) % 3
+    for j in range(width):
+        at = u64(start) + u64(j)
+        w = flows[here, at]
+        total = right[j] * (flows[here, at + u64(1)] - w) - left[j] * (w - flows[here, at - u64(1)])
+        total += down[j] * (flows[below, at] - w) - up[j] * (w - flows[above, at])
+        out[j] = total - data[j]
+
+
+@_jit
+def invert(
+    a11: Planes,
+    a12: Planes,
+    a22: Planes,
+    left: Planes,
+    right: Planes,
+    up: Planes,
+    down: Planes,
+    width: int,
+    ridge: np.float32,
+    omega: np.float32,
+    i11: Planes,
+    i12: Planes,
+    i22: Planes,
+) -> None:
+    """The inverse of a pixel's 2 x 2 block, times omega."""
+    for j in range(width):
+        d = left[j] + right[j] + up[j] + down[j] + ridge
+        p, q = a11[j] + d, a22[j] + d
+        s = omega / (p * q - a12[j] * a12[j])
+        i11[j] = q * s
+        i12[j] = -a12[j] * s
+        i22[j] = p * s
+
+
+@_jit
+def pack_row(words: Words, i: int, even: Planes, odd: Planes) -> None:
+    """Row i of both colours (H, 9, K): i11 i12 i22 b1 b2 left right up down.
+
+    A row in its own order is taken apart two pixels at a time, as words of 64 bits (little-endian):
+    LLVM vectorises that, and no loop over every other float.
+    """
+    for n in range(9):
+        row = n if n < 7 else 7 + (i + n) % 2  # `down` is a ring of two, and `up` the other one
+        for k in range(even.shape[2]):
+            even[i, n, k] = np.uint32(words[row, k])
+        for k in range(odd.shape[2]):
+            odd[i, n, k] = np.uint32(words[row, k] >> u64(32))
+
+
+@_jit
+def pack_rows(
+    first: Planes,
+    one: Planes,
+    flat: Planes,
+    flow: Planes,
+    taps: Planes,
+    shares: Planes,
+    numbers: Planes,
+    lines: Planes,
+    index: Indices,
+    red: Planes,
+    black: Planes,
+) -> None:
+    """The system at a flow (2, H, W), as the solver reads it; see `linearise`.
+
+    Row i is smoothed down when row i + 2 has been warped, and differentiated two rows later.
+    """
+    channels, height, width = first.shape
+    x, y, inside, line, two = lines[9], lines[10], lines[11], lines[12], lines[13]
+    dx, dy, px, py, scale = lines[14], lines[15], lines[16], lines[17], lines[18]
+    a11, a12, a22, c1, c2 = lines[19], lines[20], lines[21], lines[22], lines[23]
+    across, mixed, difference, flows = lines[24:29], lines[29:34], lines[34:37], lines[37:40]
+    difference0, difference1, difference2 = lines[34], lines[35], lines[36]
+    words = lines.view(np.uint64)
+    i11, i12, i22, b1, b2 = lines[0], lines[1], lines[2], lines[3], lines[4]
+    left, right, even_down, odd_down = lines[5], lines[6], lines[7], lines[8]
+    segment = segment_of(width)
+    half_alpha, ridge = f32(0.5) * numbers[0], f32(DIAGONAL) * numbers[0]
+    lines[:9] = f32(0)  # beyond the last pixel it stays so
+    for c in range(channels):
+        scale[c * segment : (c + 1) * segment] = f32(0.5) * shares[c]
+    copy_row(flow, 0, 0, flows)
+    for i in range(height + 4):
+        if i < height:
+            locate(flow, i, x, y, inside, index)
+            gather(first, flat, i, index, x, y, inside, line)
+            smooth_across(line, taps, i % 5, across)
+        if 2 <= i < height + 2:
+            smooth_down(across, i - 2, height, taps, two)
+            compare(one, two, i - 2, mixed, difference)
+        row = i - 4
+        if row < 0:
+            continue
+        add_margins(mixed, row % 5, channels, width, line)
+        derive(mixed, difference, scale, row, height, line, dx, dy, px, py)
+        products(px, dx, width, a11)
+        products(px, dy, width, a12)
+        products(py, dy, width, a22)
+        dt = difference0 if row % 3 == 0 else difference1 if row % 3 == 1 else difference2
+        products(px, dt, width, c1)
+        products(py, dt, width, c2)
+        if row < height - 1:
+            copy_row(flow, row + 1, (row + 1) % 3, flows)
+        up, down = (odd_down, even_down) if row % 2 == 0 else (even_down, odd_down)
+        edge_weights(flows, row, height, width, half_alpha, numbers[1], left, right, down)
+        right_side(flows, row, height, MARGIN, width, left, right, up, down, c1, b1)
+        right_side(flows, row, height, segment + MARGIN, width, left, right, up, down, c2, b2)
+        invert(a11, a12, a22, left, right, up, down, width, ridge, numbers[2], i11, i12, i22)
+        if row % 2 == 0:
+            pack_row(words, row, red, black)
+        else:
+            pack_row(words, row, black, red)
+
+
+# ---- Solver ----
+
+
+@_jit
+def relax(
+    weights: Planes,
+    i: int,
+    side: int,
+    keep: np.float32,
+    other_u: Planes,
+    other_v: Planes,
+    u: Planes,
+    v: Planes,
+) -> None:
+    """Relax row i of a colour; side is 1 if its pixels lie right of the other's of like entry."""
+    shift = u64(LINE - 1 + side)
+    for k in range(weights.shape[2]):
+        left, right = u64(k) + shift, u64(k) + shift + u64(1)
+        wl, wr, wu, wd = (weights[i, 5, k], weights[i, 6, k], weights[i, 7, k], weights[i, 8, k])
+        at = k + LINE
+        r1 = weights[i, 3, k] + wl * other_u[i + 1, left] + wr * other_u[i + 1, right]
+        r1 = r1 + wu * other_u[i, at] + wd * other_u[i + 2, at]
+        r2 = weights[i, 4, k] + wl * other_v[i + 1, left] + wr * other_v[i + 1, right]
+        r2 = r2 + wu * other_v[i, at] + wd * other_v[i + 2, at]
+        i11, i12, i22 = weights[i, 0, k], weights[i, 1, k], weights[i, 2, k]
+        u[i + 1, at] = keep * u[i + 1, at] + i11 * r1 + i12 * r2
+        v[i + 1, at] = keep * v[i + 1, at] + i12 * r1 + i22 * r2
+
+
+@_jit
+def sweep(packed: Planes, update: Planes, sweeps: int, omega: np.float32) -> None:
+    """Relax update (2 colours, 2, H + 2, K + 2 LINE) in place; its margins stay zero.
+
+    The half sweep of a colour may follow the half sweep before it one row behind. So all of them go
+    down the picture together: a row of weights comes from memory once, not once a sweep, and the
+    result is the same.
+    """
+    height, halves, keep = packed.shape[1], 2 * sweeps, f32(1) - omega
+    red, black = packed[0], packed[1]
+    red_u, red_v, black_u, black_v = update[0, 0], update[0, 1], update[1, 0], update[1, 1]
+    for front in range(height + halves - 1):
+        side = front & 1  # of either colour: row + colour is even where front is
+        for half in range(max(0, front - height + 1), min(halves, front + 1)):
+            if half & 1:
+                relax(black, front - half, side, keep, red_u, red_v, black_u, black_v)
+            else:
+                relax(red, front - half, side, keep, black_u, black_v, red_u, red_v)
+
+
+@_jit
+def join_row(even: Words, odd: Words, i: int, words: Words) -> None:
+    """Row i of two colours (H + 2, K + 2 LINE), as 32 bits, in its own order."""
+    for k in range(even.shape[1] - 2 * LINE):
+        words[k] = u64(even[i + 1, k + LINE]) | u64(odd[i + 1, k + LINE]) << u64(32)
+
+
+@_jit
+def add_row(flow: Planes, line: Planes, c: int, i: int, out: Planes) -> None:
+    """Row i of a component of the flow, plus a line."""
+    for j in range(flow.shape[2]):
+        out[c, i, j] = flow[c, i, j] + line[j]
+
+
+@_jit
+def add_update(update: Planes, flow: Planes, line: Planes, out: Planes) -> None:
+    """The flow (2, H, W) plus the checkerboard's update, into out."""
+    pixels, words = update.view(np.uint32), line.view(np.uint64)
+    for c in range(2):
+        red, black = pixels[0, c], pixels[1, c]
+        for i in range(flow.shape[1]):
+            if i & 1:
+                join_row(black, red, i, words)
+            else:
+                join_row(red, black, i, words)
+            add_row(flow, line, c, i, out)
+
+
+@_jit
+def linearise(
+    first: Planes,
+    one: Planes,
+    flat: Planes,
+    flow: Planes,
+    taps: Planes,
+    shares: Planes,
+    numbers: Planes,
+    sweeps: int,
+    lines: Planes,
+    index: Indices,
+    packed: Planes,
+    update: Planes,
+    out: Planes,
+) -> None:
+    """One linearisation at the flow (2, H, W), from the warp to the new flow in out.
+
+    A single call, so that threads over pairs seldom meet at the interpreter's lock. first are the
+    features of the first image, one the same as `smooth` makes them, flat the second's with their
+    last row and column repeated, (C, (H + 1) (W + 1)); numbers are alpha, epsilon, omega; from
+    lines to update it is working space of `workspace`.
+    """
+    red, black = packed[0].view(np.uint32), packed[1].view(np.uint32)
+    pack_rows(first, one, flat, flow, taps, shares, numbers, lines, index, red, black)
+    update[:] = f32(0)
+    sweep(packed, update, sweeps, numbers[2])
+    add_update(update, flow, lines[0], out)
+
+
+def workspace(shape: tuple[int, ...], scratch: Callable[..., Planes]) -> tuple[Any, ...]:
+    """What `linearise` works in at features of a shape (C, H, W)."""
+    channels, height, width = shape
+    half = int(whole_lines((width + 1) // 2))
+    return (
+        scratch("lines", LINES, line_length(channels, width)),
+        scratch("index", width).view(np.int32),
+        scratch("packed", 2, height, 9, half),
+        scratch("update", 2, 2, height + 2, half + 2 * LINE),
+    )
+
+
+# ---- Images ----
+
+
+@_jit
+def features(image: Planes, gain: Planes, out: Planes) -> None:
+    """Gray, its x and y derivatives, G - R and G - B of gain (H, W) times image (3, H, W)."""
+    _, height, width = image.shape
+    near, far = f32(8 / 12), f32(1 / 12)
+    line = np.empty(width + 4, np.float32)
+    for i in range(height):
+        red, green, blue, g = image[0, i], image[1, i], image[2, i], gain[i]
+        for j in range(width):
+            r, m, b = g[j] * red[j], g[j] * green[j], g[j] * blue[j]
+            out[0, i, j] = f32(GRAY[0]) * r + f32(GRAY[1]) * m + f32(GRAY[2]) * b
+            out[3, i, j] = m - r
+            out[4, i, j] = m - b
+    for i in range(height):
+        gray = out[0]
+        line[:2] = gray[i, 0]
+        line[width + 2 :] = gray[i, width - 1]
+        for j in range(width):
+            line[j + 2] = gray[i, j]
+        above2, above = gray[max(i - 2, 0)], gray[max(i - 1, 0)]
+        below, below2 = gray[min(i + 1, height - 1)], gray[min(i + 2, height - 1)]
+        across, down = out[1, i], out[2, i]
+        for j in range(width):
+            across[j] = near * (line[j + 3] - line[j + 1]) - far * (line[j + 4] - line[j])
+            down[j] = near * (below[j] - above[j]) - far * (below2[j] - above2[j])
 
 
 @_jit
@@ -59,7 +597,7 @@ def warp(first: Planes, padded: Planes, flow: Planes, out: Planes) -> None:
             right, below, across = source[1:], source[pitch:], source[pitch + 1 :]
             here, line = first[c, i], out[c, i]
             for j in range(width):
-                at = np.uint64(index[j])
+                at = u64(index[j])
                 top = source[at] + wx[j] * (right[at] - source[at])
                 low = below[at] + wx[j] * (across[at] - below[at])
                 value = top + wy[j] * (low - top)
@@ -67,318 +605,27 @@ def warp(first: Planes, padded: Planes, flow: Planes, out: Planes) -> None:
 
 
 @_jit
-def features(image: Planes, gain: Planes, out: Planes) -> None:
-    """Gray, its x and y derivatives, G - R and G - B of gain (H, W) times image (3, H, W)."""
-    _, height, width = image.shape
-    near, far = f32(8 / 12), f32(1 / 12)
-    line = np.empty(width + 4, np.float32)
-    for i in range(height):
-        red, green, blue, g = image[0, i], image[1, i], image[2, i], gain[i]
-        for j in range(width):
-            r, m, b = g[j] * red[j], g[j] * green[j], g[j] * blue[j]
-            out[0, i, j] = f32(GRAY[0]) * r + f32(GRAY[1]) * m + f32(GRAY[2]) * b
-            out[3, i, j] = m - r
-            out[4, i, j] = m - b
-    for i in range(height):
-        gray = out[0]
-        line[:2] = gray[i, 0]
-        line[width + 2 :] = gray[i, width - 1]
-        for j in range(width):
-            line[j + 2] = gray[i, j]
-        above2, above = gray[max(i - 2, 0)], gray[max(i - 1, 0)]
-        below, below2 = gray[min(i + 1, height - 1)], gray[min(i + 2, height - 1)]
-        across, down = out[1, i], out[2, i]
-        for j in range(width):
-            across[j] = near * (line[j + 3] - line[j + 1]) - far * (line[j + 4] - line[j])
-            down[j] = near * (below[j] - above[j]) - far * (below2[j] - above2[j])
-
-
-@_jit
-def smooth(plane: Planes, taps: Planes, rows: Planes, out: Planes) -> None:
-    """Correlate (H, W) with five symmetric taps along both axes, borders replicated, into out.
-
-    rows (H, W) is working space.
-    """
-    height, width = plane.shape
-    t0, t1, t2 = taps[2], taps[1], taps[0]
-    line = np.empty(width + 4, np.float32)
-    for i in range(height):
-        source, total = plane[i], rows[i]
-        line[:2] = source[0]
-        line[width + 2 :] = source[width - 1]
-        for j in range(width):
-            line[j + 2] = source[j]
-        for j in range(width):
-            total[j] = t0 * line[j + 2] + t1 * (line[j + 1] + line[j + 3])
-            total[j] += t2 * (line[j] + line[j + 4])
-    for i in range(height):
-        above2, above = rows[max(i - 2, 0)], rows[max(i - 1, 0)]
-        below, below2 = rows[min(i + 1, height - 1)], rows[min(i + 2, height - 1)]
-        source, total = rows[i], out[i]
-        for j in range(width):
-            total[j] = t0 * source[j] + t1 * (above[j] + below[j]) + t2 * (above2[j] + below2[j])
-
-
-@_jit
-def data_term(first: Planes, second: Planes, share: np.float32, mixed: Planes, out: Planes) -> None:
-    """Add one channel's share of a11 a12 a22 b1 b2 to out (5, H, W).
-
-    first and second are the smoothed features (H, W), the second one warped; mixed (H + 4, W + 4)
-    is working space, so that the derivatives of a row need no case for the borders.
-    """
-    height, width = first.shape
-    for i in range(height):
-        line, one, two = mixed[i + 2], first[i], second[i]
-        for j in range(width):
-            line[j + 2] = f32(0.4) * one[j] + f32(0.6) * two[j]
-        line[0] = line[1] = line[2]
-        line[width + 2] = line[width + 3] = line[width + 1]
-    for ring in range(2):
-        mixed[ring, :] = mixed[2, :]
-        mixed[height + 2 + ring, :] = mixed[height + 1, :]
-    near, far = f32(8 / 12), f32(1 / 12)
-    scale = f32(0.5) * share
-    for i in range(height):
-        one, two, line = first[i], second[i], mixed[i + 2]
-        above2, above, below, below2 = mixed[i], mixed[i + 1], mixed[i + 3], mixed[i + 4]
-        o0, o1, o2, o3, o4 = out[0, i], out[1, i], out[2, i], out[3, i], out[4, i]
-        for j in range(width):
-            dx = near * (line[j + 3] - line[j + 1]) - far * (line[j + 4] - line[j])
-            dy = near * (below[j + 2] - above[j + 2]) - far * (below2[j + 2] - above2[j + 2])
-            t = two[j] - one[j]
-            psi = scale / np.sqrt(t * t + f32(EPSILON))
-            px = psi * dx
-            py = psi * dy
-            o0[j] += px * dx
-            o1[j] += px * dy
-            o2[j] += py * dy
-            o3[j] -= px * t
-            o4[j] -= py * t
-
-
-@_jit
-def edge_weights(
-    flow: Planes, alpha: np.float32, epsilon: np.float32, right: Planes, down: Planes
-) -> None:
-    """Write alpha phi' of each edge into right and down, zero where no edge is."""
-    height, width = right.shape
-    for i in range(height):
-        u, v = flow[0, i], flow[1, i]
-        below = min(i + 1, height - 1)
-        u_below, v_below = flow[0, below], flow[1, below]
-        for j in range(width):
-            uy, vy = u_below[j] - u[j], v_below[j] - v[j]
-            right[i, j] = uy * uy + vy * vy + epsilon
-        for j in range(width - 1):
-            ux, vx = u[j + 1] - u[j], v[j + 1] - v[j]
-            right[i, j] += ux * ux + vx * vx
-        for j in range(width):
-            weight = f32(0.5) * alpha / np.sqrt(right[i, j])
-            right[i, j] = weight
-            down[i, j] = weight
-        right[i, width - 1] = f32(0)
-    down[height - 1, :] = f32(0)
-
-
-@_jit
-def add_divergence(flow: Planes, right: Planes, down: Planes, out: Planes) -> None:
-    """Add the divergence of the weighted gradient of one component (H, W) to out (H, W)."""
-    height, width = flow.shape
-    for i in range(height):
-        for j in range(width - 1):
-            out[i, j] += right[i, j] * (flow[i, j + 1] - flow[i, j])
-        for j in range(1, width):
-            out[i, j] -= right[i, j - 1] * (flow[i, j] - flow[i, j - 1])
-        if i < height - 1:
-            for j in range(width):
-                out[i, j] += down[i, j] * (flow[i + 1, j] - flow[i, j])
-        if i > 0:
-            for j in range(width):
-                out[i, j] -= down[i - 1, j] * (flow[i, j] - flow[i - 1, j])
-
-
-@_jit
-def pack(
-    system: Planes,
-    right: Planes,
-    down: Planes,
-    alpha: np.float32,
-    omega: np.float32,
-    packed: Planes,
-) -> None:
-    """The checkerboard (2 colours, H, 9, K): i11 i12 i22 b1 b2 left right up down.
-
-    i11 i12 i22 is the inverse of a pixel's 2 x 2 block times omega. A row is computed in its own
-    order and then taken apart two pixels at a time, as words of 64 bits (little-endian): LLVM
-    vectorises that, and no loop over every other float.
-    """
-    height, width = right.shape
-    half = packed.shape[3]
-    nothing, left = np.zeros(width, np.float32), np.zeros(width, np.float32)
-    row = np.zeros((9, 2 * half), np.float32)
-    ridge = alpha * f32(DIAGONAL)
-    for i in range(height):
-        wr, wd, wu = right[i], down[i], down[i - 1] if i > 0 else nothing
-        for j in range(1, width):
-            left[j] = wr[j - 1]
-        a11, a12, a22 = system[0, i], system[1, i], system[2, i]
-        i11, i12, i22 = row[0], row[1], row[2]
-        for j in range(width):
-            d = left[j] + wr[j] + wu[j] + wd[j] + ridge
-            p, q = a11[j] + d, a22[j] + d
-            s = omega / (p * q - a12[j] * a12[j])
-            i11[j] = q * s
-            i12[j] = -a12[j] * s
-            i22[j] = p * s
-        for n, line in ((3, system[3, i]), (4, system[4, i]), (5, left), (6, wr), (7, wu), (8, wd)):
-            for j in range(width):
-                row[n, j] = line[j]
-        colour = i & 1
-        for n in range(9):
-            two = row[n].view(np.uint64)
-            even = packed[colour, i, n].view(np.uint32)
-            odd = packed[1 - colour, i, n].view(np.uint32)
-            for k in range(half):
-                even[k] = np.uint32(two[k])
-            for k in range(half):
-                odd[k] = np.uint32(two[k] >> np.uint64(32))
-
-
-@_jit
-def sweep(packed: Planes, update: Planes, sweeps: int, omega: np.float32) -> None:
-    """Relax update (2 colours, 2, H + 2, K + 2) in place; its outer ring stays zero.
-
-    The two branches differ only in which entries hold the left and right neighbours: written out,
-    because an index that LLVM cannot prove constant keeps the loop from vectorising.
-    """
-    height, width = packed.shape[1], packed.shape[3]
-    keep = f32(1) - omega
-    for _ in range(sweeps):
-        for colour in range(2):
-            other = 1 - colour
-            for i in range(height):
-                c = packed[colour, i]
-                if (i + colour) & 1:
-                    for k in range(width):
-                        r1 = (
-                            c[3, k]
-                            + c[5, k] * update[other, 0, i + 1, k + 1]
-                            + c[6, k] * update[other, 0, i + 1, k + 2]
-                            + c[7, k] * update[other, 0, i, k + 1]
-                            + c[8, k] * update[other, 0, i + 2, k + 1]
-                        )
-                        r2 = (
-                            c[4, k]
-                            + c[5, k] * update[other, 1, i + 1, k + 1]
-                            + c[6, k] * update[other, 1, i + 1, k + 2]
-                            + c[7, k] * update[other, 1, i, k + 1]
-                            + c[8, k] * update[other, 1, i + 2, k + 1]
-                        )
-                        u, v = update[colour, 0, i + 1, k + 1], update[colour, 1, i + 1, k + 1]
-                        update[colour, 0, i + 1, k + 1] = keep * u + c[0, k] * r1 + c[1, k] * r2
-                        update[colour, 1, i + 1, k + 1] = keep * v + c[1, k] * r1 + c[2, k] * r2
-                else:
-                    for k in range(width):
-                        r1 = (
-                            c[3, k]
-                            + c[5, k] * update[other, 0, i + 1, k]
-                            + c[6, k] * update[other, 0, i + 1, k + 1]
-                            + c[7, k] * update[other, 0, i, k + 1]
-                            + c[8, k] * update[other, 0, i + 2, k + 1]
-                        )
-                        r2 = (
-                            c[4, k]
-                            + c[5, k] * update[other, 1, i + 1, k]
-                            + c[6, k] * update[other, 1, i + 1, k + 1]
-                            + c[7, k] * update[other, 1, i, k + 1]
-                            + c[8, k] * update[other, 1, i + 2, k + 1]
-                        )
-                        u, v = update[colour, 0, i + 1, k + 1], update[colour, 1, i + 1, k + 1]
-                        update[colour, 0, i + 1, k + 1] = keep * u + c[0, k] * r1 + c[1, k] * r2
-                        update[colour, 1, i + 1, k + 1] = keep * v + c[1, k] * r1 + c[2, k] * r2
-
-
-@_jit
-def add_update(update: Planes, flow: Planes) -> None:
-    """Add the checkerboard's update to flow (2, H, W) in place."""
-    _, height, width = flow.shape
-    for i in range(height):
-        for j in range(width):
-            colour = (i + j) & 1
-            flow[0, i, j] += update[colour, 0, i + 1, (j >> 1) + 1]
-            flow[1, i, j] += update[colour, 1, i + 1, (j >> 1) + 1]
-
-
-@_jit
-def linearise(
-    first: Planes,
-    first_smooth: Planes,
-    padded: Planes,
-    flow: Planes,
-    taps: Planes,
-    shares: Planes,
-    numbers: Planes,
-    sweeps: int,
-    features: Planes,
-    planes: Planes,
-    mixed: Planes,
-    system: Planes,
-    packed: Planes,
-    update: Planes,
-    out: Planes,
-) -> None:
-    """One linearisation at the flow (2, H, W), from the warp to the new flow in out.
-
-    A single call, so that threads over pairs seldom meet at the interpreter's lock. numbers are
-    alpha, epsilon, omega; from features to update it is working space of `workspace`.
-    """
-    alpha, epsilon, omega = numbers[0], numbers[1], numbers[2]
-    rows, smoothed = planes[0], planes[1]
-    warp(first, padded, flow, features)
-    system[:] = f32(0)
-    for c in range(len(first)):
-        smooth(features[c], taps, rows, smoothed)
-        data_term(first_smooth[c], smoothed, shares[c], mixed, system)
-    right, down = planes[0], planes[1]
-    edge_weights(flow, alpha, epsilon, right, down)
-    add_divergence(flow[0], right, down, system[3])
-    add_divergence(flow[1], right, down, system[4])
-    pack(system, right, down, alpha, omega, packed)
-    update[:] = f32(0)
-    sweep(packed, update, sweeps, omega)
-    out[:] = flow
-    add_update(update, out)
-
-
-def workspace(shape: tuple[int, ...], scratch: Callable[..., Planes]) -> Workspace:
-    """What `linearise` works in at features of a shape (C, H, W)."""
-    channels, height, width = shape
-    half = (width + 1) // 2
-    return (
-        scratch("features", channels, height, width),
-        scratch("planes", 2, height, width),
-        scratch("mixed", height + 4, width + 4),
-        scratch("system", 5, height, width),
-        scratch("packed", 2, height, 9, half),
-        scratch("update", 2, 2, height + 2, half + 2),
-    )
-
-
-@_jit
 def resize(planes: Planes, ratio_y: float, ratio_x: float, out: Planes) -> None:
-    """Bilinear samples of planes (C, h, w) at (j + 1) / ratio - 1, clamped, into out (C, H, W)."""
+    """Bilinear samples of planes (C, h, w) at (j + 1) / ratio - 1, clamped, into out (C, H, W).
+
+    What a column needs is computed once, so that the loops over rows only gather and blend.
+    """
     channels, height, width = planes.shape
+    left, right = np.empty((2, out.shape[2]), np.int32)
+    weight = np.empty(out.shape[2], np.float32)
+    for j in range(out.shape[2]):
+        x = min(max((j + 1) / ratio_x - 1, 0.0), width - 1.0)
+        left[j] = int(x)
+        right[j] = min(left[j] + 1, width - 1)
+        weight[j] = x - left[j]
     for i in range(out.shape[1]):
         y = min(max((i + 1) / ratio_y - 1, 0.0), height - 1.0)
         y0 = int(y)
         y1 = min(y0 + 1, height - 1)
         dy = f32(y - y0)
-        for j in range(out.shape[2]):
-            x = min(max((j + 1) / ratio_x - 1, 0.0), width - 1.0)
-            x0 = int(x)
-            x1 = min(x0 + 1, width - 1)
-            dx = f32(x - x0)
-            for c in range(channels):
-                top = planes[c, y0, x0] + dx * (planes[c, y0, x1] - planes[c, y0, x0])
-                low = planes[c, y1, x0] + dx * (planes[c, y1, x1] - planes[c, y1, x0])
+        for c in range(channels):
+            for j in range(out.shape[2]):
+                x0, x1 = u64(left[j]), u64(right[j])
+                top = planes[c, y0, x0] + weight[j] * (planes[c, y0, x1] - planes[c, y0, x0])
+                low = planes[c, y1, x0] + weight[j] * (planes[c, y1, x1] - planes[c, y1, x0])
                 out[c, i, j] = top + dy * (low - top)
