@@ -130,10 +130,10 @@ def test_an_index_is_measured_and_its_landmarks_are_kept(
     assert any("found with a certainty of 0.31 only" in text for text in unsure.notes)
     assert not any("certainty" in text for text in found.strokes[3].notes)
     assert found.references[0].sessions == ("/first", "/second")
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     measure_strokes(index, marks, out)
     assert estimated == ["first", "second"]  # nothing again
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_only_what_is_not_there_is_estimated(

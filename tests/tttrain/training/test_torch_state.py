@@ -39,8 +39,12 @@ def state() -> dict[str, Any]:
 def as_before() -> Iterator[None]:
     """What a test switches is gone afterwards; and `preserved` itself is tested here."""
     before = state()
+    # The older switches are remembered beside those per operation, and must not contradict them.
+    tf32, precision = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
     with preserved():
         yield
+        torch.backends.cudnn.allow_tf32 = tf32
+        torch.set_float32_matmul_precision(precision)
     assert state() == before
 
 
