@@ -241,7 +241,7 @@ def test_training_tells_at_once_what_was_right(visit) -> None:
     )
     page.click("text=How it went so far")
     assert "1 of 1 clip" in page.inner_text("main")
-    assert "2.0 frames (median)" in page.inner_text("table")
+    assert "2 frames (median)" in page.inner_text("table")
     shoot(page, "train_done")
     check_accessible(page)
 
