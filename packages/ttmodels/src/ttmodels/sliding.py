@@ -173,17 +173,13 @@ def window_maps(branch: Branch, shared: SharedMaps, starts: Sequence[int], lengt
                 maps = pool(rest(maps))
             return maps
         head = _gather(shared, starts, level, (0, 3), first, None)
-        head = functional.pad(head, (0, 0, 0, 0, 1, 0))
+        next_first = pool(_convolve(conv, functional.pad(head, (0, 0, 0, 0, 1, 0))))
         if length % 2 == 0:
             tail = _gather(shared, starts, level, (length - 3, length), None, last)
-            tail = functional.pad(tail, (0, 0, 0, 0, 0, 1))
-            both = pool(_convolve(conv, torch.cat((head, tail))))
-            next_first, last = both.chunk(2)
-        else:
-            next_first = pool(_convolve(conv, head))
-            if last is not None:
-                tail = _gather(shared, starts, level, (length - 4, length), None, last)
-                last = pool(_convolve(conv, tail))
+            last = pool(_convolve(conv, functional.pad(tail, (0, 0, 0, 0, 0, 1))))
+        elif last is not None:
+            tail = _gather(shared, starts, level, (length - 4, length), None, last)
+            last = pool(_convolve(conv, tail))
         first, length = next_first, length // 2
     return _gather(shared, starts, LEVELS, (0, length), first, last)
 
