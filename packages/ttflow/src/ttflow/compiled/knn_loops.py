@@ -59,7 +59,7 @@ def _is_dark(
     share = product / square
     x, y, z = share * red - r, share * green - g, share * blue - b
     like = (product <= square) & (product >= f32(_DARKEST) * square)
-    return like & (x * x + y * y + z * z < threshold * share * share)
+    return bool(like & (x * x + y * y + z * z < threshold * share * share))
 
 
 @_jit
@@ -76,7 +76,7 @@ def _are_background(
         two = _same_color(second, red, green, blue) < threshold
         still = i32(one & two) * i32((first & second) >> u32(24))
         lacking = i32(lacking + i32(1) - still)
-    return lacking == 0
+    return bool(lacking == 0)
 
 
 @_jit

@@ -61,7 +61,9 @@ def moving_pixels(
             speeds[j] = speed if moves else f32(-1)
             number = i32(number + i32(moves))
             place = i32(place + i32(moves) * i32(j))
-        total, sum_x, sum_y = total + number, sum_x + place, sum_y + i * number
+        total += int(number)
+        sum_x += int(place)
+        sum_y += i * int(number)
         highest = best
         for j in range(width):
             highest = max(highest, order[j])
