@@ -12,8 +12,6 @@ from torch import Tensor
 Region = tuple[float, float, float, float]
 """x_min, y_min, x_max, y_max as fractions of the frame."""
 
-Sides = tuple[int, int]  # height and width in pixels
-
 ALPHA = 0.6
 """Weight of the fastest pixel against the centre of gravity."""
 SMOOTH_TAPS = 41
@@ -23,7 +21,7 @@ SMOOTH_SIGMA_FRAMES = 40 / 9
 def centers(
     flow: Float[Tensor, "time 2 height width"],
     mask: Bool[Tensor, "time height width"] | None,
-    crop_hw: Sides = (120, 120),
+    crop_hw: tuple[int, int] = (120, 120),
     alpha: float = ALPHA,
     threshold_px: float = 0.0,
     region: Region | None = None,
@@ -59,7 +57,7 @@ def centers(
 def frame_centers(
     flow: Float[Tensor, "time 2 height width"],
     mask: Bool[Tensor, "time height width"] | None,
-    crop_hw: Sides = (120, 120),
+    crop_hw: tuple[int, int] = (120, 120),
     alpha: float = ALPHA,
     threshold_px: float = 0.0,
     region: Region | None = None,
@@ -74,42 +72,21 @@ def frame_centers(
     if region is not None:
         part = region_mask(region, (height, width)).to(flow.device)
         allowed = part if mask is None else mask & part
-    found = _centers_on_cpu if flow.device.type == "cpu" else _centers
-    return found(flow, allowed, crop_hw, alpha, threshold_px)
-
-
-def _centers(
-    flow: Tensor, allowed: Tensor | None, crop_hw: Sides, alpha: float, threshold_px: float
-) -> tuple[Tensor, Tensor]:
-    """`frame_centers` in the `allowed` part of each frame."""
-    height, width = size = flow.shape[2], flow.shape[3]
-    fastest, columns, rows = _counts(flow, allowed, threshold_px)
+    counted = _counts_on_cpu if flow.device.type == "cpu" else _counts
+    fastest, columns, rows = counted(flow, allowed, threshold_px)
     count = rows.sum(1)
-    xs, ys = (torch.arange(n, dtype=torch.float64, device=flow.device) for n in (width, height))
+    xs = torch.arange(width, dtype=torch.float64, device=flow.device)
+    ys = torch.arange(height, dtype=torch.float64, device=flow.device)
     share = count.clamp(min=1)
     gravity = torch.stack([columns @ xs / share, rows @ ys / share], 1)
     peak = torch.stack([fastest % width, fastest // width], 1).to(torch.float64)
-    peak, gravity = (clamp_to_crop(points, crop_hw, size) for points in (peak, gravity))
-    found = alpha * peak + (1 - alpha) * gravity
-    return torch.where((count > 0)[:, None], found, 0.0), count > 0
-
-
-def _centers_on_cpu(
-    flow: Tensor, allowed: Tensor | None, crop_hw: Sides, alpha: float, threshold_px: float
-) -> tuple[Tensor, Tensor]:
-    """What `_centers` gives, bit for bit: for single frames NumPy's calls are far shorter."""
-    height, width = flow.shape[2:]
-    fastest, columns, rows = _counts_on_cpu(flow, allowed, threshold_px)
-    share = np.maximum(count := rows.sum(1), 1)
-    points = np.empty((2, len(count), 2))  # the fastest pixel, the centre of gravity
-    points[0, :, 0], points[0, :, 1] = fastest % width, fastest // width
-    points[1, :, 0] = columns @ np.arange(width, dtype=np.float64) / share
-    points[1, :, 1] = rows @ np.arange(height, dtype=np.float64) / share
-    half = np.array([crop_hw[1] / 2, crop_hw[0] / 2])
-    np.maximum(np.minimum(points, np.array([width, height]) - half), half, out=points)
-    found = alpha * points[0] + (1 - alpha) * points[1]
-    found[count == 0] = 0
-    return torch.from_numpy(found), torch.from_numpy(count > 0)
+    inside = (
+        clamp_to_crop(peak, crop_hw, (height, width)),
+        clamp_to_crop(gravity, crop_hw, (height, width)),
+    )
+    has_motion = count > 0
+    found = alpha * inside[0] + (1 - alpha) * inside[1]
+    return torch.where(has_motion[:, None], found, 0.0), has_motion
 
 
 def _counts(
@@ -129,7 +106,7 @@ def _counts(
 
 def _counts_on_cpu(
     flow: Tensor, allowed: Tensor | None, threshold_px: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """What `_counts` gives, in a third of its time: NumPy's passes over single frames are short."""
     across, down = flow.detach().numpy().swapaxes(0, 1)
     with np.errstate(all="ignore"):
@@ -146,15 +123,19 @@ def _counts_on_cpu(
     with np.errstate(invalid="ignore"):
         columns = (np.ones((1, ones.shape[1]), np.float32) @ ones)[:, 0]
         rows = ones @ np.ones(ones.shape[2], np.float32)
-    return fastest, columns.astype(np.float64), rows.astype(np.float64)
+    return (
+        torch.from_numpy(fastest),
+        torch.from_numpy(columns).double(),
+        torch.from_numpy(rows).double(),
+    )
 
 
-def _check_crop(crop_hw: Sides, frame_hw: Sides) -> None:
+def _check_crop(crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> None:
     if crop_hw[0] > frame_hw[0] or crop_hw[1] > frame_hw[1]:
         raise ValueError(f"crop {crop_hw} exceeds the frame {frame_hw} (height, width)")
 
 
-def clamp_to_crop(points: Tensor, crop_hw: Sides, frame_hw: Sides) -> Tensor:
+def clamp_to_crop(points: Tensor, crop_hw: tuple[int, int], frame_hw: tuple[int, int]) -> Tensor:
     """The function f of the paper's equation 1: centres (T, 2) whose crop lies inside the frame.
 
     Source: specification 2.3. Differs: the paper prints f with frame and crop exchanged.
@@ -164,7 +145,7 @@ def clamp_to_crop(points: Tensor, crop_hw: Sides, frame_hw: Sides) -> Tensor:
     return torch.maximum(torch.minimum(points, frame - half), half)
 
 
-def region_mask(region: Region, frame_hw: Sides) -> Bool[Tensor, "height width"]:
+def region_mask(region: Region, frame_hw: tuple[int, int]) -> Bool[Tensor, "height width"]:
     """Where the middle of a pixel lies inside a region given as fractions of the frame."""
     x_min, y_min, x_max, y_max = region
     ys = (torch.arange(frame_hw[0], dtype=torch.float64) + 0.5) / frame_hw[0]
@@ -173,7 +154,9 @@ def region_mask(region: Region, frame_hw: Sides) -> Bool[Tensor, "height width"]
 
 
 def fill(
-    found: Float64[Tensor, "time 2"], moving: Bool[Tensor, " time"], frame_hw: Sides
+    found: Float64[Tensor, "time 2"],
+    moving: Bool[Tensor, " time"],
+    frame_hw: tuple[int, int],
 ) -> Float64[Tensor, "time 2"]:
     """Centres of all frames: those without motion by linear interpolation, constant at the ends."""
     if not bool(moving.any()):
@@ -240,7 +223,7 @@ class Track:
 
     def __init__(
         self,
-        frame_hw: Sides,
+        frame_hw: tuple[int, int],
         taps: int = SMOOTH_TAPS,
         sigma_frames: float = SMOOTH_SIGMA_FRAMES,
         max_rest_frames: int | None = None,
