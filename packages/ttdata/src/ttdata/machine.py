@@ -1,4 +1,4 @@
-"""Cores and memory that this process may use, and memory given back."""
+"""Cores and memory that this process may use; freed memory given back, or kept."""
 
 import contextlib
 import ctypes
