@@ -13,23 +13,20 @@ def flow_with_everything() -> np.ndarray:
     rng = np.random.default_rng(2)
     flow = rng.normal(0, 3, (2, *HW)).astype(np.float32)
     flow[:, 2] = np.arange(HW[1], dtype=np.float32) / 64
-    flow[0, 4, :8] = [np.nan, np.inf, -np.inf, 2000, -2000, 3e38, -3e38, -0.0]
+    flow[0, 4, :8] = [np.nan, np.inf, -np.inf, 2000, -2000, 3e36, -3e36, -0.0]
     return flow
 
 
 @pytest.mark.parametrize("side", [1, 6, 9, 24])
-@pytest.mark.parametrize("left", [-30, -6, -1, 0, 5, 12, 13, 40])
-@pytest.mark.parametrize("top", [-30, -3, 0, 4, 8, 9, 40])
-def test_cut_then_quantised(side: int, left: int, top: int) -> None:
+def test_cut_then_quantised(side: int) -> None:
     flow, pad = flow_with_everything(), 64
     padded = np.pad(flow, ((0, 0), (pad, pad), (pad, pad)))
-    expected = quantize_flow(
-        padded[:, top + pad : top + pad + side, left + pad : left + pad + side]
-    )
-    found = cut_flow(flow, left, top, side)
-    assert found.dtype == np.int16
-    assert found.shape == (2, side, side)
-    assert np.array_equal(found, expected)
+    for left in (-30, -6, -1, 0, 5, 12, 13, 40):
+        for top in (-30, -3, 0, 4, 8, 9, 40):
+            rows, columns = (slice(at + pad, at + pad + side) for at in (top, left))
+            found = cut_flow(flow, left, top, side)
+            assert found.dtype == np.int16
+            assert np.array_equal(found, quantize_flow(padded[:, rows, columns])), (left, top)
 
 
 def test_a_flow_whose_rows_are_apart() -> None:

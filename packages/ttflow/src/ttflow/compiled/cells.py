@@ -20,7 +20,8 @@ def _jit(function: F) -> F:
 def cell_means(image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     """Write the means of equal cells of image (H, W, 3) into out (h, w, 3), half to even.
 
-    H and W are multiples of h and w. The numbers are those of OpenCV's INTER_AREA.
+    H and W are multiples of h and w. The numbers are those of OpenCV's INTER_AREA, but for cells
+    of 2 x 2, where it rounds half up.
     """
     high, wide = image.shape[0] // out.shape[0], image.shape[1] // out.shape[1]
     share = f32(1) / f32(high * wide)
