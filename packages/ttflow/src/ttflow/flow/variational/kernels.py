@@ -453,18 +453,19 @@ def sweep(packed: Planes, update: Planes, sweeps: int, omega: np.float32) -> Non
 
     The half sweep of a colour may follow the half sweep before it one row behind. So all of them go
     down the picture together: a row of weights comes from memory once, not once a sweep, and the
-    result is the same.
+    result is the same. Two rows behind, so that no row that is read has just been written.
     """
     height, halves, keep = packed.shape[1], 2 * sweeps, f32(1) - omega
     red, black = packed[0], packed[1]
     red_u, red_v, black_u, black_v = update[0, 0], update[0, 1], update[1, 0], update[1, 1]
-    for front in range(height + halves - 1):
-        side = front & 1  # of either colour: row + colour is even where front is
-        for half in range(max(0, front - height + 1), min(halves, front + 1)):
+    for front in range(height + 2 * halves - 2):
+        first, last = max(0, (front - height) // 2 + 1), min(halves, front // 2 + 1)
+        for half in range(first, last):
+            i, side = front - 2 * half, (front + half) & 1  # row + colour, even or odd
             if half & 1:
-                relax(black, front - half, side, keep, red_u, red_v, black_u, black_v)
+                relax(black, i, side, keep, red_u, red_v, black_u, black_v)
             else:
-                relax(red, front - half, side, keep, black_u, black_v, red_u, red_v)
+                relax(red, i, side, keep, black_u, black_v, red_u, red_v)
 
 
 @_jit
