@@ -12,12 +12,13 @@ import torch
 
 from ttdata.errors import VideoError
 from ttflow.decode import frames
+from ttflow.extraction import tracking
 from ttflow.extraction.frame_buffer import FrameQueue
 from ttflow.extraction.frames import FlowFrame, WorkingFrame
 from ttflow.extraction.pipeline import extract_video, flow_frames
 from ttflow.flow.estimators import create
 from ttflow.foreground import Foreground
-from ttflow.roi import centers, frame_centers, region_mask, smooth
+from ttflow.roi import centers, region_mask, smooth
 from ttflow.schema import FLAG_NO_FLOW, FLAG_NO_MOTION, FLAG_UNMASKED, FlowConfig
 from ttflow.shards.intervals import ClipSpec, plan_video, stored_interval, unions
 from ttflow.shards.patches import (
@@ -228,11 +229,13 @@ def test_a_region_is_followed_only_where_it_has_a_clip(
     assert len(plan.segments) == 3
     followed: dict[Any, int] = {}
 
-    def counted(flow: torch.Tensor, *arguments: Any) -> Any:
-        followed[arguments[-1]] = followed.get(arguments[-1], 0) + 1
-        return frame_centers(flow, *arguments)
+    center = tracking._Tracker._center
 
-    monkeypatch.setattr("ttflow.extraction.tracking.frame_centers", counted)
+    def counted(tracker: Any, flow: np.ndarray, region: Any) -> Any:
+        followed[region] = followed.get(region, 0) + 1
+        return center(tracker, flow, region)
+
+    monkeypatch.setattr(tracking._Tracker, "_center", counted)
     rows = rows_of(square_video, clips, lib.small, 200)
     lengths = [end - start for start, end in plan.segments]
     assert followed == {left: lengths[0] + lengths[2], None: lengths[1], right: lengths[1]}
