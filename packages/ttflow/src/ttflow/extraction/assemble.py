@@ -120,7 +120,7 @@ def encode_frame(patch: PatchFrame, config: FlowConfig) -> EncodedFrame:
 
 
 def _thumb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    cells = [divmod(*sides) for sides in zip(image.shape, BACKGROUND_HW, strict=False)]
+    cells = [divmod(side, count) for side, count in zip(image.shape, BACKGROUND_HW, strict=False)]
     if any(rest for _, rest in cells) or cells == [(2, 0), (2, 0)]:
         return np.asarray(cv2.resize(image, BACKGROUND_HW[::-1], interpolation=cv2.INTER_AREA))
     means = np.empty((*BACKGROUND_HW, 3), np.uint8)

@@ -67,7 +67,7 @@ async def _back_up_often(project: Project, seconds: float) -> None:
         await asyncio.sleep(seconds)
         # Where nothing happens the same again would push out the backups of better days.
         last = await run_in_threadpool(_last_event, project)
-        if last != stored and await run_in_threadpool(try_backup, project):
+        if last != stored and await run_in_threadpool(try_backup, project) is not None:
             stored = last
 
 

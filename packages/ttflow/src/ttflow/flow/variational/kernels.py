@@ -47,7 +47,7 @@ class _NoAlias(Compiler):  # type: ignore[misc]
 
     def define_pipelines(self) -> Any:
         self.state.flags.noalias = True
-        return super().define_pipelines()
+        return super().define_pipelines()  # type: ignore[no-untyped-call]
 
 
 def _jit(function: F) -> F:
@@ -526,7 +526,7 @@ def linearise(
     add_update(update, flow, lines[0], out)
 
 
-def workspace(shape: tuple[int, ...], scratch: Callable[..., Planes]) -> tuple[Any, ...]:
+def workspace(shape: tuple[int, ...], scratch: Callable[..., Planes]) -> tuple[Any, Any, Any, Any]:
     """What `linearise` works in at features of a shape (C, H, W)."""
     channels, height, width = shape
     half = int(whole_lines((width + 1) // 2))

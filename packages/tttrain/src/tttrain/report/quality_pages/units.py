@@ -1,6 +1,6 @@
 """Measures by the names and units that a teacher reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tttrain.quality.words import WHERE
@@ -67,7 +67,7 @@ _SUBJECT: dict[str, Callable[[str], str]] = {
     "trunk_turn": lambda phase: f"trunk {AT_END[phase]}",
     "residual": lambda phase: f"path in the {WHERE[phase]}",
 }
-AT_END = {
+AT_END: Mapping[str, str] = {
     "backswing": "at the end of the backswing",
     "forward": "at contact",
     "follow_through": "at the end",
