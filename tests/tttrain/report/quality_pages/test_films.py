@@ -148,7 +148,7 @@ def test_a_film_shows_the_player_and_not_more(filmed: Any) -> None:
     larger = replace(pose, picture_hw=(800, 3200))
     box = player_box(larger)
     assert box is not None
-    side = 1.3 * float((high - low).max())
+    side = 1.4 * float((high - low).max())
     assert (box[2] - box[0]) * 3200 == pytest.approx(side, abs=1)
     assert (box[3] - box[1]) * 800 == pytest.approx(side, abs=1)
     assert box[0] == 0.0  # the player is at the picture's left

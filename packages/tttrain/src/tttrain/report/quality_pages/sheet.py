@@ -27,7 +27,7 @@ MARGIN_SECONDS = 0.25
 JOINTS = (0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 """Landmarks that a page draws: nose, then left and right shoulders, elbows, wrists, hips, knees,
 ankles."""
-_LEEWAY = 1.3
+_LEEWAY = 1.4
 """The square around the player, over the longer side of his landmarks' box."""
 _LEAST_SIDE_PX = 16
 _SEEN = 0.5
