@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from tttrain.quality.document import Quality, StrokeQuality
 from tttrain.quality.reference import quantile
 from tttrain.quality.strokes import guess_hands, load_strokes
 
+measure = partial(measure_strokes, pages=False)
+"""Pages take their time, and have tests of their own."""
 SIZES = [1.0, 1.06, 0.95, 1.0, 1.04, 0.96, 0.5, 1.0, 1.0, 1.0]
 """Of the strokes of class down: six references, half as large, left-handed, other camera, lost."""
 HALF, LEFT, CAMERA, LOST = 6, 7, 8, 9
@@ -121,7 +124,7 @@ def marks(filled: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def found(filled: Path, marks: Path, tmp_path: Path) -> tuple[Quality, Path]:
     players = filled.parent / "players.csv"
-    return measure_strokes(filled, marks, tmp_path / "out", players=players), tmp_path / "out"
+    return measure(filled, marks, tmp_path / "out", players=players), tmp_path / "out"
 
 
 def measure_of(stroke: StrokeQuality, phase: str, name: str) -> Any:
@@ -200,7 +203,7 @@ def test_one_session_of_three_references(filled: Path, tmp_path: Path) -> None:
     lines = marks_of(filled, [0, 2, 4])
     path = tmp_path / "refs.csv"
     path.write_text("\n".join(["clip_id,ready,contact,end", *lines]) + "\n")
-    found = measure_strokes(filled, path, tmp_path / "out")
+    found = measure(filled, path, tmp_path / "out")
     half = gain_of(found.strokes[HALF], "stroke")
     assert (half.outside, half.chance, half.percentile) == (None, None, 1.0)
     assert half.words.endswith("how unusual that is cannot be told")
@@ -237,7 +240,7 @@ def test_unknown_players_have_no_progress(filled: Path, marks: Path, tmp_path: P
         player_id=pl.when(pl.col("label") == "right").then(pl.col("player_id"))
     )
     write_table(clips, data / "clips.parquet", ClipRecord)
-    found = measure_strokes(data, marks, tmp_path / "out")
+    found = measure(data, marks, tmp_path / "out")
     assert found.strokes[HALF].phases
     assert {(item.player_id, item.label) for item in found.progress} == {("anna", "right")}
 
@@ -255,7 +258,7 @@ def test_clips_of_unknown_sessions_and_a_clip_of_nobody(
     nobody = replace(pose_of(row, HALF), visibility=np.zeros((57 + HALF % 4, 33), np.float32))
     info = agreed_info(data, PoseConfig())
     write_poses(expected_files(shards, info)[row["video_id"]], [nobody])
-    found = measure_strokes(data, marks, tmp_path / "out")
+    found = measure(data, marks, tmp_path / "out")
     told = found.references[0]
     assert told.sessions == ("anna/unknown",)
     assert str(told.cannot_tell).startswith("sessions of the references are not known")
@@ -295,8 +298,9 @@ def test_tables(found: tuple[Quality, Path]) -> None:
     assert seen.changed is False
 
 
-def test_the_same_bytes_again(filled: Path, marks: Path, found: tuple[Quality, Path]) -> None:
-    out = found[1]
+def test_the_same_bytes_again(filled: Path, marks: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    measure_strokes(filled, marks, out, players=filled.parent / "players.csv")
 
     def content() -> dict[str, bytes]:
         files = (path for path in out.rglob("*") if path.is_file())
@@ -345,7 +349,7 @@ def write_film(path: Path) -> None:
 
 
 def test_own_references_only(filled: Path, marks: Path, tmp_path: Path) -> None:
-    found = measure_strokes(filled, marks, tmp_path / "out", by_player=True)
+    found = measure(filled, marks, tmp_path / "out", by_player=True)
     assert "0 references of down by player bert" in str(found.strokes[LEFT].refused)
     assert found.strokes[HALF].refused is None
 
@@ -353,7 +357,7 @@ def test_own_references_only(filled: Path, marks: Path, tmp_path: Path) -> None:
 def test_hands_are_told_or_taken_for_right(filled: Path, marks: Path, tmp_path: Path) -> None:
     """One stroke is too few to guess by."""
     hands = tmp_path / "players.csv"
-    found = measure_strokes(filled, marks, tmp_path / "out")
+    found = measure(filled, marks, tmp_path / "out")
     assert found.strokes[LEFT].hand == "right"
     assert any("taken for right-handed" in text for text in found.strokes[LEFT].notes)
     for text, message in (
@@ -362,7 +366,7 @@ def test_hands_are_told_or_taken_for_right(filled: Path, marks: Path, tmp_path: 
     ):
         hands.write_text(text)
         with pytest.raises(InputError, match=message):
-            measure_strokes(filled, marks, tmp_path / "out", players=hands)
+            measure(filled, marks, tmp_path / "out", players=hands)
 
 
 def test_a_hand_is_guessed_by_how_far_it_gets_and_is_seen() -> None:
@@ -404,7 +408,7 @@ def test_errors_name_file_and_line(filled: Path, tmp_path: Path, line: str, mess
     path = tmp_path / "refs.csv"
     path.write_text(f"clip_id,ready,contact,end\n{first}\n{line}\n")
     with pytest.raises(InputError, match=message) as error:
-        measure_strokes(filled, path, tmp_path / "out")
+        measure(filled, path, tmp_path / "out")
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
@@ -414,10 +418,10 @@ def test_files_that_do_not_fit(filled: Path, marks: Path, tmp_path: Path) -> Non
     path = tmp_path / "refs.csv"
     path.write_text("clip_id,contact\n")
     with pytest.raises(InputError, match="no column ready, end"):
-        measure_strokes(filled, path, tmp_path / "out")
+        measure(filled, path, tmp_path / "out")
     path.write_text("clip_id,ready,contact,end\n")
     with pytest.raises(InputError, match="no reference; expected a row per marked stroke"):
-        measure_strokes(filled, path, tmp_path / "out")
+        measure(filled, path, tmp_path / "out")
 
 
 def test_without_poses(filled: Path, tmp_path: Path) -> None:
@@ -429,8 +433,8 @@ def test_without_poses(filled: Path, tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"no poses; run `ttflow pose .*`, or measure with --coarse"
     ):
-        measure_strokes(bare, marks, tmp_path / "out")
-    found = measure_strokes(bare, marks, tmp_path / "out", coarse=True)
+        measure(bare, marks, tmp_path / "out")
+    found = measure(bare, marks, tmp_path / "out", coarse=True)
     assert found.coarse
     assert found.strokes[HALF].distance is not None
     assert found.strokes[HALF].phases == ()
@@ -450,7 +454,7 @@ def test_suggested_references_are_to_be_marked(filled: Path, tmp_path: Path) -> 
     assert rows[LOST]["clip_id"] not in table["clip_id"].to_list()
     assert pl.read_csv(path).columns[:4] == ["clip_id", "ready", "contact", "end"]
     with pytest.raises(InputError, match="line 2: ready is '', expected a frame"):
-        measure_strokes(filled, path, tmp_path / "out")
+        measure(filled, path, tmp_path / "out")
 
 
 def test_suggestions_of_many_strokes_of_unknown_players(
