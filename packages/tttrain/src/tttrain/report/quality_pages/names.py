@@ -7,6 +7,6 @@ def page_name(name: str) -> str:
     """A file name: a readable part, then a hash of all of it.
 
     >>> page_name("O'Brien"), page_name("O Brien")
-    ('O_Brien.5a7fcb51.html', 'O_Brien.0d42c5c5.html')
+    ('O_Brien.e6e62496.html', 'O_Brien.c3b2de97.html')
     """
     return f"{video_stem(name)}.html"

@@ -1,6 +1,6 @@
 """Measures by the names and units that a teacher reads."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tttrain.quality.words import WHERE
@@ -47,6 +47,14 @@ UNITS = {
 }
 """By measure; a gain is told in percent of the references' movement."""
 
+AT_END = {
+    "backswing": "at the end of the backswing",
+    "forward": "at contact",
+    "follow_through": "at the end",
+    "stroke": "at the end",
+}
+"""When a phase ends."""
+
 _MORE: dict[str, tuple[str, str]] = {
     "duration_s": ("shorter", "longer"),
     "duration_share": ("a smaller share", "a larger share"),
@@ -66,12 +74,6 @@ _SUBJECT: dict[str, Callable[[str], str]] = {
     "peak_speed": lambda phase: f"hand in the {WHERE[phase]}",
     "trunk_turn": lambda phase: f"trunk {AT_END[phase]}",
     "residual": lambda phase: f"path in the {WHERE[phase]}",
-}
-AT_END: Mapping[str, str] = {
-    "backswing": "at the end of the backswing",
-    "forward": "at contact",
-    "follow_through": "at the end",
-    "stroke": "at the end",
 }
 
 
