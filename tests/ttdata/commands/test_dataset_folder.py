@@ -1,7 +1,6 @@
 """Dataset folders: curated, divided, curated again, reviewed; and what is wrong with them."""
 
 import json
-import shutil
 from pathlib import Path
 
 import polars as pl
@@ -50,17 +49,10 @@ def source(tmp_path) -> Path:
     return write_crowd(tmp_path / "source", 10)
 
 
-@pytest.fixture(scope="module")
-def curated_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    at = tmp_path_factory.mktemp("curated")
-    curate_source(write_crowd(at / "source", 10), at / "dataset")
-    return at / "dataset"
-
-
 @pytest.fixture
-def folder(tmp_path, source, curated_once) -> Path:
-    """What curating the source gives."""
-    return shutil.copytree(curated_once, tmp_path / "dataset")
+def folder(tmp_path, source) -> Path:
+    curate_source(source, tmp_path / "dataset")
+    return tmp_path / "dataset"
 
 
 def test_curated_folder(folder: Path) -> None:

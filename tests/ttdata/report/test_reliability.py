@@ -59,7 +59,7 @@ def test_alpha_at_its_ends() -> None:
 def test_alpha_interval_is_that_of_drawing_units_one_by_one() -> None:
     units = [tuple(column.split()) for column in EXAMPLE]
     rng, found = np.random.default_rng(5), []
-    for _ in range(500):
+    for _ in range(1500):
         drawn = coded(*(units[index] for index in rng.integers(0, len(units), len(units))))
         if (alpha := krippendorff_alpha(drawn)) is not None:
             found.append(alpha)
