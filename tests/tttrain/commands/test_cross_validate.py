@@ -201,7 +201,9 @@ def test_weights_of_a_run_that_has_seen_the_films_are_refused(
     copy = tmp_path / "copy"
     shutil.copytree(shards, copy)
     del trained[:]
-    for init in (seen.folder, seen.model_folder, child.folder):
+    link = tmp_path / "latest"
+    link.symlink_to(seen.model_folder)
+    for init in (seen.folder, seen.model_folder, link, child.folder):
         with pytest.raises(
             InputError, match=r"seen has learned from.* 6 clips .*\(video 00@5-13\)"
         ):
@@ -209,12 +211,21 @@ def test_weights_of_a_run_that_has_seen_the_films_are_refused(
     shutil.rmtree(shards)  # its clips' ids are still in the run
     with pytest.raises(InputError, match=r"seen has learned from.* 6 clips"):
         run_folds(copy, tmp_path / "out", "flow", init=seen.folder)
+    shards_of(shards, {"train": 2}, frames=9)  # other films under the same name
+    with pytest.raises(InputError, match=r"seen has learned from.* 6 clips"):
+        run_folds(copy, tmp_path / "out", "flow", init=seen.folder)
+    assert "gone or hold other clips now, so the ids of 6 clips" in caplog.text
     assert not (tmp_path / "out").exists()
     assert trained == []
     model = tmp_path / "weights"
     shutil.copytree(seen.model_folder, model)
     run_folds(copy, tmp_path / "out", "flow", init=model)
     assert "a model folder without its run does not say what it has learned from" in caplog.text
+    caplog.clear()
+    seen.folder.rename(tmp_path / "moved")
+    with pytest.raises(InputError):  # the folds there began with something else
+        run_folds(copy, tmp_path / "out", "flow", init=child.folder)
+    assert f"{seen.model_folder}: a model folder without its run" in caplog.text
 
 
 def test_joined_rows(shards_of: Callable[..., Path], tmp_path: Path, trained: list[str]) -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from ttdata.errors import InputError, TTError
 from tttrain import recipes
@@ -47,7 +48,11 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_losses_are_those_of_a_worker_elsewhere(
     shards_with_poses: Path, tmp_path: Path, no_cluster: None
 ) -> None:
+    torch.manual_seed(7)
+    drawn = torch.rand(3)
+    torch.manual_seed(7)
     run = fit(POSE, shards_with_poses, tmp_path / "run")
+    assert torch.equal(torch.rand(3), drawn)  # the caller's random numbers are his own
     info = run.info()
     assert (info.state, info.computed_on) == ("finished", "CPU, float32")
     assert place(info) == "first worker: CPU, float32, 1 thread; pixels not read"

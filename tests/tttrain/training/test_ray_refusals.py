@@ -44,6 +44,7 @@ def test_threads_of_a_ray_begun_here_share_their_memory(monkeypatch: pytest.Monk
     monkeypatch.setattr(ray_train.ray, "shutdown", lambda: None)
     with ray_train._cluster() as embedded:
         assert embedded
+    assert "MALLOC_ARENA_MAX" not in variables
     variables["MALLOC_ARENA_MAX"] = "7"  # of the caller: stays
     with ray_train._cluster():
         assert started == ["1", "7"]

@@ -47,8 +47,11 @@ def keep_freed_memory() -> None:
     Elsewhere nothing happens.
     """
     setting = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if setting is not None:
-        setting(_MMAP_THRESHOLD, 2**30)
+    if setting is None:
+        return
+    # Older C libraries refuse more than 32 MiB. Where both are refused the second setting must not
+    # be made: it would fix the first at 128 KiB.
+    if setting(_MMAP_THRESHOLD, 2**30) or setting(_MMAP_THRESHOLD, 2**25):
         setting(_TRIM_THRESHOLD, 2**31 - 1)
 
 

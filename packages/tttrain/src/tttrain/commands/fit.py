@@ -73,7 +73,7 @@ def fit(
             write_division(run, division)
         run.write_info(info)
         _announce(info, shards)
-        with preserved():
+        with preserved(), torch.random.fork_rng(_gpus_in_use()):
             (fit_machine if is_fitted(config) else _launch)(run, info)
         run.write_info(run.info().model_copy(update={"state": "finished"}))
     logger.info("model: %s", run.model_folder)
@@ -215,6 +215,11 @@ def _check_same(run: Run, config: TrainConfig, data: TrainingData) -> None:
             f"{run.folder}: holds a run on other data (dataset {old.dataset_hash[:12]}, "
             f"now {dataset_hash[:12]}); take another --out"
         )
+
+
+def _gpus_in_use() -> list[int]:
+    """Whose random numbers a caller may rely on; asking a GPU for them would begin to use it."""
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
 
 
 def _launch(run: Run, info: RunInfo) -> None:

@@ -186,16 +186,19 @@ def _cluster() -> Iterator[bool]:
         return
     logging.getLogger("ray").setLevel(logging.WARNING)
     embedded = not os.environ.get("RAY_ADDRESS")
+    shares_memory = "MALLOC_ARENA_MAX" in os.environ
     if embedded:
         # It watches for nodes about to be taken away: a process of its own, for nothing here.
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         # Ray trains in a thread; what threads free is kept only where all of them share memory.
         os.environ.setdefault("MALLOC_ARENA_MAX", "1")
-    start_ray(num_cpus=available_cores(), object_store_memory=_OBJECT_STORE_BYTES)
     try:
+        start_ray(num_cpus=available_cores(), object_store_memory=_OBJECT_STORE_BYTES)
         yield embedded
     finally:
         ray.shutdown()
+        if embedded and not shares_memory:  # not for what the caller starts later
+            os.environ.pop("MALLOC_ARENA_MAX", None)
 
 
 def _work(config: Mapping[str, Any]) -> None:
