@@ -33,7 +33,7 @@ def stroke(start: int, label: str, score: float = 0.9, player: str | None = None
     )  # fmt: skip
 
 
-def write_index(folder: Path, videos: dict[str, list[IndexedStroke]]) -> Path:
+def write_index(folder: Path, videos: dict[str, list[IndexedStroke]], **more: object) -> Path:
     """An index of videos whose files hold their names."""
     documents = []
     for video_id, strokes in videos.items():
@@ -42,7 +42,7 @@ def write_index(folder: Path, videos: dict[str, list[IndexedStroke]]) -> Path:
         found = VideoIndex(
             video_id=video_id, video=str(video), fps=FPS, num_frames=420, model="m",
             classes=("Loop", "Push"), decoder="tag", strokes=tuple(strokes),
-        )  # fmt: skip
+        ).model_copy(update=more)  # fmt: skip
         page = folder / "videos" / video_id
         page.mkdir(parents=True)
         (page / "strokes.json").write_text(found.model_dump_json())
@@ -262,6 +262,29 @@ def test_two_players_are_looked_for_on_their_sides(tmp_path: Path) -> None:
     item = kept._item(folder, "both", rows, kept.PoseConfig())
     assert [clip.region for clip in item.arguments[0]] == [(0, 0, 0.5, 1), (0.5, 0, 1, 1)]
     assert [clip.stored for clip in item.arguments[0]] == [(35, 126)] * 2
+
+
+def test_players_are_looked_for_where_the_index_followed_them(tmp_path: Path) -> None:
+    """In regions of a dataset: one player of two, near and far, three at once."""
+    near, far = (0.1, 0.5, 0.9, 1.0), (0.3, 0.0, 0.7, 0.4)
+    regions = {"": near, "left": near, "right": far, "player 3": None}
+    strokes = [stroke(50, "Loop", player=name or None) for name in regions]
+    folder = write_index(tmp_path / "index", {"all": strokes}, regions=regions)
+    item = kept._item(folder, "all", kept_rows(folder), kept.PoseConfig())
+    assert [clip.region for clip in item.arguments[0]] == [near, near, far, None]
+
+
+def test_a_player_of_whom_the_index_does_not_say_where_he_is_has_no_landmarks(
+    estimated: list[str], tmp_path: Path
+) -> None:
+    strokes = [stroke(50, "Loop"), stroke(150, "Loop", player="player 3")]
+    folder = write_index(tmp_path / "index", {"first": strokes})
+    poses, missing = kept.found_poses(folder, kept_rows(folder))
+    assert list(poses) == ["first@50-111"]
+    assert missing == {
+        "first@150-211 player 3": "video 'first': the index does not say where player 'player 3' "
+        "is; run `tttrain index` again, which adds it"
+    }
 
 
 def kept_rows(folder: Path) -> dict[str, dict[str, object]]:

@@ -6,6 +6,7 @@ The key is a hash of the configuration, the weights, the strokes and the video f
 stale is never read.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from ttflow.shards.locks import clean_temporary
 from ttflow.shards.poses import POSE_VERSION, poses_folder, stored_poses, write_poses
 from tttrain.indexing.jobs.items import OnFrame, VideoFunction, VideoItem
 from tttrain.indexing.jobs.run import run_videos
+from tttrain.indexing.tracks import HALVES
+
+logger = logging.getLogger(__name__)
 
 MARGIN_SECONDS = 0.25
 """Before and after a found stroke, whose bounds are not exact."""
@@ -67,8 +71,20 @@ def found_poses(index: Path, rows: Mapping[str, Row]) -> tuple[dict[str, ClipPos
         TTError: if the disk is full or Ray breaks down.
     """
     config, missing = PoseConfig(), dict[str, str]()
+    if any(row["regions"] is None for row in rows.values()):
+        logger.warning(
+            "%s: does not say where its players are; if it was made of a dataset with regions, run "
+            "`tttrain index` again, which adds them",
+            index,
+        )
     items, strokes = [], dict[str, list[str]]()
     for clip_id, row in rows.items():
+        if row["side"] is not None and row["side"] not in _regions(row):
+            missing[clip_id] = (
+                f"video {row['video_id']!r}: the index does not say where player {row['side']!r} "
+                "is; run `tttrain index` again, which adds it"
+            )
+            continue
         strokes.setdefault(row["video_id"], []).append(clip_id)
     for video_id, clip_ids in strokes.items():
         try:
@@ -108,13 +124,13 @@ def _item(index: Path, video_id: str, rows: Mapping[str, Row], config: PoseConfi
 def _clip(clip_id: str, row: Row) -> PoseClip:
     margin = round(MARGIN_SECONDS * row["fps"])
     stored = max(row["start_frame"] - margin, 0), min(row["end_frame"] + margin, row["num_frames"])
-    return PoseClip(clip_id, stored, _region(row["side"]))
+    return PoseClip(clip_id, stored, _regions(row).get(row["side"] or ""))
 
 
-def _region(side: str | None) -> Region | None:
-    """Where the player of a side is: the index follows them from left to right."""
-    halves: dict[str, Region] = {"left": (0.0, 0.0, 0.5, 1.0), "right": (0.5, 0.0, 1.0, 1.0)}
-    return halves.get(side or "")
+def _regions(row: Row) -> Mapping[str, Region | None]:
+    """By player, where the index followed him; halves where it is too old to say so."""
+    found: Mapping[str, Region | None] | None = row["regions"]
+    return {"left": HALVES[0], "right": HALVES[1]} if found is None else found
 
 
 def _stored(item: VideoItem) -> list[ClipPose] | None:
