@@ -159,11 +159,18 @@ def test_only_what_is_not_there_is_estimated(
 def test_a_video_that_is_gone_costs_its_strokes_alone(
     index: Path, marks: Path, estimated: list[str], tmp_path: Path
 ) -> None:
-    (tmp_path / "second.mp4").unlink()
+    measure_strokes(index, marks, tmp_path / "out")
+    before = {path: path.read_bytes() for path in (index / "pose").iterdir()}
+    (tmp_path / "second.mp4").rename(tmp_path / "unplugged")
     marks.write_text("\n".join(marks.read_text().splitlines()[:4]))
     found = measure_strokes(index, marks, tmp_path / "out")
     assert found.strokes[3].refused is None
     assert all("second.mp4: cannot be read" in str(item.refused) for item in found.strokes[4:])
+    # Its landmarks wait for it.
+    assert {path: path.read_bytes() for path in (index / "pose").iterdir()} == before
+    (tmp_path / "unplugged").rename(tmp_path / "second.mp4")
+    measure_strokes(index, marks, tmp_path / "out")
+    assert estimated == ["first", "second"]
 
 
 def test_a_mark_beyond_the_landmarks_is_no_reference(

@@ -7,7 +7,7 @@ stale is never read.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ def found_poses(index: Path, rows: Mapping[str, Row]) -> tuple[dict[str, ClipPos
         failed = run_videos(pending, work, lambda: work.load("cpu"), index, device="cpu")
         for video_id, reason in failed.items():
             missing |= dict.fromkeys(strokes[video_id], reason)
-    _remove_others(index, items)
+    _remove_others(index, items, {rows[clip_id]["video_id"] for clip_id in missing})
     return {pose.clip_id: pose for item in items for pose in _stored(item) or ()}, missing
 
 
@@ -140,11 +140,12 @@ def _stored(item: VideoItem) -> list[ClipPose] | None:
     return None
 
 
-def _remove_others(index: Path, items: list[VideoItem]) -> None:
-    """Remove landmarks of former strokes."""
+def _remove_others(index: Path, items: list[VideoItem], failed: Iterable[str]) -> None:
+    """Remove landmarks of former strokes, but of videos that cannot be reached now."""
     kept = {item.arguments[2] for item in items}
+    stems = tuple(f"{video_stem(video_id)}-" for video_id in failed)
     for file in _files(index):
-        if file not in kept:
+        if file not in kept and not file.name.startswith(stems):
             file.unlink(missing_ok=True)
 
 
