@@ -499,6 +499,10 @@ def test_the_command_line(filled: Path, marks: Path, tmp_path: Path) -> None:
     bare = ["quality", str(filled), "--references", str(marks), "--out", str(tmp_path / "bare")]
     assert "pages:" not in run(app, [*bare, "--no-pages"]).output
     assert {path.name for path in (tmp_path / "bare").iterdir()} == {"quality.csv", "quality.json"}
+    # The pages of a former measurement do not pass for those of this one.
+    again = ["quality", str(filled), "--references", str(marks), "--out", str(out), "--no-pages"]
+    assert "pages:" not in run(app, again).output
+    assert not (out / "index.html").exists()
     done = run(app, ["quality", str(filled), "--suggest-references", "--out", str(out) + ".csv"])
     assert "11 strokes to mark" in done.output
     assert run(app, ["quality", str(filled), "--out", str(out)]).exit_code == 2
