@@ -351,6 +351,7 @@ def write_film(path: Path) -> None:
 def test_own_references_only(filled: Path, marks: Path, tmp_path: Path) -> None:
     found = measure(filled, marks, tmp_path / "out", by_player=True)
     assert "0 references of down by player bert" in str(found.strokes[LEFT].refused)
+    assert (found.strokes[0].compared_with, found.strokes[LEFT].compared_with) == ("anna", "bert")
     assert found.strokes[HALF].refused is None
 
 

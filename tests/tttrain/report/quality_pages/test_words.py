@@ -179,12 +179,11 @@ def test_whose_references_a_stroke_has(measurement: Any) -> None:
         )
     ]
     references = References(quality.model_copy(update={"references": tuple(classes)}))
-    stroke = quality.strokes[0].model_copy(update={"player_id": None, "video_id": "v"})
-    assert references.of(quality.strokes[0]) is classes[0]
-    assert references.of(stroke) is classes[1]
-    other = stroke.model_copy(update={"video_id": "w"})
-    assert references.of(other) is None  # of either side
-    assert references.of(other.model_copy(update={"clip_id": "d"})) is classes[3]
+    for found in classes:  # of an unknown player those of his side of the video
+        own = {"player_id": None, "video_id": "w", "compared_with": found.player_id}
+        assert references.of(quality.strokes[0].model_copy(update=own)) is found
+    nobody = quality.strokes[0].model_copy(update={"compared_with": "w"})
+    assert references.of(nobody) is None
 
 
 def stroke_with(

@@ -119,7 +119,8 @@ def _judged(
             judged, told = _coarsely(motion, members, marks, player)
         else:
             judged, told = judge_class(members, marks, player)
-        results |= {item.clip_id: item for item in judged}
+        own = {"compared_with": player}
+        results |= {item.clip_id: item.model_copy(update=own) for item in judged}
         classes.append(told)
     return results, tuple(classes)
 
