@@ -63,8 +63,6 @@ def test_marks_by_clip_keep_its_bounds(tmp_path: Path) -> None:
          "of 'v', 'w'"),
         ("v,100,200,Push,110,150,190", "label 'Push', but clip 'a' there is 'Loop'; expected the "
          "same class"),
-        ("v,98,199,Loop,110,150,190\nv,101,201,Loop,111,151,191",
-         "line 3: clip 'a' is there twice, first in line 2; expected one mark of each"),
         ("v,x,200,Loop,110,150,190", "start_frame is 'x', expected a frame of the video"),
         ("v,100,200,Loop,110,150,200", "frames 110 to 200, expected frames inside of the mark's, "
          "100 to 199"),
@@ -76,6 +74,26 @@ def test_marks_without_their_clip_are_named(tmp_path: Path, row: str, message: s
         marks(tmp_path, PLACES + row + "\n")
     assert str(error.value).startswith(f"{tmp_path / 'references.csv'}, line ")
     assert "\n" not in str(error.value)
+
+
+def test_an_export_is_read_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With marks of two annotators, and strokes that are not in what is measured."""
+    found = marks(
+        tmp_path,
+        PLACES
+        + "x,100,200,Loop,110,150,190\n"
+        + "v,98,199,Loop,110,150,190\n"
+        + "v,101,201,Loop,111,151,191\n"
+        + "v,400,500,Loop,410,450,490\n",
+    )
+    assert found == {"a": Marks(110, 150, 190, 3, (98, 199))}
+    path = tmp_path / "references.csv"
+    other, twice, nothing = caplog.messages
+    assert other.startswith(f"{path}, line 2: no stroke of video 'x' in what is measured")
+    assert twice == f"{path}, line 4: clip 'a' is there twice, first in line 3; left out"
+    assert nothing.startswith(f"{path}, line 5: no stroke of video 'v' overlaps frames 400 to 500")
+    with pytest.raises(InputError, match="line 3: clip 'a' is there twice, first in line 2; exp"):
+        marks(tmp_path, "clip_id,ready,contact,end\na,100,150,199\na,101,150,199\n")
 
 
 def test_the_end_is_the_last_frame_and_lines_are_those_of_the_file(tmp_path: Path) -> None:
