@@ -85,7 +85,7 @@ def _no_difference(name: str, value: float, mean: float) -> bool:
     if name in _ROUNDED:
         factor, digits = _ROUNDED[name]
         return round((value - mean) * factor, digits) == 0
-    return round((value / mean - 1) * 100) == 0
+    return round((value / mean - 1) * 100, 0) == 0
 
 
 def _subject(phase: str, name: str) -> str:
