@@ -70,27 +70,17 @@ def found_poses(index: Path, rows: Mapping[str, Row]) -> tuple[dict[str, ClipPos
         PoseUnavailable: if something is to be estimated, and the runtime or weights are missing.
         TTError: if the disk is full or Ray breaks down.
     """
-    config, missing = PoseConfig(), dict[str, str]()
-    if any(row["regions"] is None for row in rows.values()):
-        logger.warning(
-            "%s: does not say where its players are; if it was made of a dataset with regions, run "
-            "`tttrain index` again, which adds them",
-            index,
-        )
-    items, strokes = [], dict[str, list[str]]()
+    config, missing = PoseConfig(), _without_place(index, rows)
+    items, strokes, away = [], dict[str, list[str]](), set[str]()
     for clip_id, row in rows.items():
-        if row["side"] is not None and row["side"] not in _regions(row):
-            missing[clip_id] = (
-                f"video {row['video_id']!r}: the index does not say where player {row['side']!r} "
-                "is; run `tttrain index` again, which adds it"
-            )
-            continue
-        strokes.setdefault(row["video_id"], []).append(clip_id)
+        if clip_id not in missing:
+            strokes.setdefault(row["video_id"], []).append(clip_id)
     for video_id, clip_ids in strokes.items():
         try:
             items.append(_item(index, video_id, {name: rows[name] for name in clip_ids}, config))
         except VideoError as error:
             missing |= dict.fromkeys(clip_ids, str(error))
+            away.add(video_id)
     pending = [item for item in items if _stored(item) is None]
     if pending:
         check_runtime()
@@ -100,8 +90,25 @@ def found_poses(index: Path, rows: Mapping[str, Row]) -> tuple[dict[str, ClipPos
         failed = run_videos(pending, work, lambda: work.load("cpu"), index, device="cpu")
         for video_id, reason in failed.items():
             missing |= dict.fromkeys(strokes[video_id], reason)
-    _remove_others(index, items, {rows[clip_id]["video_id"] for clip_id in missing})
+            away.add(video_id)
+    _remove_others(index, items, away)
     return {pose.clip_id: pose for item in items for pose in _stored(item) or ()}, missing
+
+
+def _without_place(index: Path, rows: Mapping[str, Row]) -> dict[str, str]:
+    """The strokes of players of whom the index does not say where they are, and what to do."""
+    if any(row["regions"] is None for row in rows.values()):
+        logger.warning(
+            "%s: does not say where its players are; if it was made of a dataset with regions, run "
+            "`tttrain index` again, which adds them",
+            index,
+        )
+    return {
+        clip_id: f"video {row['video_id']!r}: the index does not say where player {row['side']!r} "
+        "is; run `tttrain index` again, which adds it"
+        for clip_id, row in rows.items()
+        if row["side"] is not None and row["side"] not in _regions(row)
+    }
 
 
 def _item(index: Path, video_id: str, rows: Mapping[str, Row], config: PoseConfig) -> VideoItem:
