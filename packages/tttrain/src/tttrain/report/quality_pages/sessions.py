@@ -175,6 +175,6 @@ def _common(means: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[s
     pairs = Counter(pair for own in sessions.values() for pair in combinations(sorted(own), 2))
     if not pairs:
         return [], []
-    most = set(max(pairs, key=lambda pair: pairs[pair]))
+    most = set(pairs.most_common(1)[0][0])
     players = [player for player, own in sessions.items() if most <= own]
     return players, sorted(set.intersection(*(sessions[player] for player in players)))
