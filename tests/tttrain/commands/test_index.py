@@ -98,6 +98,7 @@ def test_bright_stretches_are_found(run: Path, dataset: Path, videos: Path, tmp_
     assert "8 strokes of 3 videos" in index(run, videos, out)
     found = json.loads((out / "videos" / "t0" / "strokes.json").read_text())
     assert [stroke["label"] for stroke in found["strokes"]] == ["Push"] * 3
+    assert found["regions"] == {"": None}  # nobody said where the player is
     for stroke, (start, end) in zip(found["strokes"], BRIGHT["t0"], strict=True):
         assert abs(stroke["start_frame"] - start) <= 8
         assert abs(stroke["end_frame"] - end) <= 8

@@ -33,7 +33,7 @@ def stroke(start: int, label: str, score: float = 0.9, player: str | None = None
     )  # fmt: skip
 
 
-def write_index(folder: Path, videos: dict[str, list[IndexedStroke]]) -> Path:
+def write_index(folder: Path, videos: dict[str, list[IndexedStroke]], **more: object) -> Path:
     """An index of videos whose files hold their names."""
     documents = []
     for video_id, strokes in videos.items():
@@ -42,7 +42,7 @@ def write_index(folder: Path, videos: dict[str, list[IndexedStroke]]) -> Path:
         found = VideoIndex(
             video_id=video_id, video=str(video), fps=FPS, num_frames=420, model="m",
             classes=("Loop", "Push"), decoder="tag", strokes=tuple(strokes),
-        )  # fmt: skip
+        ).model_copy(update=more)  # fmt: skip
         page = folder / "videos" / video_id
         page.mkdir(parents=True)
         (page / "strokes.json").write_text(found.model_dump_json())
@@ -159,11 +159,18 @@ def test_only_what_is_not_there_is_estimated(
 def test_a_video_that_is_gone_costs_its_strokes_alone(
     index: Path, marks: Path, estimated: list[str], tmp_path: Path
 ) -> None:
-    (tmp_path / "second.mp4").unlink()
+    measure_strokes(index, marks, tmp_path / "out")
+    before = {path: path.read_bytes() for path in (index / "pose").iterdir()}
+    (tmp_path / "second.mp4").rename(tmp_path / "unplugged")
     marks.write_text("\n".join(marks.read_text().splitlines()[:4]))
     found = measure_strokes(index, marks, tmp_path / "out")
     assert found.strokes[3].refused is None
     assert all("second.mp4: cannot be read" in str(item.refused) for item in found.strokes[4:])
+    # Its landmarks wait for it.
+    assert {path: path.read_bytes() for path in (index / "pose").iterdir()} == before
+    (tmp_path / "unplugged").rename(tmp_path / "second.mp4")
+    measure_strokes(index, marks, tmp_path / "out")
+    assert estimated == ["first", "second"]
 
 
 def test_a_mark_beyond_the_landmarks_is_no_reference(
@@ -262,6 +269,29 @@ def test_two_players_are_looked_for_on_their_sides(tmp_path: Path) -> None:
     item = kept._item(folder, "both", rows, kept.PoseConfig())
     assert [clip.region for clip in item.arguments[0]] == [(0, 0, 0.5, 1), (0.5, 0, 1, 1)]
     assert [clip.stored for clip in item.arguments[0]] == [(35, 126)] * 2
+
+
+def test_players_are_looked_for_where_the_index_followed_them(tmp_path: Path) -> None:
+    """In regions of a dataset: one player of two, near and far, three at once."""
+    near, far = (0.1, 0.5, 0.9, 1.0), (0.3, 0.0, 0.7, 0.4)
+    regions = {"": near, "left": near, "right": far, "player 3": None}
+    strokes = [stroke(50, "Loop", player=name or None) for name in regions]
+    folder = write_index(tmp_path / "index", {"all": strokes}, regions=regions)
+    item = kept._item(folder, "all", kept_rows(folder), kept.PoseConfig())
+    assert [clip.region for clip in item.arguments[0]] == [near, near, far, None]
+
+
+def test_a_player_of_whom_the_index_does_not_say_where_he_is_has_no_landmarks(
+    estimated: list[str], tmp_path: Path
+) -> None:
+    strokes = [stroke(50, "Loop"), stroke(150, "Loop", player="player 3")]
+    folder = write_index(tmp_path / "index", {"first": strokes})
+    poses, missing = kept.found_poses(folder, kept_rows(folder))
+    assert list(poses) == ["first@50-111"]
+    assert missing == {
+        "first@150-211 player 3": "video 'first': the index does not say where player 'player 3' "
+        "is; run `tttrain index` again, which adds it"
+    }
 
 
 def kept_rows(folder: Path) -> dict[str, dict[str, object]]:

@@ -93,10 +93,26 @@ def test_progress_over_sessions() -> None:
     counted = progress([1.0, 2.0, 3.0], ["day 10", "day 2", "day 2b"], **names)
     assert counted is not None
     assert counted.sessions == ("day 2", "day 2b", "day 10")
+    # Equal as numbers: by their names.
+    for sessions in (["1", "01", "001"], ["001", "1", "01"]):
+        equal_numbers = progress([1.0, 2.0, 3.0], sessions, **names)
+        assert equal_numbers is not None
+        assert equal_numbers.sessions == ("001", "01", "1")
     single = progress([3.0, 1.0], ["a", "a"], **names)
     assert single is not None
     assert (single.change, single.changed) == (None, None)
     assert progress([float("nan")], ["a"], **names) is None
+
+
+@pytest.mark.parametrize("known", ["2026-11-26", "wednesday"])
+def test_strokes_of_unknown_sessions_are_no_first_or_last_session(known: str) -> None:
+    names = {"player_id": "p", "label": "Hit", "phase": "backswing", "measure": "duration_s"}
+    usual = spread([1, 3, 1, 3], ["a", "a", "b", "b"])
+    sessions = [known, known, "unknown", "unknown"]
+    found = progress([3.0, 1.0, 40.0, 38.0], sessions, **names, usual=usual)
+    assert found is not None
+    assert set(found.sessions) == {known, "unknown"}
+    assert (found.change, found.minimal_change_of_means, found.changed) == (None, None, None)
 
 
 def test_a_place_among_references() -> None:

@@ -63,8 +63,6 @@ def test_marks_by_clip_keep_its_bounds(tmp_path: Path) -> None:
          "of 'v', 'w'"),
         ("v,100,200,Push,110,150,190", "label 'Push', but clip 'a' there is 'Loop'; expected the "
          "same class"),
-        ("v,98,199,Loop,110,150,190\nv,101,201,Loop,111,151,191",
-         "line 3: clip 'a' is there twice, first in line 2; expected one mark of each"),
         ("v,x,200,Loop,110,150,190", "start_frame is 'x', expected a frame of the video"),
         ("v,100,200,Loop,110,150,200", "frames 110 to 200, expected frames inside of the mark's, "
          "100 to 199"),
@@ -76,6 +74,26 @@ def test_marks_without_their_clip_are_named(tmp_path: Path, row: str, message: s
         marks(tmp_path, PLACES + row + "\n")
     assert str(error.value).startswith(f"{tmp_path / 'references.csv'}, line ")
     assert "\n" not in str(error.value)
+
+
+def test_an_export_is_read_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With marks of two annotators, and strokes that are not in what is measured."""
+    found = marks(
+        tmp_path,
+        PLACES
+        + "x,100,200,Loop,110,150,190\n"
+        + "v,98,199,Loop,110,150,190\n"
+        + "v,101,201,Loop,111,151,191\n"
+        + "v,400,500,Loop,410,450,490\n",
+    )
+    assert found == {"a": Marks(110, 150, 190, 3, (98, 199))}
+    path = tmp_path / "references.csv"
+    other, twice, nothing = caplog.messages
+    assert other.startswith(f"{path}, line 2: no stroke of video 'x' in what is measured")
+    assert twice == f"{path}, line 4: clip 'a' is there twice, first in line 3; left out"
+    assert nothing.startswith(f"{path}, line 5: no stroke of video 'v' overlaps frames 400 to 500")
+    with pytest.raises(InputError, match="line 3: clip 'a' is there twice, first in line 2; exp"):
+        marks(tmp_path, "clip_id,ready,contact,end\na,100,150,199\na,101,150,199\n")
 
 
 def test_the_end_is_the_last_frame_and_lines_are_those_of_the_file(tmp_path: Path) -> None:
@@ -110,13 +128,35 @@ def test_who_plays_in_a_video_is_told_where_the_data_do_not_know(tmp_path: Path)
     assert found.hands == {"anna": "right"}
     row = {"video_id": "v", "side": "right", "player_id": None, "session_id": None}
     assert found.told(row) == row | {"player_id": "bert", "session_id": "monday"}
-    other = row | {"video_id": "w"}  # one line for both sides
-    assert found.told(other) == other | {"player_id": "anna"}
+    other = row | {"video_id": "w"}  # whose side no line names
+    assert found.told(other) == other
+    only = other | {"side": None}
+    assert found.told(only) == only | {"player_id": "anna"}
     assert found.told(row | {"player_id": "carl", "session_id": "friday"})["player_id"] == "carl"
     assert found.told(row | {"side": None})["player_id"] is None  # which of two?
     lost = found.unknown([row | {"player_id": "bert"}])
-    assert lost == ["player 'anna'", "video 'w'"]
+    assert lost == ["player 'anna'", "side 'left' of video 'v'", "video 'w'"]
     assert read_players(None) == Players()
+
+
+def test_two_players_of_a_video_are_never_taken_for_one(tmp_path: Path) -> None:
+    found = players(tmp_path, "video_id,player_id\nv,anna\n")
+    rows = [{"video_id": "v", "side": side, "player_id": None} for side in ("left", "right")]
+    message = r"players.csv, line 2: no side, but in video 'v' .* for each side \(left, right\)"
+    with pytest.raises(InputError, match=message):
+        found.unknown(rows)
+    # Of another folder, where one plays in this video.
+    assert found.unknown([*rows, rows[0] | {"side": None, "player_id": "anna"}]) == []
+    misspelt = players(tmp_path, "video_id,side,player_id\nv,left,anna\nv,rigth,bert\n")
+    assert misspelt.unknown(rows) == ["side 'rigth' of video 'v'"]
+
+
+def test_hands_and_videos_in_one_file(tmp_path: Path) -> None:
+    """Two players without a video are no double."""
+    head = "player_id,hand,video_id\n"
+    found = players(tmp_path, head + "anna,left,\nbert,right,\nanna,,v\nbert,right,w\n")
+    assert found.hands == {"anna": "left", "bert": "right"}
+    assert found.ids == {("v", ""): "anna", ("w", ""): "bert"}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +168,8 @@ def test_who_plays_in_a_video_is_told_where_the_data_do_not_know(tmp_path: Path)
         ("video_id,player_id,hand\nv,anna,left\nw,anna,right\n",
          "line 3: player 'anna' is there twice, before as left"),
         ("video_id,player_id,hand\nv,anna,both\n", "hand 'both', expected left or right"),
+        ("video_id,player_id,hand\n,anna,\n", "line 2: hand '', expected left or right"),
+        ("video_id,player_id\n,anna\n", "line 2: hand '', expected left or right"),
     ],
 )  # fmt: skip
 def test_players_that_do_not_fit_are_named(tmp_path: Path, text: str, message: str) -> None:

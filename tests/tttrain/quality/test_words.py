@@ -30,6 +30,20 @@ from tttrain.quality.words import words
          "trunk turned back 20 degrees less at the end of the backswing than in the references, "
          "how unusual that is cannot be told"),
         ("follow_through", "gain", 0.2, -0.1, 0.5, None),
+        ("backswing", "duration_s", 0.3204, 0.32, 0.9, "backswing as long as in the references"),
+        ("forward", "duration_share", 0.296, 0.3, None,
+         "forward swing takes as much of the stroke's time as in the references"),
+        ("backswing", "trunk_turn", 30.4, 30.0, 0.8,
+         "trunk at the end of the backswing turned back as in the references"),
+        ("forward", "wrist_y", 0.296, 0.3, 0.8, "hand at contact as high as in the references"),
+        ("forward", "wrist_x", 0.3, 0.3, 0.8, "hand at contact sideways as in the references"),
+        ("stroke", "gain", 0.996, 1.0, 0.8, "whole stroke: arm's movement as in the references"),
+        ("forward", "peak_speed", 5.0, 5.0, 0.8,
+         "forward swing: fastest movement of the hand as in the references"),
+        # Where so little is outside its direction is told all the same.
+        ("forward", "wrist_y", 0.296, 0.3, 0.04,
+         "hand 0.00 torso lengths lower at contact than in the references, outside nineteen of "
+         "twenty of them"),
     ],
 )  # fmt: skip
 def test_words(

@@ -378,7 +378,9 @@ def quality(
         reference_shards=reference_shards,
         pages=pages,
     )
-    typer.echo(found.model_dump_json() if as_json else "\n".join(quality_lines(found, out)))
+    typer.echo(
+        found.model_dump_json() if as_json else "\n".join(quality_lines(found, out, pages=pages))
+    )
 
 
 @app.command()

@@ -15,7 +15,7 @@ import pytest
 from ttdata.video.container import Orientation
 from ttdata.video.decode import DecodedFrame, decoded
 from tttrain.report.quality_pages import films
-from tttrain.report.quality_pages.films import make_films, remove_other_films
+from tttrain.report.quality_pages.films import Problem, make_films, remove_other_films
 from tttrain.report.quality_pages.framing import (
     Cropper,
     aligned,
@@ -109,9 +109,13 @@ def test_other_films_go(filmed: Any, tmp_path: Path) -> None:
     moved = strokes[0].model_copy(update={"end_frame": strokes[0].end_frame + 2})
     new, _ = make_films(tmp_path, [moved, strokes[1]], filmed.poses)
     assert new[moved.clip_id] != names[moved.clip_id]
-    remove_other_films(tmp_path, new)
+    remove_other_films(tmp_path, new, names)
     expected = {f"{name}.{suffix}" for name in new.values() for suffix in ("jpg", "js")}
     assert {path.name for path in tmp_path.iterdir()} == {"mine.jpg", *expected}
+    # The video of one cannot be reached now; the other is no stroke of the measurement any more.
+    remove_other_films(tmp_path, {}, [moved.clip_id])
+    waiting = {f"{new[moved.clip_id]}.{suffix}" for suffix in ("jpg", "js")}
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.jpg", *waiting}
 
 
 def test_a_video_that_ends_before_its_strokes(filmed: Any, tmp_path: Path) -> None:
@@ -121,7 +125,9 @@ def test_a_video_that_ends_before_its_strokes(filmed: Any, tmp_path: Path) -> No
     names, problems = make_films(tmp_path, [first, far, late], filmed.poses)
     assert set(names) == {first.clip_id, late.clip_id}
     assert len(facts_of(tmp_path, names[late.clip_id])["seconds"]) == 240 - late.start_frame + 15
-    assert problems == [f"{filmed.videos['anna monday']}: ends before 1 of its strokes"]
+    (problem,) = problems
+    assert problem.text == f"{filmed.videos['anna monday']}: ends before 1 of its strokes"
+    assert problem.for_others == "anna monday.mp4: ends before 1 of its strokes"
 
 
 def test_videos_that_cannot_be_read(filmed: Any, tmp_path: Path) -> None:
@@ -132,10 +138,23 @@ def test_videos_that_cannot_be_read(filmed: Any, tmp_path: Path) -> None:
         strokes[place] = strokes[place].model_copy(update={"video_path": path})
     names, problems = make_films(tmp_path / "films", strokes, filmed.poses)
     assert set(names) == {strokes[3].clip_id}
-    unknown, opened, gone = problems
+    unknown, opened, gone = (problem.text for problem in problems)
     assert unknown == "of 1 strokes it is not known where their videos lie"
     assert str(broken) in opened
     assert "gone.mp4" in gone
+
+
+def test_a_copy_of_the_pages_names_no_folders() -> None:
+    path = "/home/anna/a.mp4"
+    text = f"{path}: cannot be opened (moov/trak missing in '{path}')"
+    assert (
+        Problem(path, text).for_others == "a.mp4: cannot be opened (moov/trak missing in 'a.mp4')"
+    )
+    url = "https://host.example/films/b.mp4?token=1/2"
+    assert "token" not in Problem(url, f"{url}: cannot be opened (404)").for_others
+    file = Problem("file:///home/c.mp4", "/home/c.mp4: cannot be read (No such file)")
+    assert file.for_others == "c.mp4: cannot be read (No such file)"
+    assert Problem("", "of 2/3 it is not known").for_others == "of 2/3 it is not known"
 
 
 def frame_of(path: Path, number: int) -> DecodedFrame:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tttrain.quality.consistency import Progress
+from tttrain.quality.consistency import Progress, icc_2_1
 from tttrain.quality.document import Measured, PhaseQuality, Quality, StrokeQuality
 from tttrain.quality.reference import Spread
 from tttrain.report.quality_pages.against import References, against, band_of
@@ -179,12 +179,11 @@ def test_whose_references_a_stroke_has(measurement: Any) -> None:
         )
     ]
     references = References(quality.model_copy(update={"references": tuple(classes)}))
-    stroke = quality.strokes[0].model_copy(update={"player_id": None, "video_id": "v"})
-    assert references.of(quality.strokes[0]) is classes[0]
-    assert references.of(stroke) is classes[1]
-    other = stroke.model_copy(update={"video_id": "w"})
-    assert references.of(other) is None  # of either side
-    assert references.of(other.model_copy(update={"clip_id": "d"})) is classes[3]
+    for found in classes:  # of an unknown player those of his side of the video
+        own = {"player_id": None, "video_id": "w", "compared_with": found.player_id}
+        assert references.of(quality.strokes[0].model_copy(update=own)) is found
+    nobody = quality.strokes[0].model_copy(update={"compared_with": "w"})
+    assert references.of(nobody) is None
 
 
 def stroke_with(
@@ -234,6 +233,10 @@ def test_words_of_a_change() -> None:
     assert progress_words(course(change=-0.0001, changed=False)) == (
         "No difference from monday: no more than chance, which gives up to 30 ms."
     )
+    unknown = course(sessions=("monday", "unknown"), change=None, changed=None)
+    assert progress_words(unknown) == (
+        "The session of some strokes is not known: a change cannot be told."
+    )
     one = course(sessions=("monday",), n=(3,), means=(0.4,), change=None)
     assert progress_words(one) == "One session only: a change cannot be told."
 
@@ -281,6 +284,28 @@ def test_players_told_apart_by_sessions_they_share(measurement: Any) -> None:
     assert told_apart(quality, "Push") == []
     alone = [item for item in quality.progress if item.player_id == "anna"]
     assert told_apart(quality.model_copy(update={"progress": tuple(alone)}), "Forehand Loop") == []
+
+
+def test_players_without_a_session_of_the_others_cost_nobody_the_correlation() -> None:
+    means = {
+        "anna": {"monday": 0.4, "tuesday": 0.41, "unknown": 9.0},
+        "bert": {"monday": 0.6, "tuesday": 0.59, "unknown": 0.1},
+        "carl": {"friday": 0.5, "monday": 0.5},
+    }
+    courses = [
+        course(player_id=player, sessions=tuple(own), means=tuple(own.values()), n=(2,) * len(own))
+        for player, own in means.items()
+    ]
+    quality = Quality(
+        data="d", references_file="r", coarse=False, by_player=False, references=(), strokes=(),
+        progress=tuple(courses),
+    )  # fmt: skip
+    ((title, icc, players, sessions),) = told_apart(quality, "l")
+    assert (title, players, sessions) == ("Backswing: duration", 2, 2)
+    assert icc == f"{icc_2_1([[0.4, 0.41], [0.6, 0.59]]):.2f}"
+    # Strokes of unknown sessions are no session that two share.
+    alone = [item for item in courses if item.player_id != "bert"]
+    assert told_apart(quality.model_copy(update={"progress": tuple(alone)}), "l") == []
 
 
 def test_names_that_differ_in_punctuation_are_two_pages() -> None:

@@ -57,7 +57,8 @@ def measure_strokes(
         by_player: compare each player with his own references only.
         coarse: measure without poses, by where the picture moves.
         reference_shards: other shards with poses, whose marked strokes are references, too.
-        pages: write pages for teachers, with a film of each stroke whose video is at hand.
+        pages: write pages for teachers, with a film of each stroke whose video is at hand; if not,
+            the start page of a former measurement in `out` goes.
 
     Returns:
         All that `quality.json` holds.
@@ -93,6 +94,8 @@ def measure_strokes(
         by_player=by_player, references=classes, strokes=ordered,
         progress=all_progress(ordered, classes),
     )  # fmt: skip
+    if not pages and (out / "quality.json").is_file():  # an index.html beside it is ours
+        (out / "index.html").unlink(missing_ok=True)
     write_quality(out, found)
     for problem in write_quality_pages(out, found, poses) if pages else ():
         logger.warning("pages without some films: %s", problem)
@@ -116,7 +119,8 @@ def _judged(
             judged, told = _coarsely(motion, members, marks, player)
         else:
             judged, told = judge_class(members, marks, player)
-        results |= {item.clip_id: item for item in judged}
+        own = {"compared_with": player}
+        results |= {item.clip_id: item.model_copy(update=own) for item in judged}
         classes.append(told)
     return results, tuple(classes)
 
@@ -177,8 +181,8 @@ def suggest_references(
     return table
 
 
-def quality_lines(found: Quality, out: Path) -> list[str]:
-    """What was found, for the terminal."""
+def quality_lines(found: Quality, out: Path, *, pages: bool = True) -> list[str]:
+    """What was found, for the terminal; with the place of pages where these were written."""
     measured = [item for item in found.strokes if item.refused is None]
     outside = sum(bool(item.words) for item in found.strokes if not item.is_reference)
     lines = [
@@ -195,7 +199,7 @@ def quality_lines(found: Quality, out: Path) -> list[str]:
     reasons = [item.refused for item in found.strokes if item.refused not in (None, *told)]
     for reason in dict.fromkeys(reasons):
         lines.append(f"{_strokes(reasons.count(reason))} not compared: {reason}")
-    if (out / "index.html").is_file():
+    if pages:
         lines.append(f"pages: {out / 'index.html'}")
     return [*lines, f"table: {out / 'quality.csv'}"]
 

@@ -19,7 +19,7 @@ from tttrain.indexing.detector import check_whole_videos, head_rows, stored, sto
 from tttrain.indexing.document import IndexedStroke, VideoIndex
 from tttrain.indexing.jobs.items import OnFrame, VideoFunction, VideoItem
 from tttrain.indexing.scorer import Scored, ScoreWork, VideoScorer
-from tttrain.indexing.tracks import by_video, tracks_of
+from tttrain.indexing.tracks import Track, by_video, tracks_of
 from tttrain.report.film import film_of
 from tttrain.report.video_page import write_video_page
 from tttrain.run import Run
@@ -32,7 +32,7 @@ PASSES = 2
 """Over the frames of a video: for the scores, and for what its page shows."""
 _FILE = re.compile(r'<(?:video|img)[^>]* src="([^"]+)"')
 """What a page shows."""
-_VERSION = 1
+_VERSION = 2
 """Of an index and its page. Raise it with every change of the code (decoders, joint head, page)
 that changes what is written from the same scores: finished pages are then written anew."""
 
@@ -128,7 +128,7 @@ class VideoIndexer:
         if (found := finished(page, key)) is not None:
             return found
         scored = self.scorer.scores(location, tracks, folder / "scores.npz", scores_key, on_frame)
-        made = self._document(row, by_video(self._strokes(scored), tracks), scored, key)
+        made = self._document(row, tracks, scored, key)
 
         def on_shown(num_frames: int) -> None:
             if on_frame is not None:
@@ -144,9 +144,10 @@ class VideoIndexer:
         return head_rows(self._head, self.detector.head, scored)
 
     def _document(
-        self, row: dict[str, Any], strokes: pl.DataFrame, scored: Scored, key: str
+        self, row: dict[str, Any], tracks: Sequence[Track], scored: Scored, key: str
     ) -> VideoIndex:
         times, negative = frame_times(row), self.detector.negative
+        strokes = by_video(self._strokes(scored), tracks)
         num_frames = next(iter(scored.values())).num_frames
         labels = self.scorer.model.card.labels
         return VideoIndex(
@@ -159,6 +160,7 @@ class VideoIndexer:
             model=f"{self.run.folder} {self.detector.weights_sha256[:12]}",
             decoder=self.detector.kind,
             key=key,
+            regions={track.player or "": track.region for track in tracks},
             strokes=tuple(
                 IndexedStroke(
                     start_frame=item["start_frame"],

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from ttdata.curation.player_regions import Region
 from ttdata.settings import FrozenModel
 
 SCHEMA_VERSION = 1
@@ -39,6 +40,11 @@ class VideoIndex(FrozenModel):
     )
     key: str | None = Field(
         default=None, description="hash of video, network, decoder: what the strokes follow from"
+    )
+    regions: dict[str, Region | None] | None = Field(
+        default=None,
+        description="by player, the only one by an empty name: where he is followed, as fractions "
+        "of the picture (null: all of it); null: of an index that was made before they were kept",
     )
     strokes: tuple[IndexedStroke, ...]
 

@@ -37,7 +37,8 @@ class Progress(FrozenModel):
     minimal_change: float | None
     """Between two single strokes: 1.96 sqrt(2) sem."""
     change: float | None
-    """Last session's mean minus the first's; null with one session."""
+    """Last session's mean minus the first's; null with one session, or where either is of strokes
+    whose session is not known."""
     minimal_change_of_means: float | None
     """Between those two means, from stroke to stroke and from session to session; null where the
     references do not tell how sessions differ."""
@@ -90,6 +91,8 @@ def icc_2_1(ratings: ArrayLike) -> float:
     return (between - error) / whole if whole > 0 else nan
 
 
+UNKNOWN = "unknown"
+"""Stands for the session of strokes of which it is not known: they may be of any."""
 _LAST = sys.maxsize
 """Letters come after numbers."""
 RATIO_MEASURES = ("duration_s", "duration_share", "gain", "peak_speed", "residual")
@@ -125,7 +128,7 @@ def progress(
     known = [(s, v) for s, v in zip(sessions, values, strict=True) if np.isfinite(v)]
     if not known:
         return None
-    names = tuple(sorted({session for session, _ in known}, key=by_number))
+    names = tuple(sorted({session for session, _ in known}, key=lambda n: (by_number(n), n)))
     groups = [[value for session, value in known if session == name] for name in names]
     means = tuple(float(np.mean(group)) for group in groups)
     sem = within_deviation([value for _, value in known], [session for session, _ in known])
@@ -140,16 +143,20 @@ def progress(
             "variation": _known(sem / overall) if has_zero else None,
             "sem": _known(sem),
             "minimal_change": _known(minimal_detectable_change(sem)),
-            **_change(means, [len(group) for group in groups], sem, usual),
+            **_change(names, means, [len(group) for group in groups], sem, usual),
         }
     )
 
 
 def _change(
-    means: Sequence[float], counts: Sequence[int], sem: float, usual: Spread | None
+    names: Sequence[str],
+    means: Sequence[float],
+    counts: Sequence[int],
+    sem: float,
+    usual: Spread | None,
 ) -> dict[str, Any]:
     """From the first session to the last, and whether it is more than chance."""
-    if len(means) < 2:
+    if len(means) < 2 or UNKNOWN in (names[0], names[-1]):
         return dict.fromkeys(("change", "minimal_change_of_means", "changed"))
     change = means[-1] - means[0]
     inner = sem**2 * (1 / counts[0] + 1 / counts[-1])

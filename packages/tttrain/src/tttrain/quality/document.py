@@ -76,6 +76,10 @@ class StrokeQuality(FrozenModel):
     distance: float | None = Field(default=None, description="overall; about 1 for a reference")
     distance_percentile: float | None = None
     refused: str | None = Field(default=None, description="why it is not compared")
+    compared_with: str | None = Field(
+        default=None,
+        description="`player_id` of the references it is set against; null: those of all players",
+    )
     notes: tuple[str, ...] = ()
 
     @property

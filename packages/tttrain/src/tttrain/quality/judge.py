@@ -89,7 +89,7 @@ def judge_class(
 
 
 def _in_order(sessions: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(sessions), key=by_number))
+    return tuple(sorted(set(sessions), key=lambda name: (by_number(name), name)))
 
 
 def _sessions_problem(model: Model) -> str | None:

@@ -8,7 +8,7 @@ from pydantic import Field, create_model
 
 from ttdata.settings import FrozenModel
 from ttdata.storage.tables import conform, polars_schema
-from tttrain.quality.consistency import Progress, progress
+from tttrain.quality.consistency import UNKNOWN, Progress, progress
 from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
 from tttrain.quality.measures import MEASURES
 
@@ -124,5 +124,5 @@ def _histories(
             for item in phase.measures:
                 if item.value is not None:
                     key = (stroke.player_id, stroke.label, phase.name, item.name)
-                    found.setdefault(key, []).append((stroke.session or "unknown", item.value))
+                    found.setdefault(key, []).append((stroke.session or UNKNOWN, item.value))
     return found

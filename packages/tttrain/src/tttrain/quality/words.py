@@ -8,12 +8,21 @@ WHERE = {
     "follow_through": "follow-through",
     "stroke": "whole stroke",
 }
+_ROUNDED = {
+    "duration_s": (1000, 0),
+    "duration_share": (100, 0),
+    "trunk_turn": (1, 0),
+    "wrist_x": (1, 2),
+    "wrist_y": (1, 2),
+}
+"""How a difference is written: its factor and digits."""
 _ENDS = {
     "backswing": "at the end of the backswing",
     "forward": "at contact",
     "follow_through": "at the end",
     "stroke": "at the end",
 }
+_MOVEMENT = ("fastest movement of the hand", "arm's movement")
 ONE_SESSION = (
     "all references are of one session: whether a difference is unusual cannot be told; mark "
     "references of another session, too"
@@ -51,6 +60,9 @@ def words(
     # The film's right is the left of its mirror image.
     flipped = mirrored and name == "wrist_x"
     told = _difference(phase, name, *((-value, -mean) if flipped else (value, mean)))
+    usual = chance is None or chance >= NOMINAL
+    if told is not None and usual and _no_difference(name, value, mean):
+        return f"{_subject(phase, name)} as in the references"
     return None if told is None else f"{told}, {_how_unusual(chance)}"
 
 
@@ -64,6 +76,30 @@ def _how_unusual(chance: float | None) -> str:
     if chance < 2 * NOMINAL:
         return "outside nine of ten of them"
     return "as the references vary, too"
+
+
+def _no_difference(name: str, value: float, mean: float) -> bool:
+    """Whether what is written of a difference is zero."""
+    if name == "residual":
+        return False
+    if name in _ROUNDED:
+        factor, digits = _ROUNDED[name]
+        return round((value - mean) * factor, digits) == 0
+    return round((value / mean - 1) * 100, 0) == 0
+
+
+def _subject(phase: str, name: str) -> str:
+    """What a measure is of, where it does not differ."""
+    place = WHERE[phase]
+    if name == "duration_s":
+        return f"{place} as long"
+    if name == "duration_share":
+        return f"{place} takes as much of the stroke's time"
+    if name == "trunk_turn":
+        return f"trunk {_ENDS[phase]} turned back"
+    if name in ("wrist_x", "wrist_y"):
+        return f"hand {_ENDS[phase]} {'sideways' if name == 'wrist_x' else 'as high'}"
+    return f"{place}: {_MOVEMENT[name == 'gain']}"
 
 
 def _difference(phase: str, name: str, value: float, mean: float) -> str | None:
@@ -95,5 +131,6 @@ def _ratio(place: str, name: str, value: float, mean: float) -> str | None:
         return None
     share = f"{abs(value / mean - 1) * 100:.0f} %"
     sizes = ("smaller", "larger") if name == "gain" else ("slower", "faster")
-    what = "arm's movement" if name == "gain" else "fastest movement of the hand"
-    return f"{place}: {what} {share} {sizes[value > mean]} than in the references"
+    return (
+        f"{place}: {_MOVEMENT[name == 'gain']} {share} {sizes[value > mean]} than in the references"
+    )

@@ -6,7 +6,8 @@ The key is a hash of the configuration, the weights, the strokes and the video f
 stale is never read.
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ from ttflow.shards.locks import clean_temporary
 from ttflow.shards.poses import POSE_VERSION, poses_folder, stored_poses, write_poses
 from tttrain.indexing.jobs.items import OnFrame, VideoFunction, VideoItem
 from tttrain.indexing.jobs.run import run_videos
+from tttrain.indexing.tracks import HALVES
+
+logger = logging.getLogger(__name__)
 
 MARGIN_SECONDS = 0.25
 """Before and after a found stroke, whose bounds are not exact."""
@@ -66,15 +70,17 @@ def found_poses(index: Path, rows: Mapping[str, Row]) -> tuple[dict[str, ClipPos
         PoseUnavailable: if something is to be estimated, and the runtime or weights are missing.
         TTError: if the disk is full or Ray breaks down.
     """
-    config, missing = PoseConfig(), dict[str, str]()
-    items, strokes = [], dict[str, list[str]]()
+    config, missing = PoseConfig(), _without_place(index, rows)
+    items, strokes, away = [], dict[str, list[str]](), set[str]()
     for clip_id, row in rows.items():
-        strokes.setdefault(row["video_id"], []).append(clip_id)
+        if clip_id not in missing:
+            strokes.setdefault(row["video_id"], []).append(clip_id)
     for video_id, clip_ids in strokes.items():
         try:
             items.append(_item(index, video_id, {name: rows[name] for name in clip_ids}, config))
         except VideoError as error:
             missing |= dict.fromkeys(clip_ids, str(error))
+            away.add(video_id)
     pending = [item for item in items if _stored(item) is None]
     if pending:
         check_runtime()
@@ -84,8 +90,25 @@ def found_poses(index: Path, rows: Mapping[str, Row]) -> tuple[dict[str, ClipPos
         failed = run_videos(pending, work, lambda: work.load("cpu"), index, device="cpu")
         for video_id, reason in failed.items():
             missing |= dict.fromkeys(strokes[video_id], reason)
-    _remove_others(index, items)
+            away.add(video_id)
+    _remove_others(index, items, away)
     return {pose.clip_id: pose for item in items for pose in _stored(item) or ()}, missing
+
+
+def _without_place(index: Path, rows: Mapping[str, Row]) -> dict[str, str]:
+    """The strokes of players of whom the index does not say where they are, and what to do."""
+    if any(row["regions"] is None for row in rows.values()):
+        logger.warning(
+            "%s: does not say where its players are; if it was made of a dataset with regions, run "
+            "`tttrain index` again, which adds them",
+            index,
+        )
+    return {
+        clip_id: f"video {row['video_id']!r}: the index does not say where player {row['side']!r} "
+        "is; run `tttrain index` again, which adds it"
+        for clip_id, row in rows.items()
+        if row["side"] is not None and row["side"] not in _regions(row)
+    }
 
 
 def _item(index: Path, video_id: str, rows: Mapping[str, Row], config: PoseConfig) -> VideoItem:
@@ -108,13 +131,13 @@ def _item(index: Path, video_id: str, rows: Mapping[str, Row], config: PoseConfi
 def _clip(clip_id: str, row: Row) -> PoseClip:
     margin = round(MARGIN_SECONDS * row["fps"])
     stored = max(row["start_frame"] - margin, 0), min(row["end_frame"] + margin, row["num_frames"])
-    return PoseClip(clip_id, stored, _region(row["side"]))
+    return PoseClip(clip_id, stored, _regions(row).get(row["side"] or ""))
 
 
-def _region(side: str | None) -> Region | None:
-    """Where the player of a side is: the index follows them from left to right."""
-    halves: dict[str, Region] = {"left": (0.0, 0.0, 0.5, 1.0), "right": (0.5, 0.0, 1.0, 1.0)}
-    return halves.get(side or "")
+def _regions(row: Row) -> Mapping[str, Region | None]:
+    """By player, where the index followed him; halves where it is too old to say so."""
+    found: Mapping[str, Region | None] | None = row["regions"]
+    return {"left": HALVES[0], "right": HALVES[1]} if found is None else found
 
 
 def _stored(item: VideoItem) -> list[ClipPose] | None:
@@ -124,11 +147,12 @@ def _stored(item: VideoItem) -> list[ClipPose] | None:
     return None
 
 
-def _remove_others(index: Path, items: list[VideoItem]) -> None:
-    """Remove landmarks of former strokes."""
+def _remove_others(index: Path, items: list[VideoItem], failed: Iterable[str]) -> None:
+    """Remove landmarks of former strokes, but of videos that cannot be reached now."""
     kept = {item.arguments[2] for item in items}
+    stems = tuple(f"{video_stem(video_id)}-" for video_id in failed)
     for file in _files(index):
-        if file not in kept:
+        if file not in kept and not file.name.startswith(stems):
             file.unlink(missing_ok=True)
 
 

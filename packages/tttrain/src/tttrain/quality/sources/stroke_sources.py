@@ -208,7 +208,7 @@ def _rows(index: VideoIndex) -> list[tuple[str, Row]]:
             "label": stroke.label, "start_frame": stroke.start_frame,
             "end_frame": stroke.end_frame, "player_id": None, "session_id": None,
             "fps": index.fps, "num_frames": index.num_frames, "video_path": index.video,
-            "score": stroke.score, "side": stroke.player,
+            "score": stroke.score, "side": stroke.player, "regions": index.regions,
         }  # fmt: skip
         found.append((clip_id, row))
     return found

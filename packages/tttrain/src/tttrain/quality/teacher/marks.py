@@ -1,5 +1,6 @@
 """The file of marked references: by clip, or by their places in videos; errors name the line."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from ttdata.sources.annotations import read_text_table, require_columns
 from ttdata.storage.spreadsheet import unescape_formula
 from tttrain.quality.moments import MARKS
 from tttrain.quality.teacher.lines import frame_number, lines
+
+logger = logging.getLogger(__name__)
 
 BY_CLIP = ("clip_id", *MARKS)
 BY_PLACE = ("video_id", "start_frame", "end_frame", "label", *MARKS)
@@ -39,6 +42,9 @@ class Marks:
 def read_marks(path: Path, clips: Mapping[str, Clip]) -> dict[str, Marks]:
     """The marked references by clip.
 
+    Of rows by place, as of an export, those without a stroke here and further ones of a stroke are
+    left out, with a warning.
+
     Args:
         path: CSV or Parquet with the columns `clip_id, ready, contact, end`, or `video_id,
             start_frame, end_frame, label, ready, contact, end`; others are ignored.
@@ -53,18 +59,32 @@ def read_marks(path: Path, clips: Mapping[str, Clip]) -> dict[str, Marks]:
     table = unescape_formula(table, ["clip_id", "video_id", "label"])
     clip_of: Callable[[str, Mapping[str, str]], str] = _Places(clips) if by_place else _Ids(clips)
     found: dict[str, Marks] = {}
+    left_out: list[str] = []
     for line, row in lines(table):
         where = f"{path}, line {line}"
-        clip_id = clip_of(where, row)
+        try:
+            clip_id = clip_of(where, row)
+        except _NoStroke as error:
+            left_out.append(str(error))
+            continue
         if clip_id in found:
-            raise InputError(
-                f"{where}: clip {clip_id!r} is there twice, first in line {found[clip_id].line}; "
-                "expected one mark of each"
-            )
+            first = f"clip {clip_id!r} is there twice, first in line {found[clip_id].line}"
+            if not by_place:
+                raise InputError(f"{where}: {first}; expected one mark of each")
+            left_out.append(f"{where}: {first}")
+            continue
         found[clip_id] = _marks(where, line, row, clips[clip_id], by_place=by_place)
+    if left_out and not found:
+        raise InputError(left_out[0])
+    for problem in left_out:
+        logger.warning("%s; left out", problem)
     if not found:
         raise InputError(f"{path}: no reference; expected a row per marked stroke")
     return found
+
+
+class _NoStroke(InputError):
+    """A marked place where no stroke is: nothing was found there, or it is of another folder."""
 
 
 class _Ids:
@@ -97,7 +117,7 @@ class _Places:
         place = [frame_number(where, name, row[name]) for name in ("start_frame", "end_frame")]
         clips = self._of_video.get(row["video_id"], [])
         if not clips:
-            raise InputError(
+            raise _NoStroke(
                 f"{where}: no stroke of video {row['video_id']!r} in what is measured; "
                 f"expected one of {_some(self._of_video)}"
             )
@@ -108,7 +128,7 @@ class _Places:
         if not able:
             _, most, nearest = max(fits, key=lambda fit: fit[1])
             near = f"the nearest, {nearest!r}, by {most:.2f}" if most > 0 else "none does at all"
-            raise InputError(
+            raise _NoStroke(
                 f"{where}: no stroke of video {row['video_id']!r} overlaps frames {place[0]} to "
                 f"{place[1]} by {SAME_STROKE_IOU} (intersection over union); {near}"
             )

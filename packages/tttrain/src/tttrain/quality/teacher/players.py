@@ -25,12 +25,13 @@ class Players:
     """The player in a place."""
     sessions: Mapping[Place, str] = field(default_factory=dict)
     """The session that a place is of."""
+    lines: Mapping[Place, str] = field(default_factory=dict)
+    """File and line that name a place, for messages."""
 
     def told(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """A stroke's row with player and session where it lacks them."""
-        places = ((row["video_id"], side) for side in (row.get("side") or "", ""))
-        place = next((place for place in places if place in self.ids), None)
-        if place is None:
+        place = place_of(row)
+        if place not in self.ids:
             return dict(row)
         player, session = row["player_id"], row["session_id"]
         return dict(row) | {
@@ -39,13 +40,34 @@ class Players:
         }
 
     def unknown(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Players and videos of the file that no stroke is of: slips of the pen, it may be."""
+        """Players and places of the file that no stroke is of: slips of the pen, it may be.
+
+        Raises:
+            InputError: if a video is named without a side, and all of its strokes have one.
+        """
         rows = list(rows)
-        videos = {row["video_id"] for row in rows}
         players = {row["player_id"] for row in rows}
+        sides: dict[str, set[str]] = {}
+        for row in rows:
+            sides.setdefault(row["video_id"], set()).add(place_of(row)[1])
         lost = [f"player {name!r}" for name in self.hands if name not in players]
-        named = dict.fromkeys(video_id for video_id, _ in self.ids)
-        return [*lost, *(f"video {name!r}" for name in named if name not in videos)]
+        for video_id, side in self.ids:
+            known = sides.get(video_id, set())
+            if known and not side and "" not in known:
+                raise InputError(
+                    f"{self.lines[video_id, side]}: no side, but in video {video_id!r} several "
+                    f"play; expected a row for each side ({', '.join(sorted(known))})"
+                )
+            if not known:
+                lost.append(f"video {video_id!r}")
+            elif side not in known:
+                lost.append(f"side {side!r} of video {video_id!r}")
+        return list(dict.fromkeys(lost))
+
+
+def place_of(row: Mapping[str, Any]) -> Place:
+    """Where a stroke was played."""
+    return row["video_id"], row.get("side") or ""
 
 
 def read_players(path: Path | None) -> Players:
@@ -54,7 +76,7 @@ def read_players(path: Path | None) -> Players:
     Args:
         path: CSV with the column `player_id` and at least one of `hand` (left or right) and
             `video_id`; with this, if need be, `side` (of the picture, as an index with several
-            players names it) and `session_id`.
+            players names it) and `session_id`. A row without a video tells a hand only.
 
     Raises:
         InputError: naming file and line.
@@ -70,32 +92,33 @@ def read_players(path: Path | None) -> Players:
     hands: dict[str, Hand] = {}
     ids: dict[Place, str] = {}
     sessions: dict[Place, str] = {}
+    named: dict[Place, str] = {}
     for line, row in lines(table):
         where = f"{path}, line {line}"
-        _note_hand(where, row, hands, may_come_again=by_video)
-        if not by_video:
+        _note_hand(where, row, hands, by_video=by_video)
+        if not row.get("video_id"):
             continue
         place = row["video_id"], row.get("side", "").lower()
         if place in ids:
             raise InputError(f"{where}: {' '.join(place).strip()!r} is there twice, expected once")
-        ids[place] = row["player_id"]
+        ids[place], named[place] = row["player_id"], where
         if row.get("session_id"):
             sessions[place] = row["session_id"]
-    return Players(hands, ids, sessions)
+    return Players(hands, ids, sessions, named)
 
 
 def _note_hand(
-    where: str, row: Mapping[str, str], hands: dict[str, Hand], *, may_come_again: bool
+    where: str, row: Mapping[str, str], hands: dict[str, Hand], *, by_video: bool
 ) -> None:
-    """The hand of a line's player, unless a file of videos leaves it empty."""
+    """The hand of a line's player; the line of a video may leave it empty, or say it again."""
     player, hand = row["player_id"], row.get("hand", "").lower()
     if not player:
         raise InputError(f"{where}: player_id is empty, expected a name")
-    if may_come_again and not hand:
+    if row.get("video_id") and not hand:
         return
     if hand not in ("left", "right"):
-        raise InputError(f"{where}: hand {row['hand']!r}, expected left or right")
+        raise InputError(f"{where}: hand {row.get('hand', '')!r}, expected left or right")
     found: Hand = "left" if hand == "left" else "right"
-    if player in hands and not (may_come_again and hands[player] == found):
+    if player in hands and not (by_video and hands[player] == found):
         raise InputError(f"{where}: player {player!r} is there twice, before as {hands[player]}")
     hands[player] = found

@@ -59,24 +59,12 @@ class References:
 
     def __init__(self, quality: Quality) -> None:
         self._classes = {(item.label, item.player_id): item for item in quality.references}
-        self._by_player = quality.by_player
         self._bands: dict[tuple[str, str | None, str, str], Band | None] = {}
         self.strokes = {item.clip_id: item for item in quality.strokes}
 
     def of(self, stroke: StrokeQuality) -> ReferenceClass | None:
         """Those that a stroke is compared with."""
-        if not self._by_player:
-            return self._classes.get((stroke.label, None))
-        if stroke.player_id is not None:
-            return self._classes.get((stroke.label, stroke.player_id))
-        # An unknown player is named by his video, maybe with his side of it.
-        found = [
-            item
-            for (label, player), item in self._classes.items()
-            if label == stroke.label and (player or "").split("\t")[0] == stroke.video_id
-        ]
-        own = [item for item in found if stroke.clip_id in item.clip_ids]
-        return own[0] if own else (found[0] if len(found) == 1 else None)
+        return self._classes.get((stroke.label, stroke.compared_with))
 
     def band(self, found: ReferenceClass, phase: str, measure: str) -> Band | None:
         """`band_of` a measure of a phase, computed once."""

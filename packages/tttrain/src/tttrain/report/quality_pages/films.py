@@ -1,7 +1,7 @@
 """Films of all strokes: each video decoded once, in order; several videos at once."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from ttdata.console import track
 from ttdata.errors import VideoError
 from ttdata.machine import available_cores
 from ttdata.storage.atomic import atomic_path, write_text
+from ttdata.urls import is_url, local
 from ttdata.video.decode import decoded
 from ttdata.video.location import fingerprint
 from ttflow import ClipPose
@@ -28,6 +29,25 @@ _NAME = re.compile(r"^[\w-]+\.[0-9a-f]{8}-[0-9a-f]{16}\.(jpg|js)$")
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Why films of a video are missing."""
+
+    location: str
+    """Of the video; empty where that is not known."""
+    text: str
+    """For who runs the command: it names the location."""
+
+    @property
+    def for_others(self) -> str:
+        """The same with the video's name alone: folders are not for who gets a copy."""
+        if not self.location:
+            return self.text
+        plain = self.location.split("?", 1)[0] if is_url(self.location) else self.location
+        name = plain.rsplit("/", 1)[-1]
+        return self.text.replace(self.location, name).replace(local(self.location), name)
+
+
+@dataclass(frozen=True)
 class _Job:
     name: str
     cut: Cut
@@ -36,7 +56,7 @@ class _Job:
 
 def make_films(
     folder: Path, strokes: Sequence[StrokeQuality], poses: Mapping[str, ClipPose]
-) -> tuple[dict[str, str], list[str]]:
+) -> tuple[dict[str, str], list[Problem]]:
     """Write a film per stroke whose video is at hand; those that are there already are kept.
 
     The same film has the same name and bytes, whatever else is made beside it.
@@ -47,7 +67,7 @@ def make_films(
         poses: by clip, of those that have any.
 
     Returns:
-        Names of films by clip, and a line per video that could not be filmed to its end.
+        Names of films by clip, and what is said of each video that was not filmed to its end.
     """
     by_video: dict[str, list[StrokeQuality]] = {}
     for stroke in strokes:
@@ -70,17 +90,26 @@ def make_films(
         finally:
             stop.set()  # where it was interrupted: nobody waits for the end of long videos
             pool.shutdown(cancel_futures=True)
-    told = [problems[path] for path in by_video if path in problems]
+    told = [Problem(path, problems[path]) for path in by_video if path in problems]
     if unknown:
-        told.insert(0, f"of {len(unknown)} strokes it is not known where their videos lie")
+        of_unknown = f"of {len(unknown)} strokes it is not known where their videos lie"
+        told.insert(0, Problem("", of_unknown))
     return names, told
 
 
-def remove_other_films(folder: Path, names: Mapping[str, str]) -> None:
-    """Remove films that no page shows any more."""
+def remove_other_films(folder: Path, names: Mapping[str, str], clip_ids: Iterable[str]) -> None:
+    """Remove films that no page shows any more.
+
+    Args:
+        folder: of the films.
+        names: of the films to keep, by clip.
+        clip_ids: of all strokes. Whatever there is of one without a film is kept: its video, which
+            cannot be reached now, may be there again.
+    """
     kept = set(names.values())
+    waiting = tuple(f"{video_stem(clip_id)}-" for clip_id in clip_ids if clip_id not in names)
     for path in folder.glob("*-*.j*"):
-        if _NAME.match(path.name) and path.stem not in kept:
+        if _NAME.match(path.name) and path.stem not in kept and not path.name.startswith(waiting):
             path.unlink(missing_ok=True)
 
 

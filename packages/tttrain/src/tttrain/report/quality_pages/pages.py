@@ -17,7 +17,7 @@ from tttrain.report.quality_pages.content import (
     name_of,
     page_data,
 )
-from tttrain.report.quality_pages.films import make_films, remove_other_films
+from tttrain.report.quality_pages.films import Problem, make_films, remove_other_films
 from tttrain.report.quality_pages.names import page_name
 from tttrain.report.quality_pages.sessions import told_apart
 from tttrain.run import clean_folder, lock_folder
@@ -49,8 +49,8 @@ def write_quality_pages(out: Path, quality: Quality, poses: Mapping[str, ClipPos
         pages = _Pages(out, quality, films)
         pages.write(problems)
         pages.remove_others()
-        remove_other_films(out / "films", films)
-    return problems
+        remove_other_films(out / "films", films, [item.clip_id for item in quality.strokes])
+    return [problem.text for problem in problems]
 
 
 class _Pages:
@@ -69,7 +69,7 @@ class _Pages:
         )
         self.labels = sorted({item.label for item in quality.strokes})
 
-    def write(self, problems: Sequence[str]) -> None:
+    def write(self, problems: Sequence[Problem]) -> None:
         """All pages, the start page last."""
         for player in self.players:
             groups = groups_of_player(self._quality, self._references, player)
@@ -87,8 +87,7 @@ class _Pages:
             },
             "unknown": sum(item.player_id is None for item in self._quality.strokes),
             "films": len(self._films),
-            # Names of folders are not for who gets a copy; the command has said them.
-            "problems": [item.rsplit("/", 1)[-1] for item in problems],
+            "problems": [item.for_others for item in problems],
         }
         write_page(
             self._out / "index.html", _TEMPLATES / "quality_index.html.j2", content, _FILTERS

@@ -1,10 +1,17 @@
 """A player over his sessions: what changed, and how alike his strokes are."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import isfinite
 
-from tttrain.quality.consistency import Progress, coefficient_of_variation, icc_2_1
+from tttrain.quality.consistency import (
+    UNKNOWN,
+    Progress,
+    coefficient_of_variation,
+    icc_2_1,
+)
 from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
 from tttrain.report.quality_pages.course_chart import course_chart
 from tttrain.report.quality_pages.units import UNITS, direction_of, title_of
@@ -47,7 +54,7 @@ def values_of(strokes: Sequence[StrokeQuality], phase: str, measure: str) -> dic
     """By session, as progress names it: what a measure is in each stroke."""
     found: dict[str, list[float]] = {}
     for stroke in strokes:
-        session = stroke.session or "unknown"
+        session = stroke.session or UNKNOWN
         for part in stroke.phases:
             for item in part.measures:
                 if (part.name, item.name) == (phase, measure) and item.value is not None:
@@ -77,6 +84,8 @@ def courses(progress: Sequence[Progress], strokes: Sequence[StrokeQuality]) -> l
 
 def progress_words(item: Progress) -> str:
     """What became of a measure from the first session to the last."""
+    if len(item.sessions) > 1 and item.change is None:
+        return "The session of some strokes is not known: a change cannot be told."
     if len(item.sessions) < 2 or item.change is None:
         return "One session only: a change cannot be told."
     unit = UNITS[item.measure]
@@ -138,7 +147,8 @@ def _percent(value: float) -> str:
 def told_apart(quality: Quality, label: str) -> list[tuple[str, str, int, int]]:
     """How far measures tell players apart, session after session: ICC(2,1) of sessions' means.
 
-    Of players who have all strokes of this class in the same sessions, at least two of either.
+    Of the players who share the same sessions of this class, at least two of either. Strokes whose
+    session is not known are left out.
 
     Returns:
         Title, ICC as text, players, sessions per drawn measure; empty where it cannot be told.
@@ -159,10 +169,12 @@ def told_apart(quality: Quality, label: str) -> list[tuple[str, str, int, int]]:
     return found
 
 
-def _common(means: dict[str, dict[str, float]]) -> tuple[list[str], list[str]]:
-    """Players of at least two sessions, and the sessions that all of these have."""
-    players = [player for player, own in means.items() if len(own) >= 2]
-    if not players:
+def _common(means: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[str]]:
+    """The players of the two sessions that most share, and all sessions that these share."""
+    sessions = {player: set(own) - {UNKNOWN} for player, own in means.items()}
+    pairs = Counter(pair for own in sessions.values() for pair in combinations(sorted(own), 2))
+    if not pairs:
         return [], []
-    shared = set.intersection(*(set(means[player]) for player in players))
-    return players, sorted(shared)
+    most = set(pairs.most_common(1)[0][0])
+    players = [player for player, own in sessions.items() if most <= own]
+    return players, sorted(set.intersection(*(sessions[player] for player in players)))
