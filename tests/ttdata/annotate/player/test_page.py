@@ -204,9 +204,8 @@ def test_what_pages_hand_over_is_not_too_much_together(page: Any) -> None:
     page.evaluate("put('kept', 'a', 35_000)")
     page.evaluate("globalThis.one = put('one', 'a'); leave(); one")
     assert page.evaluate("handed") == [["kept", "one"]]
-    page.evaluate(
-        "globalThis.two = put('two', 'a'); leave(); two"
-    )  # the first ones are still on their way
+    # The first ones are still on their way.
+    page.evaluate("globalThis.two = put('two', 'a'); leave(); two")
     assert page.evaluate("handed.slice(1)") == [["two"]]
     page.evaluate("leave()")  # all is kept
     assert page.evaluate("handed.length") == 2
