@@ -1,7 +1,8 @@
 """Tests each package alone: its wheel, what it declares, its tests, outside the checkout.
 
-Of each test the first of its cases runs, and properties are tried on few examples: all others were
-to find, and `make test` finds, what a lacking dependency or file does not change.
+Of each test the first of its cases runs, and properties that name no number of examples are tried
+on few: all others were to find, and `make test` finds, what a lacking dependency or file does not
+change.
 
 python tools/test_isolated.py ttdata ttmodels ...
 """

@@ -154,17 +154,30 @@ def test_a_later_call_goes_on_and_ends_with_control_c(demo: tuple[Path, str]) ->
     assert "Traceback" not in errors
 
 
+class Waits:
+    """In place of the event that ends the demo: how long was waited for it."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def wait(self, seconds: float) -> bool:
+        self.seconds.append(seconds)
+        return False
+
+
 def test_a_pause_that_the_server_wants_is_made() -> None:
     asked: list[str] = []
+    waits = Waits()
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.path)
         if len(asked) < 3:
-            return httpx.Response(429, headers={"Retry-After": "0"}, json={"error": "later"})
+            return httpx.Response(429, headers={"Retry-After": "2"}, json={"error": "later"})
         return httpx.Response(200, json={"seq": 7})
 
-    with closing(Browser("http://server")) as person:
+    with closing(Browser("http://server", stop=waits)) as person:
         person.http = httpx.Client(base_url="http://server", transport=httpx.MockTransport(answer))
         assert person.post("/api/x", {}) == {"seq": 7}
         person.http.close()
     assert asked == ["/api/x"] * 3
+    assert waits.seconds == [2.0, 2.0]

@@ -28,6 +28,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "running_on_a_cluster.md"
 KILLS = int(os.environ.get("TT_KILLS", "0"))
 Choose = Callable[[psutil.Process], psutil.Process]
 
+EPOCHS = 12
+"""Of the run that is killed once."""
+
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 SIZES = (
@@ -119,7 +122,7 @@ def kill_amid(
         assert process.poll() is None, "the command ended before it was to be killed"
         time.sleep(0.02)
     kill(process.pid, signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL, "the command ended before it was killed"
 
 
 def pixels(shards: Path) -> dict[str, dict[str, object]]:
@@ -156,7 +159,7 @@ def shards(run, ray_head, dataset: Path) -> Path:
 
 def test_fit(run, scripts, ray_head, processes, shards: Path, tmp_path: Path) -> None:
     def command(name: str) -> tuple[object, ...]:
-        sets = ("--set", "schedule.epochs=12", "--set", "execution.checkpoint_minutes=0")
+        sets = ("--set", f"schedule.epochs={EPOCHS}", "--set", "execution.checkpoint_minutes=0")
         paths = ("--data", shards, "--out", tmp_path / name)
         return ("tttrain", "fit", *paths, "--recipe", "demo", *sets)
 
@@ -167,6 +170,7 @@ def test_fit(run, scripts, ray_head, processes, shards: Path, tmp_path: Path) ->
         killed = kill_often(command("killed"), tmp_path / "killed", plan, scripts)
     else:
         kill_amid(command("killed"), lambda: epochs_of(tmp_path / "killed") >= 2, scripts)
+        assert epochs_of(tmp_path / "killed") < EPOCHS, "the run had its last epoch already"
     run(*command("killed"), env=ray_head.joined)
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole"), f"killed: {killed}"
     weights = [

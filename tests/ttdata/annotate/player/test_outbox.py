@@ -148,18 +148,36 @@ LAST = """async (sizes) => {
   for (const [number, size] of sizes.entries()) {
     await outbox.put({ uuid: `u${number}`, text: "x".repeat(size) });
   }
-  outbox.put({ uuid: "new" });
-  return outbox.last.map(({ uuid }) => uuid);
+  for (const kind of ["mark_made", "label_set", "seen", "done"]) {
+    outbox.put({ uuid: kind, body: { kind } });
+  }
+  return outbox.last().map(({ uuid }) => uuid);
 }"""
 
 
 def test_a_page_that_goes_hands_over_all_that_fits(page: Any, served: Served) -> None:
     served.answers = [AWAY] * 1000
     page.evaluate(OPEN)
-    assert page.evaluate(LAST, [100, 100]) == ["u0", "u1", "new"]
+    new = ["mark_made", "label_set", "seen", "done"]
+    assert page.evaluate(LAST, [100, 100]) == ["u0", "u1", *new]
 
 
 def test_or_what_the_browser_does_not_keep_yet(page: Any, served: Served) -> None:
+    """But nothing that would overtake what it builds on."""
     served.answers = [AWAY] * 1000
     page.evaluate(OPEN)
-    assert page.evaluate(LAST, [50_000, 20_000]) == ["new"]
+    assert page.evaluate(LAST, [50_000, 20_000]) == ["mark_made", "seen"]
+
+
+def test_or_the_first_of_all_where_the_browser_keeps_nothing(page: Any, served: Served) -> None:
+    served.answers = [AWAY] * 1000
+    page.evaluate("Object.defineProperty(globalThis, 'indexedDB', { value: undefined })")
+    page.evaluate(OPEN)
+    assert page.evaluate(LAST, [50_000, 20_000]) == ["u0"]
+
+
+def test_or_nothing_where_the_browser_keeps_all(page: Any, served: Served) -> None:
+    served.answers = [AWAY] * 1000
+    page.evaluate(OPEN)
+    page.evaluate(PUT, [0, 1])
+    assert page.evaluate("outbox.last()") == []

@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,25 @@ UNNAMED = """[...document.querySelectorAll(
 )].filter((element) => !element.closest("template")
   && !element.getAttribute("aria-label") && !element.getAttribute("aria-labelledby")
   && !element.labels?.length && !element.textContent.trim()).map((element) => element.outerHTML)"""
+
+KEEPS_NOTHING_YET = """IDBDatabase.prototype.transaction = () => ({
+  objectStore: () => ({ put() {}, delete() {} }),
+}); 0"""
+HANDS_OVER = """(status) => {
+  const { fetch } = globalThis;
+  globalThis.handed = [];
+  globalThis.fetch = (url, options = {}) => {
+    if (options.method !== "POST") return fetch(url, options);
+    if (url.endsWith("/last")) {
+      const items = JSON.parse(options.body).filter(({ body }) => body.kind !== "seen");
+      if (items.length > 0) handed.push(items.map(({ uuid }) => uuid));
+    } else if (status) return Promise.resolve(new Response("{}", { status }));
+    return new Promise(() => {});
+  };
+  globalThis.put = (uuid, mark, size = 0) => annotate.outbox.put({ uuid, mark,
+    body: { kind: "mark_made" }, text: "x".repeat(size) });
+  globalThis.leave = () => { dispatchEvent(new Event("pagehide")); };
+}"""
 
 
 def bounds(page: Any) -> list[Any]:
@@ -165,13 +185,40 @@ def test_marks_made_while_the_server_is_away_arrive_after_a_reload(
 def test_what_was_marked_a_moment_before_the_page_goes_arrives(page: Any, served: Served) -> None:
     """Also where the browser has not kept it yet."""
     page.evaluate(SENT)
-    page.evaluate("IDBObjectStore.prototype.put = () => {}")
+    page.evaluate(KEEPS_NOTHING_YET)
     served.answers = [503] * 10_000
     press(page, "Shift+ArrowRight", "i")
     page.goto(f"{served.url}blank.html")
     page.wait_for_function("() => document.title === 'blank'")
+    until = time.monotonic() + 20  # the page does not wait for it
+    while not served.kinds and time.monotonic() < until:
+        time.sleep(0.01)
     assert served.kinds == ["mark_made"]
     page.problems.clear()  # the browser's own lines on answers of 503
+
+
+@pytest.mark.slow
+def test_what_pages_hand_over_is_not_too_much_together(page: Any) -> None:
+    page.evaluate(SENT)
+    page.evaluate(HANDS_OVER, 0)
+    page.evaluate("put('kept', 'a', 35_000)")
+    page.evaluate("globalThis.one = put('one', 'a'); leave(); one")
+    assert page.evaluate("handed") == [["kept", "one"]]
+    # The first ones are still on their way.
+    page.evaluate("globalThis.two = put('two', 'a'); leave(); two")
+    assert page.evaluate("handed.slice(1)") == [["two"]]
+    page.evaluate("leave()")  # all is kept
+    assert page.evaluate("handed.length") == 2
+
+
+@pytest.mark.slow
+def test_what_builds_on_a_refused_change_is_not_handed_over(page: Any) -> None:
+    page.evaluate(SENT)
+    page.evaluate(HANDS_OVER, 409)
+    page.evaluate(f"put('first', 'a'); put('later', 'a'); put('other', 'b'); {KEEPS_NOTHING_YET}")
+    page.locator("#said", has_text="look at it again").wait_for()
+    page.evaluate("put('new', 'c'); leave()")
+    assert page.evaluate("handed") == [["other", "new"]]
 
 
 @pytest.mark.slow

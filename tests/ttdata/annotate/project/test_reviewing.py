@@ -14,7 +14,7 @@ from ttdata.annotate.exchange.export import export_project
 from ttdata.annotate.project import Project
 from ttdata.annotate.reviewing.desk import ReviewDesk
 from ttdata.annotate.reviewing.doubts import find_doubts
-from ttdata.annotate.reviewing.verdicts import Verdict
+from ttdata.annotate.reviewing.verdicts import Verdict, reviewed_videos
 from ttdata.annotate.store.errors import Refused
 from ttdata.annotate.store.events import AssignmentOpened, Done, Event, MarkMade, Seen
 from ttdata.annotate.work.proposals import Proposal, ProposalSet, add_proposals
@@ -350,3 +350,45 @@ def test_a_desk_knows_whose_marks_somebody_has_seen(doubtful: Project) -> None:
     assert later.known_to("other") == frozenset()
     (doubtful.folder / "reviews.csv").write_text("nothing")
     assert later.known_to("rev") == frozenset()  # marking goes on
+
+
+def test_a_desk_knows_what_was_put_off_or_settled_by_another(doubtful: Project) -> None:
+    desk = ReviewDesk(doubtful, clock=lambda: 0)
+    desk.put_off("rev", desk.turn("rev").shown.item.item_id)
+    assert desk.known_to("rev") == {"v"}
+    now = [0]
+    desk = ReviewDesk(doubtful, clock=lambda: now[0], lease_ms=1)
+    item = desk.turn("one").shown.item
+    now[0] = 5
+    assert desk.turn("two").shown.item == item
+    desk.decide("two", Verdict(item_id=item.item_id, decision="drop"))
+    assert desk.known_to("one") == {"v"}
+    desk.note_shown("three", "w")
+    assert desk.known_to("three") == {"w"}
+
+
+def test_what_somebody_knows_is_told_while_doubts_are_found(doubtful: Project) -> None:
+    desk, found = ReviewDesk(doubtful), []
+    thread = threading.Thread(target=lambda: found.append(desk.known_to("rev")), daemon=True)
+    with desk._lock:
+        thread.start()
+        thread.join(5)
+        assert found == [frozenset()]
+
+
+def test_reviews_are_read_again_only_where_they_have_changed(
+    doubtful: Project, monkeypatch
+) -> None:
+    read, desk = [], ReviewDesk(doubtful)
+
+    def counted(path: Path) -> dict[str, frozenset[str]]:
+        read.append(path)
+        return reviewed_videos(path)
+
+    monkeypatch.setattr("ttdata.annotate.reviewing.desk.reviewed_videos", counted)
+    verdict(desk, "rev", "drop")
+    assert [desk.known_to(name) for name in ("rev", "rev", "me")] == [{"v"}, {"v"}, frozenset()]
+    assert len(read) == 1
+    verdict(desk, "me", "drop")
+    assert [desk.known_to(name) for name in ("rev", "me")] == [{"v"}, {"v"}]
+    assert len(read) == 2

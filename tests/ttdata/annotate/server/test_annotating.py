@@ -13,7 +13,7 @@ import pytest
 from ttdata.annotate.people.pace import Pace
 from ttdata.annotate.server.errors import _STATUS
 from ttdata.annotate.server.routes import teaching_actions
-from ttdata.annotate.store.errors import ProjectError
+from ttdata.annotate.store.errors import DiskFull, ProjectError
 from ttdata.annotate.work.golden import Truth, set_truth
 from ttdata.annotate.work.proposals import Proposal, ProposalSet, add_proposals
 from ttdata.errors import TTError
@@ -324,6 +324,65 @@ def test_the_last_events_of_a_page_are_stored_in_their_order_and_once(served, an
     assert bob.client.post(url, json=last).json() == {"stored": 0}
     assert ann.client.post(url, json=[{"uuid": "x"}]).status_code == 422
     assert ann.client.post(url, json=[last[0] | {"person": "bob"}]).status_code == 403
+
+
+def test_nothing_is_stored_that_builds_on_a_refused_change(ann) -> None:
+    """The second change says that it knows revision 2, but its page saw another revision 2."""
+    ann.open()
+    mark, url = ann.uid(), f"/api/assignments/{ann.assignment}/events/last"
+    ann.send("mark_made", mark, start_frame=3, end_frame=9, label=PUSH)
+    ann.send("label_set", mark, 1, label=HIT)
+    every = [[0, ann.data()["video"]["num_frames"]]]
+    last = [
+        made(ann, "label_set", mark, 1, label=LOOP),
+        made(ann, "label_set", mark, 2, label=PUSH),
+        made(ann, "seen", None, spans=every),
+        made(ann, "mark_made", ann.uid(), start_frame=12, end_frame=20, label=LOOP),
+        made(ann, "done", None),
+    ]
+    assert ann.client.post(url, json=last).json() == {"stored": 2}
+    data = ann.data()
+    assert [(m["label"], m["revision"]) for m in data["marks"]] == [(HIT, 2), (LOOP, 1)]
+    assert (data["state"], data["seen"]) == ("open", every)
+
+
+def test_a_full_disk_ends_what_a_page_hands_over(served, ann, monkeypatch) -> None:
+    """Later events without earlier ones would make these be refused when they come again."""
+    ann.open()
+    submit, submitted = served.project.marks.submit, []
+
+    def full(event: Any) -> Any:
+        submitted.append(event.uuid)
+        if len(submitted) != 2:
+            return submit(event)
+        future = _later()
+        future.set_exception(DiskFull())
+        return future
+
+    monkeypatch.setattr(served.project.marks, "submit", full)
+    last = [made(ann, "mark_made", ann.uid(), start_frame=start) for start in (3, 4, 5)]
+    answer = ann.client.post(f"/api/assignments/{ann.assignment}/events/last", json=last)
+    assert answer.status_code == 507
+    assert submitted == [event["uuid"] for event in last[:2]]
+    assert [mark["start_frame"] for mark in ann.data()["marks"]] == [3]
+
+
+def test_what_a_page_hands_over_as_it_goes_is_never_too_much(served, ann) -> None:
+    """It counts once, however often it is sent."""
+    now = [0.0]
+    pace = Pace(lambda: now[0], per_second=0.5, at_once=3)
+    served.app.state.context = dataclasses.replace(served.app.state.context, pace=pace)
+    ann.open()
+    statuses = [ann.send("mark_made", ann.uid(), start_frame=3).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    last = [made(ann, "mark_made", ann.uid(), start_frame=4)]
+    for _ in range(5):
+        answer = ann.client.post(f"/api/assignments/{ann.assignment}/events/last", json=last)
+        assert (answer.status_code, answer.json()) == (200, {"stored": 1})
+    now[0] = 2
+    assert ann.send("mark_made", ann.uid(), start_frame=5).headers["retry-after"] == "2"
+    now[0] = 4
+    assert ann.send("mark_made", ann.uid(), start_frame=5).status_code == 200
 
 
 def test_who_sends_too_often_is_told_when_to_go_on(served, ann, bob) -> None:

@@ -225,6 +225,20 @@ def test_whoever_knows_others_marks_is_not_given_the_video(served) -> None:
         assert given(served, tess) == "v0"
 
 
+def test_whoever_was_shown_marks_as_references_is_not_given_the_video(served, hand) -> None:
+    with served.client("ann") as one, served.client("rex") as other:
+        ann, rex = hand(one), hand(other, 2)
+        ann.open()
+        ann.finish((5, 20, HIT))
+        (film,) = other.get("/api/references").json()
+        other.get(f"/api/references/{film['position']}").raise_for_status()
+        for _ in range(2):
+            rex.open()
+            assert rex.data()["video"]["num_frames"] != ann.data()["video"]["num_frames"]
+            rex.finish()
+        assert "Nothing left to mark" in other.get("/annotate").text
+
+
 def given(served: Any, client: Any) -> str:
     name = client.get("/annotate").headers["location"].rpartition("/")[2]
     with served.project.marks.reading() as db:

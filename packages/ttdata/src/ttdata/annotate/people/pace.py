@@ -34,19 +34,22 @@ class Pace:
         self._left: dict[str, tuple[float, float]] = {}  # how many, as of when
         self._lock = Lock()
 
-    def seconds_to_wait(self, person: str, count: int = 1) -> int:
-        """Take so many changes of a person and return 0, or take none: seconds until he may again.
-
-        Args:
-            person: a pseudonym.
-            count: changes that come together; they are taken where one would be.
-        """
+    def seconds_to_wait(self, person: str) -> int:
+        """Take a change of a person and return 0, or take none: seconds until he may again."""
         now = self._clock()
         with self._lock:
-            left, at = self._left.get(person, (float(self._at_once), now))
-            left = min(float(self._at_once), left + (now - at) * self._per_second)
+            left = self._left_at(now, person)
             if left < 1:
-                self._left[person] = (left, now)
                 return math.ceil((1 - left) / self._per_second)
-            self._left[person] = (left - count, now)
+            self._left[person] = (left - 1, now)
             return 0
+
+    def charge(self, person: str) -> None:
+        """Count a change that is taken in any case."""
+        now = self._clock()
+        with self._lock:
+            self._left[person] = (self._left_at(now, person) - 1, now)
+
+    def _left_at(self, now: float, person: str) -> float:
+        left, at = self._left.get(person, (float(self._at_once), now))
+        return min(float(self._at_once), left + (now - at) * self._per_second)

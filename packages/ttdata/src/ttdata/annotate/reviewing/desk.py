@@ -62,6 +62,11 @@ class ReviewDesk:
         self._leases: dict[str, _Lease] = {}
         self._put_off: dict[str, set[str]] = {}
         self._undecided = False  # whether decisions came since the doubts were found
+        # Apart from the rest: who asks for a video to mark does not wait until doubts are found.
+        self._known_lock = threading.Lock()
+        self._shown: dict[str, set[str]] = {}
+        self._settled: dict[str, frozenset[str]] = {}
+        self._settled_as_of: tuple[int, int] | None = None
 
     def turn(self, person: str) -> Turn:
         """The item that a reviewer has in hand, or the worst that nobody has; it is his for now.
@@ -77,22 +82,25 @@ class ReviewDesk:
             if item is None:
                 return Turn(shown=None, left=len(self._open))
             self._leases[item.item_id] = _Lease(person, self._clock() + self._lease_ms)
+            self.note_shown(person, item.video_id)
             with self._project.marks.reading() as db:
                 shown = shown_item(db, doubts, item)
             return Turn(shown=shown, left=len(self._open))
 
     def known_to(self, person: str) -> frozenset[str]:
-        """The videos whose marks somebody knows: he settled doubts of them, or has one in hand.
+        """The videos whose marks somebody knows: he settled doubts of them, or was shown marks.
 
         He is no independent witness any more: these are not for him to mark. A damaged
         `reviews.csv`, which the page for doubts tells, keeps nobody from marking.
         """
-        settled: frozenset[str] = frozenset()
-        with suppress(AnnotationError):
-            settled = reviewed_videos(self._project.folder / REVIEWS, person)
-        with self._lock:
-            held = (name for name, lease in self._leases.items() if lease.person == person)
-            return settled | {self._open[name].video_id for name in held if name in self._open}
+        with self._known_lock:
+            self._read_settled()
+            return self._settled.get(person, frozenset()) | self._shown.get(person, set())
+
+    def note_shown(self, person: str, video_id: str) -> None:
+        """Say that somebody sees others' marks of a video, here or on another page."""
+        with self._known_lock:
+            self._shown.setdefault(person, set()).add(video_id)
 
     def keep(self, person: str, item_id: str) -> bool:
         """Whether an item is still a reviewer's own; it is so for some minutes more."""
@@ -136,6 +144,18 @@ class ReviewDesk:
             )
             self._settle(verdict.item_id)
             return taken.taken
+
+    def _read_settled(self) -> None:
+        """Who settled doubts of what, anew where `reviews.csv` has changed."""
+        path = self._project.folder / REVIEWS
+        found = path.stat() if path.is_file() else None
+        as_of = None if found is None else (found.st_mtime_ns, found.st_size)
+        if as_of == self._settled_as_of:
+            return
+        self._settled = {}
+        with suppress(AnnotationError):
+            self._settled = reviewed_videos(path)
+        self._settled_as_of = as_of
 
     def _settle(self, item_id: str) -> None:
         del self._open[item_id]

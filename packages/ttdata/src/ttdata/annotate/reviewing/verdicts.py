@@ -78,20 +78,20 @@ def rows_of(
     return _cells(rows)
 
 
-def reviewed_videos(reviews: Path, reviewer: str) -> frozenset[str]:
-    """The videos of which a reviewer has settled a doubt.
+def reviewed_videos(reviews: Path) -> dict[str, frozenset[str]]:
+    """By reviewer's pseudonym the videos of which he has settled a doubt.
 
     Args:
         reviews: a `reviews.csv`; it may be missing.
-        reviewer: a pseudonym.
 
     Raises:
         AnnotationError: if the file is no table or lacks a column.
     """
     cells = read_review_cells(reviews) if reviews.is_file() else None
     if cells is None or "reviewer_id" not in cells.columns:
-        return frozenset()
-    return frozenset(cells.filter(reviewer_id=reviewer)["video_id"])
+        return {}
+    groups = cells.drop_nulls("reviewer_id").group_by("reviewer_id").agg("video_id")
+    return {reviewer: frozenset(videos) for reviewer, videos in groups.iter_rows()}
 
 
 def _moved(verdict: Verdict, item: Item, num_frames: int) -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 import { Feedback } from "./feedback.js";
 import { Marks } from "./marks.js";
 import { Others } from "./others.js";
-import { Later, Outbox, Refused } from "./outbox.js";
+import { Later, Outbox, Refused, sizeOf } from "./outbox.js";
 import { Player } from "./player.js";
 import { reportPresence } from "./presence.js";
 import { Seen } from "./seen.js";
@@ -148,18 +148,23 @@ function tellSeen() {
 }
 setInterval(tellSeen, SEEN_MS);
 
+let handed = 0; // bytes that were handed over and have not arrived: browsers limit their sum
+
 /** The page goes, perhaps before its browser has kept the last change: hand over what waits. */
 function leave() {
   tellSeen();
-  const items = outbox.last;
+  const items = outbox.last(handed).filter((item) => !outdated.has(item.uuid));
   if (items.length === 0) return;
+  const size = sizeOf(items);
+  handed += size;
   fetch(`${page.events}/last`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     redirect: "error",
     keepalive: true,
     body: JSON.stringify(items),
-  }).catch(() => {}); // what is kept is sent again
+  }).catch(() => {}) // what is kept is sent again
+    .finally(() => { handed -= size; });
 }
 addEventListener("pagehide", leave);
 document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") leave(); });

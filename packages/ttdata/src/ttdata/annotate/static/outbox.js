@@ -22,7 +22,8 @@ const STORE = "items";
 const KEY = ["order", "item.uuid"]; // two tabs count apart: neither may overwrite what the other one keeps
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15000;
-const LAST_BYTES = 60_000; // browsers take 64 KiB from a page that goes
+const LAST_BYTES = 60_000; // browsers take 64 KiB from a page that goes, in all its requests
+const NEW = ["mark_made", "seen"]; // kinds that build on nothing that waits
 
 export class Outbox {
   /** @type {IDBDatabase | null} */ #database = null;
@@ -70,13 +71,22 @@ export class Outbox {
   get waiting() { return this.#queue.map(({ item }) => item); }
 
   /**
-   * What a page that goes hands over at once, oldest first: all that waits; where that is too much,
-   * what is not on the disk yet, as nobody else will send it.
+   * What a page that goes hands over at once, oldest first: all that waits, where some of it is not
+   * on the disk yet, as nobody else will send that. Where all is too much, only what is not on the
+   * disk, and of this nothing that builds on what stays behind.
+   * @param {number} taken bytes of what was handed over and has not arrived
    */
-  get last() {
-    if (sizeOf(this.waiting) <= LAST_BYTES) return this.waiting;
-    const found = this.#queue.filter(({ order }) => this.#unwritten.has(order)).map(({ item }) => item);
-    while (sizeOf(found) > LAST_BYTES) found.pop();
+  last(taken = 0) {
+    const room = LAST_BYTES - taken;
+    if (this.#unwritten.size === 0) return [];
+    if (sizeOf(this.waiting) <= room) return this.waiting;
+    /** @type {Item[]} */ const found = [];
+    let isAhead = false; // of something that stays behind
+    for (const { order, item } of this.#queue) {
+      if (!this.#unwritten.has(order)) isAhead = true;
+      else if (!isAhead || NEW.includes(kindOf(item))) found.push(item);
+    }
+    while (found.length > 0 && sizeOf(found) > room) found.pop();
     return found;
   }
 
@@ -147,7 +157,10 @@ export class Outbox {
 }
 
 /** In bytes, as JSON. @param {Item[]} items */
-const sizeOf = (items) => new TextEncoder().encode(JSON.stringify(items)).length;
+export const sizeOf = (items) => new TextEncoder().encode(JSON.stringify(items)).length;
+
+/** @param {Item} item */
+const kindOf = ({ body }) => /** @type {{kind: string}} */ (body).kind;
 
 /** @param {string} name @returns {Promise<IDBDatabase>} */
 function openDatabase(name) {

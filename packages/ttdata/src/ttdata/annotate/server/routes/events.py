@@ -1,7 +1,6 @@
 """What annotators' pages send: events, one after the other, and the last ones as a page goes."""
 
 import asyncio
-from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -26,7 +25,7 @@ from ttdata.annotate.store.events import (
     Seen,
     Undone,
 )
-from ttdata.annotate.store.rows import assignment_of
+from ttdata.annotate.store.rows import assignment_of, event_of
 from ttdata.annotate.store.states import Answer
 from ttdata.settings import FrozenModel, first_problem
 
@@ -75,7 +74,8 @@ async def take_event(assignment_id: UUID, request: Request, who: Who, context: C
     except ValidationError as error:
         raise Refused(f"event: {first_problem(error)}") from error
     event = _event(sent, assignment_id, who)
-    _keep_pace(context, who, 1)
+    if seconds := context.pace.seconds_to_wait(who.person.pseudonym):
+        raise TooOften(seconds)
     try:
         # No thread waits for the disk: thirty who write leave the films their threads.
         answer = await asyncio.wrap_future(context.project.marks.submit(event))
@@ -90,28 +90,47 @@ async def take_event(assignment_id: UUID, request: Request, who: Who, context: C
 
 @router.post("/api/assignments/{assignment_id:uuid}/events/last")
 async def take_last_events(assignment_id: UUID, request: Request, who: Who, context: Ctx) -> Handed:
-    """Store what a page hands over as it goes, in its order; nobody hears what does not fit.
+    """Store what a page hands over as it goes, one after the other; nobody hears what is refused.
 
-    Whatever the browser has kept, too, is sent again by the next page and is then known.
+    What builds on something refused is passed over: its person saw the mark as it is not. Whatever
+    the browser has kept, too, is sent again by the next page and is then known. It is never too
+    much at once, as nobody would send it later; what is new counts for what comes after it.
     """
     try:
         sent = _MANY.validate_json(await request.body())
     except ValidationError as error:
         raise Refused(f"events: {first_problem(error)}") from error
     events = [_event(each, assignment_id, who) for each in sent]
-    _keep_pace(context, who, len(events))
-    stored = 0
-    for future in [context.project.marks.submit(event) for event in events]:
-        with suppress(Refused, Conflict):
-            await asyncio.wrap_future(future)
+    known = await run_in_threadpool(_known, context, events)
+    stored, refused = 0, set[str | None]()
+    try:
+        for event in events:
+            if _builds_on(event, refused):
+                continue
+            try:
+                await asyncio.wrap_future(context.project.marks.submit(event))
+            except (Refused, Conflict):
+                refused.add(event.mark)
+                continue
             stored += 1
-    context.wall.touch()
+            if event.uuid not in known:
+                context.pace.charge(who.person.pseudonym)
+    finally:  # a full disk ends it
+        context.wall.touch()
     return Handed(stored=stored)
 
 
-def _keep_pace(context: Context, who: Signed, count: int) -> None:
-    if seconds := context.pace.seconds_to_wait(who.person.pseudonym, count):
-        raise TooOften(seconds)
+def _known(context: Context, events: list[Event]) -> set[str]:
+    """The uuids of those that are stored already."""
+    with context.project.marks.reading() as db:
+        return {event.uuid for event in events if event_of(db, event.uuid) is not None}
+
+
+def _builds_on(event: Event, refused: set[str | None]) -> bool:
+    """Whether an event takes for granted what was refused, of these marks (None: of the video)."""
+    if isinstance(event.body, Done):
+        return bool(refused)
+    return event.mark is not None and event.mark in refused
 
 
 def _without_id(context: Context, event: Event, text: str) -> str:

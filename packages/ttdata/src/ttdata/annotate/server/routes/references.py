@@ -98,5 +98,6 @@ def _marks(context: Context, position: int, person: str) -> FilmMarks:
     with context.project.marks.reading() as db:
         if film.video_id in blind_videos(db, person):
             raise HTTPException(403, "you are marking this film yourself: say done first")
+        context.desk.note_shown(person, film.video_id)
         marks = choosable_marks(db, film.video_id, context.project.taxonomy.negative)
     return FilmMarks(video=film_facts(film, film.video_id), marks=marks)
