@@ -219,7 +219,8 @@ def _check_same(run: Run, config: TrainConfig, data: TrainingData) -> None:
 
 def _gpus_in_use() -> list[int]:
     """Whose random numbers a caller may rely on; asking a GPU for them would begin to use it."""
-    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return list(range(torch.cuda.device_count())) if used else []
 
 
 def _launch(run: Run, info: RunInfo) -> None:
