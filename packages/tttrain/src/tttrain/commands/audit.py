@@ -16,6 +16,7 @@ from ttdata.storage.spreadsheet import escape_formula
 from ttdata.storage.tables import write_table
 from tttrain.clip_log import read_clip_log
 from tttrain.commands.fit import fit
+from tttrain.commands.fit_svm import is_fitted
 from tttrain.data.dataset import TrainingData, open_data_of
 from tttrain.data.relabelled import relabelled
 from tttrain.data.sampling import ClipInfo
@@ -109,7 +110,7 @@ def _check(run: Run, data: TrainingData, dataset: Dataset) -> None:
         )
     if info.state != "finished":
         raise InputError(f"{run.folder}: this run is not finished; run `tttrain fit` to its end")
-    if info.resolved.network.model == "pose_svm":
+    if is_fitted(info.resolved):
         raise InputError(
             f"{run.folder}: a support vector machine learns by no epochs, in which it could doubt "
             "a label; audit a run of another recipe, small_turned say"

@@ -81,7 +81,8 @@ def found_poses(index: Path, rows: Mapping[str, Row]) -> tuple[dict[str, ClipPos
         except VideoError as error:
             missing |= dict.fromkeys(clip_ids, str(error))
             away.add(video_id)
-    pending = [item for item in items if _stored(item) is None]
+    kept = {item.video_id: _stored(item) for item in items}
+    pending = [item for item in items if kept[item.video_id] is None]
     if pending:
         check_runtime()
         work = PoseWork(read_weights(), config)
@@ -91,8 +92,9 @@ def found_poses(index: Path, rows: Mapping[str, Row]) -> tuple[dict[str, ClipPos
         for video_id, reason in failed.items():
             missing |= dict.fromkeys(strokes[video_id], reason)
             away.add(video_id)
+        kept |= {item.video_id: _stored(item) for item in pending}
     _remove_others(index, items, away)
-    return {pose.clip_id: pose for item in items for pose in _stored(item) or ()}, missing
+    return {pose.clip_id: pose for poses in kept.values() for pose in poses or ()}, missing
 
 
 def _without_place(index: Path, rows: Mapping[str, Row]) -> dict[str, str]:
