@@ -1,22 +1,15 @@
 """Means of the cells of a picture (specification 3.3)."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-F = TypeVar("F", bound=Callable[..., Any])
+from ttflow.compiled.jit import jit
+
 f32 = np.float32
 i32 = np.int32
 
 
-def _jit(function: F) -> F:
-    return cast(F, njit(nogil=True, cache=True, error_model="numpy")(function))
-
-
-@_jit
+@jit
 def cell_means(image: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     """Write the means of equal cells of image (H, W, 3) into out (h, w, 3), half to even.
 

@@ -5,17 +5,14 @@ the first samples, which mostly decide, are read in order. Indices are unsigned:
 ask whether they count from the end.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from ttflow.compiled.jit import jit
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Samples = NDArray[np.uint32]
-F = TypeVar("F", bound=Callable[..., Any])
 f32 = np.float32
 i32 = np.int32
 u32 = np.uint32
@@ -33,12 +30,7 @@ _DARKEST = 0.5
 """A shadow keeps at least this share of the light of its background."""
 
 
-def _jit(function: F) -> F:
-    # No flag for fast sums: the masks are those of plain rounding.
-    return cast(F, njit(nogil=True, cache=True, error_model="numpy")(function))
-
-
-@_jit
+@jit
 def _same_color(word: np.uint32, r: np.float32, g: np.float32, b: np.float32) -> np.float32:
     """The squared distance of a sample's colour."""
     x = f32(i32(word & u32(255))) - r
@@ -47,7 +39,7 @@ def _same_color(word: np.uint32, r: np.float32, g: np.float32, b: np.float32) ->
     return x * x + y * y + z * z
 
 
-@_jit
+@jit
 def _is_dark(
     word: np.uint32, r: np.float32, g: np.float32, b: np.float32, threshold: np.float32
 ) -> bool:
@@ -62,7 +54,7 @@ def _is_dark(
     return bool(like & (x * x + y * y + z * z < threshold * share * share))
 
 
-@_jit
+@jit
 def _are_background(
     colors: Floats, samples: Samples, pitch: np.uint64, base: np.uint64, threshold: np.float32
 ) -> bool:
@@ -79,7 +71,7 @@ def _are_background(
     return bool(lacking == 0)
 
 
-@_jit
+@jit
 def _neighbours(
     colors: Floats,
     samples: Samples,
@@ -112,7 +104,7 @@ def _neighbours(
     return SAMPLES
 
 
-@_jit
+@jit
 def _shadows(
     colors: Floats,
     samples: Samples,
@@ -149,7 +141,7 @@ def _shadows(
             hits[LANES + i] = _NEIGHBOURS
 
 
-@_jit
+@jit
 def _single(
     colors: Floats,
     samples: Samples,
@@ -181,7 +173,7 @@ def _single(
                 return
 
 
-@_jit
+@jit
 def _load(words: Samples, base: np.uint64, count: int, colors: Floats) -> None:
     """The channels of the pixels from base on, each apart."""
     for i in range(count):
@@ -191,7 +183,7 @@ def _load(words: Samples, base: np.uint64, count: int, colors: Floats) -> None:
         colors[k + u64(2 * LANES)] = f32(i32((word >> u32(16)) & u32(255)))
 
 
-@_jit
+@jit
 def classify(
     words: Samples, samples: Samples, threshold: np.float32, near: Image, found: Image
 ) -> None:
@@ -230,7 +222,7 @@ def classify(
             found[base + k] = hits[k + u64(LANES)] < _NEIGHBOURS
 
 
-@_jit
+@jit
 def sort_by_turn(turns: Image) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Pixels in the order of their turns (P,), and (257,): where each turn begins in it."""
     first = np.zeros(257, np.int32)
@@ -247,7 +239,7 @@ def sort_by_turn(turns: Image) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return order, first
 
 
-@_jit
+@jit
 def pass_on(
     at: int,
     due: NDArray[np.int32],

@@ -1,24 +1,17 @@
 """The flow of one frame: masked, and where its pixels move (specification 2.2, 2.3)."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-F = TypeVar("F", bound=Callable[..., Any])
+from ttflow.compiled.jit import jit
+
 f32 = np.float32
 i32 = np.int32
 
 _ANYWHERE = np.ones((1, 1), np.bool_)
 
 
-def _jit(function: F) -> F:
-    return cast(F, njit(nogil=True, cache=True, error_model="numpy")(function))
-
-
-@_jit
+@jit
 def keep_inside(flow: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
     """Set a flow (2, H, W) to zero where the mask (H, W) is false."""
     for c in range(2):
@@ -28,7 +21,7 @@ def keep_inside(flow: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
                 line[j] = line[j] if inside[j] else f32(0)
 
 
-@_jit
+@jit
 def moving_pixels(
     flow: NDArray[np.float32],
     allowed: NDArray[np.bool_],

@@ -1,21 +1,14 @@
 """The stored square of a frame's flow: cut and quantised in one pass (specification 2.6)."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-F = TypeVar("F", bound=Callable[..., Any])
+from ttflow.compiled.jit import jit
+
 f32 = np.float32
 
 
-def _jit(function: F) -> F:
-    return cast(F, njit(nogil=True, cache=True, error_model="numpy")(function))
-
-
-@_jit
+@jit
 def quantized_square(
     flow: NDArray[np.float32], left: int, top: int, unit: np.float32, out: NDArray[np.int16]
 ) -> None:
