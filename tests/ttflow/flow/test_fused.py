@@ -48,7 +48,7 @@ first = torch.rand(2, 3, 24, 36, generator=make)
 second = 0.9 * first.roll(1, -1)
 settings = RobustSettings(outer_iterations=2, sweeps=3, sweeps_per_level=1, gain_levels=(1,))
 expected = torch_path.robust(first, second, settings)
-found = torch_path.robust(first, second, settings, parts=torch_path.Parts(relax=fused.red_black))
+found = torch_path.robust(first, second, settings, parts=torch_path.Parts(relax=torch_path.added(fused.red_black)))
 assert expected.abs().mean() > 0.3
 assert (found - expected).abs().mean() < 1e-4
 print("whole mode")

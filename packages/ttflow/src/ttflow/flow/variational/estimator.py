@@ -2,7 +2,6 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -174,11 +173,18 @@ def _parts(engine: str) -> Parts:
     from ttflow.flow.variational import fused
 
     if engine == "triton":
-        return Parts(relax=fused.red_black)
-    from ttflow.flow.variational import fused_median, fused_system
+        return Parts(relax=torch_path.added(fused.red_black))
+    from ttflow.flow.variational import fused_median, fused_pyramid, fused_relax, fused_system
 
-    relax = partial(fused.red_black, pack=fused_system.packed_planes)
-    return Parts(relax, fused_system.linearise, fused_median.median)
+    return Parts(
+        relax=fused_relax.relax,
+        linearise=fused_system.linearise,
+        median=fused_median.median,
+        pyramid=fused_pyramid.pyramid,
+        features=fused_pyramid.features,
+        resize_flow=fused_pyramid.resize_flow,
+        smooth=fused_system.smooth,
+    )
 
 
 def _default_engine(mode: str, kind: str) -> Engine:

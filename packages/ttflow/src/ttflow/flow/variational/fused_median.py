@@ -10,9 +10,9 @@ import torch
 import triton
 import triton.language as tl
 
+from ttflow.flow.variational.fused_system import COLUMNS, ROWS, place, tiles
 from ttflow.flow.variational.pyramid import Flow
 
-_BLOCK = 256
 
 
 @triton.jit
@@ -35,13 +35,12 @@ def _without_ends(values):
 
 @triton.jit
 def _median(
-    planes, result, height, width, total, SIDE: tl.constexpr, BLOCK: tl.constexpr
+    planes, result, height, width,
+    SIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Of each pixel's square; beyond the border lies the border."""
-    index = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    here = index < total
-    x, y = index % width, index // width % height
-    plane = planes + (index // (width * height)).to(tl.int64) * height * width
+    item, y, x, here = place(height, width, ROWS, COLUMNS)
+    plane = planes + item * height * width
     half: tl.constexpr = SIDE // 2
     corner = tl.maximum(y - half, 0) * width + tl.maximum(x - half, 0)
     values = (tl.load(plane + corner, mask=here, other=0.0),)
@@ -51,7 +50,7 @@ def _median(
         values = values + (tl.load(plane + row * width + column, mask=here, other=0.0),)  # type: ignore[assignment]  # noqa: RUF005
         if k > SIDE * SIDE // 2:
             values = _without_ends(values)
-    tl.store(result + index, values[0], mask=here)
+    tl.store(result + (item * height + y) * width + x, values[0], mask=here)
 
 
 def median(flow: Flow, side: int) -> Flow:
@@ -59,7 +58,8 @@ def median(flow: Flow, side: int) -> Flow:
     flow = flow.contiguous()
     result = torch.empty_like(flow)
     height, width = flow.shape[-2:]
-    total = flow.numel()
     with torch.cuda.device_of(flow):  # Triton launches on the current device
-        _median[(triton.cdiv(total, _BLOCK),)](flow, result, height, width, total, side, _BLOCK)
+        _median[tiles(height, width, flow.shape[0] * flow.shape[1])](
+            flow, result, height, width, side, ROWS, COLUMNS
+        )
     return result

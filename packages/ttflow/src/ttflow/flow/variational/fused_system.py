@@ -13,25 +13,33 @@ from torch import Tensor
 from ttflow.flow.variational.equations import DIAGONAL, EPSILON, Energy, System
 from ttflow.flow.variational.pyramid import Flow, Image
 
-_BLOCK = 256
+ROWS, COLUMNS = 8, 32
+"""Pixels of a program."""
 _PLANES = 9
+_EACH = 4
+"""Rows that a lane of the smoothing goes down."""
+
+
+def tiles(height: int, width: int, items: int) -> tuple[int, int, int]:
+    """The grid of programs that `place` expects."""
+    return triton.cdiv(width, COLUMNS), items, triton.cdiv(height, ROWS)
 
 
 @triton.jit
-def _place(height, width, total, BLOCK: tl.constexpr):
+def place(height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     """Pixels (item, y, x) of a tile, and which of it exist."""
-    index = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    item = (index // (height * width)).to(tl.int64)
-    return item, index // width % height, index % width, index < total
+    y = tl.program_id(2) * ROWS + tl.arange(0, ROWS)[:, None]
+    x = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
+    return tl.program_id(1).to(tl.int64), y, x, (y < height) & (x < width)
 
 
 @triton.jit
 def _warp(
-    first, second, flow, warped, height, width, total,
-    CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
+    first, second, flow, warped, height, width,
+    CHANNELS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """`pyramid.warp`: the second image where the flow points, outside of it the first one."""
-    item, y, x, here = _place(height, width, total, BLOCK)
+    item, y, x, here = place(height, width, ROWS, COLUMNS)
     size = height * width
     pixel = y * width + x
     to_x = x + tl.load(flow + item * 2 * size + pixel, mask=here, other=0.0)
@@ -56,20 +64,39 @@ def _warp(
 
 
 @triton.jit
-def _smooth(image, result, height, width, total, t0, t1, t2, BLOCK: tl.constexpr):
-    """`equations.smooth` of planes (items, H, W), with the taps t2, t1, t0, t1, t2."""
-    item, y, x, here = _place(height, width, total, BLOCK)
+def _line(plane, y, x, height, width, t0, t1, t2):
+    """A row filtered along x."""
+    row = plane + tl.minimum(tl.maximum(y, 0), height - 1) * width
+    last = width - 1
+    outer = tl.load(row + tl.minimum(tl.maximum(x - 2, 0), last))
+    outer += tl.load(row + tl.minimum(x + 2, last))
+    inner = tl.load(row + tl.minimum(tl.maximum(x - 1, 0), last))
+    inner += tl.load(row + tl.minimum(x + 1, last))
+    return t0 * tl.load(row + tl.minimum(x, last)) + t1 * inner + t2 * outer
+
+
+@triton.jit
+def _smooth(
+    image, result, height, width, t0, t1, t2,
+    EACH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """`equations.smooth` of planes (items, H, W), with the taps t2, t1, t0, t1, t2.
+
+    Every lane goes down EACH rows and filters each row along x once.
+    """
+    item, group, x, _ = place(height, width, ROWS, COLUMNS)
+    y = group * EACH
     plane = image + item * height * width
-    smoothed = tl.zeros((BLOCK,), tl.float32)
-    for i in tl.static_range(5):
-        row = plane + tl.minimum(tl.maximum(y + (i - 2), 0), height - 1) * width
-        line = tl.zeros((BLOCK,), tl.float32)
-        for j in tl.static_range(5):
-            column = tl.minimum(tl.maximum(x + (j - 2), 0), width - 1)
-            tap = t2 if j % 4 == 0 else (t1 if j % 2 == 1 else t0)
-            line += tap * tl.load(row + column, mask=here, other=0.0)
-        smoothed += (t2 if i % 4 == 0 else (t1 if i % 2 == 1 else t0)) * line
-    tl.store(result + item * height * width + y * width + x, smoothed, mask=here)
+    a = _line(plane, y - 2, x, height, width, t0, t1, t2)
+    b = _line(plane, y - 1, x, height, width, t0, t1, t2)
+    c = _line(plane, y, x, height, width, t0, t1, t2)
+    d = _line(plane, y + 1, x, height, width, t0, t1, t2)
+    for step in tl.static_range(EACH):
+        e = _line(plane, y + step + 2, x, height, width, t0, t1, t2)
+        smoothed = t0 * c + t1 * (b + d) + t2 * (a + e)
+        at = (item * height + y + step) * width + x
+        tl.store(result + at, smoothed, mask=(y + step < height) & (x < width))
+        a, b, c, d = b, c, d, e
 
 
 @triton.jit
@@ -114,15 +141,15 @@ def _edges(u, v, y, x, height, width, alpha, epsilon, here):
 
 @triton.jit
 def _assemble(
-    first, second, flow, system, height, width, total,
+    first, second, flow, system, next_plane, height, width,
     alpha, epsilon, gray_share, share, data_epsilon, diagonal,
-    CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
+    CHANNELS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """`equations.assemble` of smoothed images: a11 a12 a22 b1 b2 right down, (7, B, H, W)."""
-    item, y, x, here = _place(height, width, total, BLOCK)
+    item, y, x, here = place(height, width, ROWS, COLUMNS)
     size = height * width
     pixel = y * width + x
-    nothing = tl.zeros((BLOCK,), tl.float32)
+    nothing = tl.zeros((ROWS, COLUMNS), tl.float32)
     a11, a12, a22, b1, b2 = nothing, nothing, nothing, nothing, nothing
     for channel in tl.static_range(CHANNELS):
         one = first + (item * CHANNELS + channel) * size
@@ -143,7 +170,7 @@ def _assemble(
     b1 += phi * (ux + uy) - left * left_x - up * up_y
     b2 += phi * (vx + vy) - left * left_vx - up * up_vy
     at = system + item * size + pixel
-    next_plane = total.to(tl.int64)
+    next_plane = next_plane.to(tl.int64)
     tl.store(at, a11 + diagonal, mask=here)
     tl.store(at + next_plane, a12, mask=here)
     tl.store(at + 2 * next_plane, a22 + diagonal, mask=here)
@@ -155,11 +182,11 @@ def _assemble(
 
 @triton.jit
 def _pack(
-    s11, s12, s22, s1, s2, rights, downs, packed, height, width, columns, total, omega,
-    PLANES: tl.constexpr, BLOCK: tl.constexpr,
+    s11, s12, s22, s1, s2, rights, downs, packed, height, width, columns, omega,
+    PLANES: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """`solvers.relaxation_planes` in the order of `fused`: (B, 2 colours, 9, H, K)."""
-    item, y, x, written = _place(height, 2 * columns, total, BLOCK)
+    item, y, x, written = place(height, 2 * columns, ROWS, COLUMNS)
     here = written & (x < width)  # an odd width is filled up with zeros
     at = item * height * width + y * width + x
     right = tl.load(rights + at, mask=here, other=0.0)
@@ -194,11 +221,10 @@ def packed_planes(system: System, omega: float) -> Tensor:
     batch, height, width = system.a11.shape
     columns = (width + 1) // 2
     packed = system.a11.new_empty(batch, 2, _PLANES, height, columns)
-    total = batch * height * 2 * columns
     with torch.cuda.device_of(packed):  # Triton launches on the current device
-        _pack[(triton.cdiv(total, _BLOCK),)](
+        _pack[tiles(height, 2 * columns, batch)](
             *(plane.contiguous() for plane in system),
-            *(packed, height, width, columns, total, omega, _PLANES, _BLOCK),
+            *(packed, height, width, columns, omega, _PLANES, ROWS, COLUMNS),
         )
     return packed
 
@@ -216,21 +242,32 @@ def linearise(
         energy: what the system is the linearised minimum of.
     """
     images = [image.contiguous() for image in (first, second, flow)]
-    warped, smoothed = torch.empty_like(images[0]), torch.empty_like(images[0])
+    warped = torch.empty_like(images[0])
     batch, channels, height, width = first.shape
-    total = batch * height * width
     system = first.new_empty(7, batch, height, width)
-    outer, inner, middle = energy.smoothing[:3]
     gray_share, share = energy.channel_weights()[:2]
-    grid = (triton.cdiv(total, _BLOCK),)
+    grid = tiles(height, width, batch)
     with torch.cuda.device_of(first):  # Triton launches on the current device
-        _warp[grid](*images, warped, height, width, total, channels, _BLOCK)
-        _smooth[(triton.cdiv(total * channels, _BLOCK),)](
-            warped, smoothed, height, width, total * channels, middle, inner, outer, _BLOCK
-        )
+        _warp[grid](*images, warped, height, width, channels, ROWS, COLUMNS)
+        smoothed = smooth(warped, energy)
         _assemble[grid](
-            *(first_smooth.contiguous(), smoothed, images[2], system, height, width, total),
+            *(first_smooth.contiguous(), smoothed, images[2], system),
+            *(batch * height * width, height, width),
             *(energy.alpha, energy.epsilon, gray_share, share, EPSILON, DIAGONAL * energy.alpha),
-            *(channels, _BLOCK),
+            *(channels, ROWS, COLUMNS),
         )
     return System(*system.unbind(0))
+
+
+def smooth(image: Image, energy: Energy) -> Image:
+    """As `equations.smooth`, to the rounding of sums."""
+    image = image.contiguous()
+    result = torch.empty_like(image)
+    batch, channels, height, width = image.shape
+    outer, inner, middle = energy.smoothing[:3]
+    grid = tiles(triton.cdiv(height, _EACH), width, batch * channels)
+    with torch.cuda.device_of(image):  # Triton launches on the current device
+        _smooth[grid](
+            *(image, result, height, width, middle, inner, outer, _EACH, ROWS, COLUMNS),
+        )
+    return result

@@ -58,16 +58,29 @@ def median(flow: Flow, side: int) -> Flow:
     return torch.stack(shifted, dim=-1).median(dim=-1).values
 
 
+def added(
+    solve: Callable[[System, int, float], Flow],
+) -> Callable[[System, Flow, int, float], Flow]:
+    """What adds a solver's update to a flow."""
+    return lambda system, flow, sweeps, omega: flow + solve(system, sweeps, omega)
+
+
 @dataclass(frozen=True)
 class Parts:
     """What the robust mode spends its time in; on a GPU there are kernels for each."""
 
-    relax: Callable[[System, int, float], Flow] = red_black
-    """Solves a system; or `fused.red_black`."""
+    relax: Callable[[System, Flow, int, float], Flow] = added(red_black)
+    """Adds the solution of a system to a flow; or `fused_relax.relax`."""
     linearise: Callable[[Image, Image, Image, Flow, Energy], System] = linearise
-    """Makes it; or `fused_system.linearise`."""
+    """Makes the system; or `fused_system.linearise`."""
     median: Callable[[Flow, int], Flow] = median
     """Of a flow; or `fused_median.median`."""
+    pyramid: Callable[[Image], list[Image]] = pyramid
+    """Of an image; or `fused_pyramid.pyramid`, as are the next two."""
+    features: Callable[[Image], Image] = features
+    resize_flow: Callable[[Flow, tuple[int, int]], Flow] = resize_flow
+    smooth: Callable[[Image, Energy], Image] = smooth
+    """Of features; or `fused_system.smooth`."""
 
 
 PLAIN = Parts()
@@ -89,7 +102,7 @@ def robust(
         initial_flow: (B, 2, H, W) px, a nearby flow to start from, for instance of the last pair.
         parts: the solver and what surrounds it.
     """
-    one, two = pyramid(first), pyramid(second)
+    one, two = parts.pyramid(first), parts.pyramid(second)
     gain = measure_gain(one, two, settings, initial_flow, parts)
     two = [level * field(gain, level, first) for level in two]
     if initial_flow is None:
@@ -189,23 +202,27 @@ def _solve(
     parts: Parts,
 ) -> Flow:
     for level in range(top, bottom - 1, -1):
-        one, two = features(first[level]), features(second[level])
-        flow = _start(flow, one)
-        one_smooth = smooth(one, settings.energy)
+        one, two = parts.features(first[level]), parts.features(second[level])
+        flow = _start(flow, one, parts.resize_flow)
+        one_smooth = parts.smooth(one, settings.energy)
         for iteration in range(outer):
             system = parts.linearise(one, one_smooth, two, flow, settings.energy)
-            flow = flow + parts.relax(system, settings.sweeps_at(level), settings.omega)
+            flow = parts.relax(system, flow, settings.sweeps_at(level), settings.omega)
             flow = parts.median(flow, settings.median_after(iteration, outer))
     assert flow is not None
     return flow
 
 
-def _start(flow: Flow | None, level: Image) -> Flow:
+def _start(
+    flow: Flow | None,
+    level: Image,
+    larger: Callable[[Flow, tuple[int, int]], Flow] = resize_flow,
+) -> Flow:
     """The flow at the size of a level: zero, as it is, or brought up from the coarser one."""
     size_hw = (level.shape[-2], level.shape[-1])
     if flow is None:
         return level.new_zeros(len(level), 2, *size_hw)
-    return flow if flow.shape[-2:] == size_hw else resize_flow(flow, size_hw)
+    return flow if flow.shape[-2:] == size_hw else larger(flow, size_hw)
 
 
 def _shrink(flow: Flow, level: Image) -> Flow:
