@@ -10,9 +10,8 @@ import torch
 import triton
 import triton.language as tl
 
-from ttflow.flow.variational.fused_system import COLUMNS, ROWS, place, tiles
+from ttflow.flow.variational.fused_system import COLUMNS, ROWS, WARPS, place, tiles
 from ttflow.flow.variational.pyramid import Flow
-
 
 
 @triton.jit
@@ -33,7 +32,7 @@ def _without_ends(values):
     return inner
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height"])
 def _median(
     planes, result, height, width,
     SIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -60,6 +59,6 @@ def median(flow: Flow, side: int) -> Flow:
     height, width = flow.shape[-2:]
     with torch.cuda.device_of(flow):  # Triton launches on the current device
         _median[tiles(height, width, flow.shape[0] * flow.shape[1])](
-            flow, result, height, width, side, ROWS, COLUMNS
+            flow, result, height, width, side, ROWS, COLUMNS, num_warps=WARPS
         )
     return result

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ttflow.flow.variational.device_tables import on
-from ttflow.flow.variational.fused_system import COLUMNS, ROWS, place, tiles
+from ttflow.flow.variational.fused_system import COLUMNS, ROWS, WARPS, place, tiles
 from ttflow.flow.variational.pyramid import RATIO, Flow, Image, level_sizes
 
 
@@ -32,15 +32,15 @@ def sample_weights(size: int, count: int, ratio: float, sigma: float) -> NDArray
     """
     radius = int(3 * sigma)
     taps = [math.exp(-(k**2) / (2 * sigma**2)) if k else 1.0 for k in range(-radius, radius + 1)]
-    taps = np.array([0.0, *taps, 0.0]) / math.fsum(taps)
+    padded = np.array([0.0, *taps, 0.0])[:, None] / math.fsum(taps)
     position = (np.arange(1, count + 1) / ratio - 1).clip(0, size - 1)
     low = np.floor(position)
     between = position - low
-    weights = (1 - between) * taps[1:, None] + between * taps[:-1, None]
+    weights = (1 - between) * padded[1:] + between * padded[:-1]
     return np.concatenate(((low - radius)[None], weights)).astype(np.float32)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height", "width", "out_height"])
 def _sample(
     image, result, rows_table, columns_table, height, width, out_height, out_width, times,
     TAPS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -71,7 +71,7 @@ def _gray(red, y, x, height, width):
     return 0.299 * tl.load(at) + 0.587 * tl.load(at + size) + 0.114 * tl.load(at + 2 * size)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height"])
 def _features(
     image, result, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):  # fmt: skip
@@ -110,6 +110,7 @@ def _resampled(
         _sample[tiles(*size_hw, result.shape[0] * result.shape[1])](
             *(image, result, *tables, *image.shape[-2:], *size_hw, times, len(tables[0]) - 1),
             *(ROWS, COLUMNS),
+            num_warps=WARPS,
         )
     return result
 
@@ -134,5 +135,7 @@ def features(rgb: Image) -> Image:
     batch, _, height, width = rgb.shape
     result = rgb.new_empty(batch, 5, height, width)
     with torch.cuda.device_of(rgb):  # Triton launches on the current device
-        _features[tiles(height, width, batch)](rgb, result, height, width, ROWS, COLUMNS)
+        _features[tiles(height, width, batch)](
+            rgb, result, height, width, ROWS, COLUMNS, num_warps=WARPS
+        )
     return result

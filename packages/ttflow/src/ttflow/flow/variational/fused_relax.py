@@ -23,6 +23,8 @@ from ttflow.flow.variational.pyramid import Flow
 
 CAPACITY = 1024
 """Pixels of a colour that a program holds."""
+PER_WARP = 64
+"""Of them, those of a warp."""
 _LOADING = 8
 """What it costs to load a tile, in sweeps."""
 
@@ -105,29 +107,33 @@ def _half_sweep(
 
 
 @triton.jit
-def _finish(u, v, flow, result, at, size, kept, ADD: tl.constexpr):
+def _finish(u, v, flow, result, at, size, kept, added):
     """Store the update, or the flow with it."""
-    if ADD:
-        u += tl.load(flow + at, mask=kept, other=0.0)
-        v += tl.load(flow + at + size, mask=kept, other=0.0)
+    u += tl.load(flow + at, mask=kept & added, other=0.0)
+    v += tl.load(flow + at + size, mask=kept & added, other=0.0)
     tl.store(result + at, u, mask=kept)
     tl.store(result + at + size, v, mask=kept)
 
 
-@triton.jit
+_SIZES = ["height", "width", "sweeps", "started", "added", "down", "across"]
+_SIZES += ["rows", "columns", "rim_rows", "rim_columns"]
+
+
+@triton.jit(do_not_specialize=_SIZES)
 def _relax(
     s11, s12, s22, s1, s2, rights, downs, start, flow, result, scratch,
-    height, width, sweeps, omega, down, across, step_rows, step_columns, rim_rows, rim_columns,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, STARTED: tl.constexpr, ADD: tl.constexpr,
-    BLOCK: tl.constexpr,
+    height, width, sweeps, omega, started, added,
+    down, across, rows, columns, rim_rows, rim_columns,
+    BLOCK: tl.constexpr, RING: tl.constexpr, STRIDE: tl.constexpr,
 ):  # fmt: skip
-    """Sweeps of one tile, from zero or from `start` (B, 2, H, W); ADD gives the flow with them."""
+    """Sweeps of one tile, from zero or from `start` (B, 2, H, W); the last ones add the flow."""
     tile, item = tl.program_id(0), tl.program_id(1).to(tl.int64)
     tile_row, tile_column = tile // across, tile % across
     index = tl.arange(0, BLOCK)
-    row, column = index // COLUMNS, index % COLUMNS
-    inside = row < ROWS
-    y, k = tile_row * step_rows + row, tile_column * step_columns + column
+    row, column = index // columns, index % columns
+    inside = row < rows
+    y = tile_row * (rows - 2 * rim_rows) + row
+    k = tile_column * (columns - 2 * rim_columns) + column
     odd = y & 1
     x0, x1 = 2 * k + odd, 2 * k + 1 - odd
     size = height * width
@@ -139,40 +145,40 @@ def _relax(
         s11, s12, s22, s1, s2, rights, downs, pair, y, x1, inside, height, width, omega
     )  # fmt: skip
 
-    STRIDE: tl.constexpr = COLUMNS + 2
-    RING: tl.constexpr = (ROWS + 2) * STRIDE
     own = scratch + (item * (down * across) + tile) * (4 * RING)
-    for part in tl.static_range((4 * RING + BLOCK - 1) // BLOCK):
-        tl.store(own + part * BLOCK + index, 0.0, mask=part * BLOCK + index < 4 * RING)
+    for part in tl.static_range(4 * RING // BLOCK):
+        tl.store(own + part * BLOCK + index, 0.0)
     tl.debug_barrier()
     first = own + (row + 1) * STRIDE + column + 1
     second = first + 2 * RING
     at0, at1 = 2 * pair + y * width + x0, 2 * pair + y * width + x1
-    u0 = tl.zeros((BLOCK,), tl.float32)
-    v0, u1, v1 = u0, u0, u0
-    if STARTED:
-        here = inside & (y < height)
-        u0 = tl.load(start + at0, mask=here & (x0 < width), other=0.0)
-        v0 = tl.load(start + at0 + size, mask=here & (x0 < width), other=0.0)
-        u1 = tl.load(start + at1, mask=here & (x1 < width), other=0.0)
-        v1 = tl.load(start + at1 + size, mask=here & (x1 < width), other=0.0)
-        tl.store(second, u1, mask=inside)
-        tl.store(second + RING, v1, mask=inside)
-        tl.debug_barrier()
+    before = inside & (y < height) & (started != 0)
+    u0 = tl.load(start + at0, mask=before & (x0 < width), other=0.0)
+    v0 = tl.load(start + at0 + size, mask=before & (x0 < width), other=0.0)
+    u1 = tl.load(start + at1, mask=before & (x1 < width), other=0.0)
+    v1 = tl.load(start + at1 + size, mask=before & (x1 < width), other=0.0)
+    tl.store(second, u1, mask=inside)
+    tl.store(second + RING, v1, mask=inside)
+    tl.debug_barrier()
     for _ in range(sweeps):
         u0, v0 = _half_sweep(w0, u0, v0, first, second, odd, inside, 1 - omega, STRIDE, RING)
         u1, v1 = _half_sweep(w1, u1, v1, second, first, 1 - odd, inside, 1 - omega, STRIDE, RING)
 
     kept = inside & (y < height) & ((row >= rim_rows) | (tile_row == 0))
-    kept = kept & ((row < ROWS - rim_rows) | (tile_row == down - 1))
+    kept = kept & ((row < rows - rim_rows) | (tile_row == down - 1))
     kept = kept & ((column >= rim_columns) | (tile_column == 0))
-    kept = kept & ((column < COLUMNS - rim_columns) | (tile_column == across - 1))
-    _finish(u0, v0, flow, result, at0, size, kept & (x0 < width), ADD)
-    _finish(u1, v1, flow, result, at1, size, kept & (x1 < width), ADD)
+    kept = kept & ((column < columns - rim_columns) | (tile_column == across - 1))
+    _finish(u0, v0, flow, result, at0, size, kept & (x0 < width), added != 0)
+    _finish(u1, v1, flow, result, at1, size, kept & (x1 < width), added != 0)
 
 
 def relax(
-    system: System, flow: Flow, sweeps: int, omega: float, capacity: int = CAPACITY, per_warp=64
+    system: System,
+    flow: Flow,
+    sweeps: int,
+    omega: float,
+    capacity: int = CAPACITY,
+    per_warp: int = PER_WARP,
 ) -> Flow:
     """As `flow + solvers.red_black`, to the rounding of sums.
 
@@ -181,15 +187,18 @@ def relax(
         flow: (B, 2, H, W) px.
         sweeps: of both colours.
         omega: over-relaxation.
+        capacity: pixels of a colour that a program may hold.
+        per_warp: of them, those of a warp.
     """
     planes = [plane.contiguous() for plane in system]
     flow = flow.contiguous()
     batch, _, height, width = flow.shape
     cut = tiling(height, (width + 1) // 2, sweeps, capacity)
-    tiles, block = cut.down * cut.across, max(triton.next_power_of_2(cut.rows * cut.columns), 128)
-    scratch = flow.new_empty(batch * tiles * 4 * (cut.rows + 2) * (cut.columns + 2))
+    tiles, block = cut.down * cut.across, max(triton.next_power_of_2(cut.rows * cut.columns), 256)
+    stride = triton.next_power_of_2(cut.columns + 2)
+    ring = triton.next_power_of_2((cut.rows + 2) * stride)
+    scratch = flow.new_empty(batch * tiles * 4 * ring)
     rims = (2 * cut.sweeps, cut.sweeps)
-    steps = (cut.rows - 2 * rims[0], cut.columns - 2 * rims[1])
     update, done = flow, 0
     with torch.cuda.device_of(flow):  # Triton launches on the current device
         while done < sweeps:
@@ -197,8 +206,8 @@ def relax(
             result = torch.empty_like(flow)
             _relax[(tiles, batch)](
                 *(*planes, update, flow, result, scratch, height, width, now, omega),
-                *(cut.down, cut.across, *steps, *rims, cut.rows, cut.columns),
-                *(done > 0, done + now == sweeps, block),
+                *(int(done > 0), int(done + now == sweeps), cut.down, cut.across),
+                *(cut.rows, cut.columns, *rims, block, ring, stride),
                 num_warps=max(block // per_warp, 4),
             )
             update, done = result, done + now

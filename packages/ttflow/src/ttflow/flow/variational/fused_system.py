@@ -14,7 +14,8 @@ from ttflow.flow.variational.equations import DIAGONAL, EPSILON, Energy, System
 from ttflow.flow.variational.pyramid import Flow, Image
 
 ROWS, COLUMNS = 8, 32
-"""Pixels of a program."""
+"""Pixels of a program, one for each thread."""
+WARPS = ROWS * COLUMNS // 32
 _PLANES = 9
 _EACH = 4
 """Rows that a lane of the smoothing goes down."""
@@ -33,7 +34,7 @@ def place(height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     return tl.program_id(1).to(tl.int64), y, x, (y < height) & (x < width)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height"])
 def _warp(
     first, second, flow, warped, height, width,
     CHANNELS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -75,7 +76,7 @@ def _line(plane, y, x, height, width, t0, t1, t2):
     return t0 * tl.load(row + tl.minimum(x, last)) + t1 * inner + t2 * outer
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height"])
 def _smooth(
     image, result, height, width, t0, t1, t2,
     EACH: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -139,7 +140,7 @@ def _edges(u, v, y, x, height, width, alpha, epsilon, here):
     return phi, ux, uy, vx, vy
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height", "next_plane"])
 def _assemble(
     first, second, flow, system, next_plane, height, width,
     alpha, epsilon, gray_share, share, data_epsilon, diagonal,
@@ -151,13 +152,13 @@ def _assemble(
     pixel = y * width + x
     nothing = tl.zeros((ROWS, COLUMNS), tl.float32)
     a11, a12, a22, b1, b2 = nothing, nothing, nothing, nothing, nothing
-    for channel in tl.static_range(CHANNELS):
+    for channel in range(CHANNELS):  # unrolled, its loads would take all registers
         one = first + (item * CHANNELS + channel) * size
         two = second + (item * CHANNELS + channel) * size
         dx = _derivative(one, two, y, x, 0, 1, height, width, here)
         dy = _derivative(one, two, y, x, 1, 0, height, width, here)
         dt = tl.load(two + pixel, mask=here, other=0.0) - tl.load(one + pixel, mask=here, other=0.0)
-        psi = 0.5 * (gray_share if channel == 0 else share) * tl.rsqrt(dt * dt + data_epsilon)
+        psi = 0.5 * tl.where(channel == 0, gray_share, share) * tl.rsqrt(dt * dt + data_epsilon)
         a11 += psi * dx * dx
         a12 += psi * dx * dy
         a22 += psi * dy * dy
@@ -225,6 +226,7 @@ def packed_planes(system: System, omega: float) -> Tensor:
         _pack[tiles(height, 2 * columns, batch)](
             *(plane.contiguous() for plane in system),
             *(packed, height, width, columns, omega, _PLANES, ROWS, COLUMNS),
+            num_warps=WARPS,
         )
     return packed
 
@@ -248,13 +250,14 @@ def linearise(
     gray_share, share = energy.channel_weights()[:2]
     grid = tiles(height, width, batch)
     with torch.cuda.device_of(first):  # Triton launches on the current device
-        _warp[grid](*images, warped, height, width, channels, ROWS, COLUMNS)
+        _warp[grid](*images, warped, height, width, channels, ROWS, COLUMNS, num_warps=WARPS)
         smoothed = smooth(warped, energy)
         _assemble[grid](
             *(first_smooth.contiguous(), smoothed, images[2], system),
             *(batch * height * width, height, width),
             *(energy.alpha, energy.epsilon, gray_share, share, EPSILON, DIAGONAL * energy.alpha),
             *(channels, ROWS, COLUMNS),
+            num_warps=WARPS,
         )
     return System(*system.unbind(0))
 
@@ -269,5 +272,6 @@ def smooth(image: Image, energy: Energy) -> Image:
     with torch.cuda.device_of(image):  # Triton launches on the current device
         _smooth[grid](
             *(image, result, height, width, middle, inner, outer, _EACH, ROWS, COLUMNS),
+            num_warps=WARPS,
         )
     return result

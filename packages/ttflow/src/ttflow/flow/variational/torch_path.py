@@ -65,11 +65,14 @@ def added(
     return lambda system, flow, sweeps, omega: flow + solve(system, sweeps, omega)
 
 
+relax = added(red_black)
+
+
 @dataclass(frozen=True)
 class Parts:
     """What the robust mode spends its time in; on a GPU there are kernels for each."""
 
-    relax: Callable[[System, Flow, int, float], Flow] = added(red_black)
+    relax: Callable[[System, Flow, int, float], Flow] = relax
     """Adds the solution of a system to a flow; or `fused_relax.relax`."""
     linearise: Callable[[Image, Image, Image, Flow, Energy], System] = linearise
     """Makes the system; or `fused_system.linearise`."""
