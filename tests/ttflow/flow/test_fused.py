@@ -18,9 +18,10 @@ import os
 os.environ["TRITON_INTERPRET"] = "1"
 import torch
 from ttflow.flow.variational import (
-    BeyondPixels, fused, fused_median, fused_system, solvers, torch_path
+    BeyondPixels, fused, fused_median, fused_pyramid, fused_relax, fused_system, pyramid, solvers,
+    torch_path,
 )
-from ttflow.flow.variational.equations import System, smooth
+from ttflow.flow.variational.equations import REFERENCE, System, features, smooth
 from ttflow.flow.variational.settings import RobustSettings
 
 make = torch.Generator().manual_seed(0)
@@ -48,10 +49,40 @@ first = torch.rand(2, 3, 24, 36, generator=make)
 second = 0.9 * first.roll(1, -1)
 settings = RobustSettings(outer_iterations=2, sweeps=3, sweeps_per_level=1, gain_levels=(1,))
 expected = torch_path.robust(first, second, settings)
-found = torch_path.robust(first, second, settings, parts=torch_path.Parts(relax=torch_path.added(fused.red_black)))
+parts = torch_path.Parts(relax=torch_path.added(fused.red_black))
+found = torch_path.robust(first, second, settings, parts=parts)
 assert expected.abs().mean() > 0.3
 assert (found - expected).abs().mean() < 1e-4
 print("whole mode")
+
+cases = ((1, 16, 20, 512), (2, 17, 33, 512), (1, 40, 51, 256), (2, 31, 40, 256))
+for batch, height, width, capacity in cases:
+    a11, a12, a22, b1, b2, right, down = torch.rand(7, batch, height, width, generator=make)
+    right[..., -1] = 0
+    down[..., -1, :] = 0
+    tiled = System(a11 + 0.5, a12 - 0.5, a22 + 0.5, b1 - 0.5, b2 - 0.5, right, down)
+    flow = torch.rand(batch, 2, height, width, generator=make)
+    found = fused_relax.relax(tiled, flow, 5, 1.7, capacity)
+    torch.testing.assert_close(
+        found, flow + solvers.red_black(tiled, 5, 1.7), rtol=1e-5, atol=1e-5
+    )
+print("tiles")
+
+image = torch.rand(2, 3, 30, 41, generator=make)
+whole, ours = pyramid.pyramid(image), fused_pyramid.pyramid(image)
+assert [level.shape for level in ours] == [level.shape for level in whole]
+for level, expected in zip(ours, whole, strict=True):
+    torch.testing.assert_close(level, expected, rtol=0, atol=1e-6)
+torch.testing.assert_close(fused_pyramid.features(image), features(image), rtol=0, atol=1e-6)
+near = torch.randn(1, 2, 9, 14, generator=make)
+torch.testing.assert_close(
+    fused_pyramid.resize_flow(near, (12, 19)), pyramid.resize_flow(near, (12, 19))
+)
+for energy in (settings.energy, REFERENCE):
+    torch.testing.assert_close(
+        fused_system.smooth(image, energy), smooth(image, energy), rtol=0, atol=1e-6
+    )
+print("pyramid")
 
 for side, shape in ((3, (1, 2, 5, 7)), (5, (2, 2, 6, 4))):
     noise = torch.randn(shape, generator=make)
@@ -103,7 +134,8 @@ print("device")
 def test_fused_solver_equals_the_plain_one() -> None:
     command = [sys.executable, "-c", COMPARE]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    parts = ["solver", "packing", "whole mode", "median", "system", "engine", "device"]
+    parts = ["solver", "packing", "whole mode", "tiles", "pyramid"]
+    parts += ["median", "system", "engine", "device"]
     assert done.stdout.splitlines() == parts, done.stderr
 
 
@@ -139,19 +171,31 @@ def test_kernels_compile_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from ttflow.flow.variational import fused, fused_median, fused_system
+    from ttflow.flow.variational import (
+        fused,
+        fused_median,
+        fused_pyramid,
+        fused_relax,
+        fused_system,
+    )
 
+    tile = {"ROWS": 8, "COLUMNS": 32}
     kernels = {
         fused._half_sweep: {"PLANES": 9, "BLOCK": 256},
-        fused_median._median: {"SIDE": 5, "BLOCK": 256},
-        fused_system._warp: {"CHANNELS": 5, "BLOCK": 256},
-        fused_system._smooth: {"BLOCK": 256},
-        fused_system._assemble: {"CHANNELS": 5, "BLOCK": 256},
-        fused_system._pack: {"PLANES": 9, "BLOCK": 256},
+        fused_median._median: {"SIDE": 5, **tile},
+        fused_pyramid._features: tile,
+        fused_pyramid._sample: {"TAPS": 4, **tile},
+        fused_relax._relax: {"BLOCK": 512, "RING": 1024, "STRIDE": 32},
+        fused_system._warp: {"CHANNELS": 5, **tile},
+        fused_system._smooth: {"EACH": 4, **tile},
+        fused_system._assemble: {"CHANNELS": 5, **tile},
+        fused_system._pack: {"PLANES": 9, **tile},
     }
     planes = ["planes", "update", "result", "first", "second", "flow", "warped", "image", "system"]
-    planes += ["s11", "s12", "s22", "s1", "s2", "rights", "downs", "packed"]
-    whole = ("height", "width", "columns", "colour", "total")
+    planes += ["s11", "s12", "s22", "s1", "s2", "rights", "downs", "packed", "start", "scratch"]
+    planes += ["rows_table", "columns_table"]
+    whole = ["height", "width", "columns", "colour", "total", "out_height", "out_width"]
+    whole += [*fused_relax._SIZES, "next_plane"]
     for kernel, constants in kernels.items():
         kinds = dict.fromkeys(planes, "*fp32") | dict.fromkeys(whole, "i32")
         signature = {name: kinds.get(name, "fp32") for name in kernel.arg_names}
