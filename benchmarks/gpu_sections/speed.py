@@ -1,5 +1,6 @@
 """The full siamese network at batch 10: a step and its parts, convolutions, the plain loop."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
@@ -23,13 +24,17 @@ PATHS = {
     "channels last, float32": ("float32", True),
 }
 """Ways to compute a step, by precision and layout."""
+ALL_BUT_GRAPH = Way(pooling=True, padded=True, first=True, crops=True)
 GAINS = {
     "old: each loss read": Way(unread=1),
     "losses read late": Way(),
     "fused poolings": Way(pooling=True),
+    "fused, padded channels": Way(pooling=True, padded=True),
+    "fused, padded, first stage as a kernel": Way(pooling=True, padded=True, first=True),
     "crop kernel": Way(crops=True),
     "step graph": Way(graph=True),
-    "all of them": Way(pooling=True, crops=True, graph=True),
+    "all but the graph": ALL_BUT_GRAPH,
+    "all of them": dataclasses.replace(ALL_BUT_GRAPH, graph=True),
 }
 """Further ways, in the shipped precision and layout. A new one gets a line here, to be timed beside
 the old one in the same call."""
