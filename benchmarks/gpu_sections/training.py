@@ -125,9 +125,9 @@ class Training:
         given = self.model, batches, self.optimizer, self.config, self.model.inputs
         return train_epoch(*given, step=self.work, unread=self.way.unread).loss
 
-    def validate(self, batch: Batch) -> float:
-        """One batch of validation; returns the loss."""
-        return validate(self.model, [batch], self.model.inputs, self.config.precision).loss
+    def validate(self, batches: Iterable[Batch]) -> float:
+        """Batches of validation; returns the mean loss."""
+        return validate(self.model, batches, self.model.inputs, self.config.precision).loss
 
 
 def _info(index: int, frames: int) -> ClipInfo:

@@ -37,11 +37,11 @@ def conv_pool_relu(
         spare: the result may have further channels of zeros too.
     """
     assert conv.bias is not None
-    if torch.is_autocast_enabled("cuda") and clip.is_floating_point():
-        clip = clip.to(torch.get_autocast_dtype("cuda"))
-    half = clip.dtype in (torch.bfloat16, torch.float16)
+    mixed = torch.is_autocast_enabled("cuda")
+    dtype = torch.get_autocast_dtype("cuda") if mixed else clip.dtype
+    half = dtype in (torch.bfloat16, torch.float16)
     if half and FIRST_STAGE and first_stage.takes(conv, clip, kernel):
-        pooled = first_stage.conv_pool_relu(conv, clip)
+        pooled = first_stage.conv_pool_relu(conv, clip, dtype)
     else:
         more = -conv.out_channels % MULTIPLE if half and spare else 0
         weight = _padded(conv.weight, clip.shape[1] - conv.in_channels, more)
