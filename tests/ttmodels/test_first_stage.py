@@ -111,12 +111,16 @@ def test_kernels_compile_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from ttmodels.gpu import first_stage
+    from ttmodels.gpu import first_stage_kernels
 
     halves = dict.fromkeys(("clip", "weights", "bias", "pooled", "gradient", "packed"), "*bf16")
     pointers = halves | {"codes": "*u8"} | dict.fromkeys(("to_weights", "to_bias"), "*fp32")
     constants = {"CHANNELS": 4, "FILTERS": 32, "CELLS": 32, "BLOCK": 256}
-    kernels = first_stage._pack, first_stage._convolve, first_stage._gradients
+    kernels = (
+        first_stage_kernels.pack,
+        first_stage_kernels.convolve,
+        first_stage_kernels.gradients,
+    )
     for kernel in kernels:
         chosen = {name: constants[name] for name in kernel.arg_names if name in constants}
         signature = {name: pointers.get(name, "i32") for name in kernel.arg_names}
