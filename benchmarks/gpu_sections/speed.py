@@ -1,5 +1,6 @@
 """The full siamese network at batch 10: a step and its parts, convolutions, the plain loop."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
@@ -23,13 +24,17 @@ PATHS = {
     "channels last, float32": ("float32", True),
 }
 """Ways to compute a step, by precision and layout."""
+ALL_BUT_GRAPH = Way(pooling=True, padded=True, first=True, crops=True)
 GAINS = {
     "old: each loss read": Way(unread=1),
     "losses read late": Way(),
     "fused poolings": Way(pooling=True),
+    "fused, padded channels": Way(pooling=True, padded=True),
+    "fused, padded, first stage as a kernel": Way(pooling=True, padded=True, first=True),
     "crop kernel": Way(crops=True),
     "step graph": Way(graph=True),
-    "all of them": Way(pooling=True, crops=True, graph=True),
+    "all but the graph": ALL_BUT_GRAPH,
+    "all of them": dataclasses.replace(ALL_BUT_GRAPH, graph=True),
 }
 """Further ways, in the shipped precision and layout. A new one gets a line here, to be timed beside
 the old one in the same call."""
@@ -129,7 +134,7 @@ def path(context: Context, name: str) -> None:
         peak = torch.cuda.max_memory_allocated() / 2**30
         context.measure(f"{name}: peak memory", peak, "GiB")
     if name == next(iter(PATHS)):
-        validation = whole(context, lambda: training.validate(training.batch(next(numbers))))
+        validation = whole(context, lambda: training.validate([training.batch(next(numbers))]))
         context.measure("validation of a batch", validation, "ms")
         context.measure("2000 epochs", hours(step, validation, size), "h")
 
@@ -140,42 +145,40 @@ def gains(context: Context) -> None:
     size, numbers = training.config.batch_size, iter(range(10_000))
     steps = 2 if context.tiny else STEPS
 
-    def epoch() -> None:
-        training.epoch(training.batch(next(numbers)) for _ in range(steps))
+    def batches() -> Iterator[Batch]:
+        return (training.batch(next(numbers)) for _ in range(steps))
 
     for name, way in GAINS.items():
         if not context.cuda and way != Way(unread=way.unread):
             context.note(f"gain, {name}", "on CUDA only")
             continue
-        context.case(f"gain, {name}", one_gain, training, way, epoch, f"gain, {name}", steps * size)
+        given = training, way, batches, f"gain, {name}", steps * size
+        context.case(f"gain, {name}", one_gain, *given)
 
 
 def one_gain(
-    context: Context, training: Training, way: Way, epoch: Callable[[], None], name: str, clips: int
+    context: Context,
+    training: Training,
+    way: Way,
+    batches: Callable[[], Iterator[Batch]],
+    name: str,
+    clips: int,
 ) -> None:
     """One of them."""
     training.take(way)
     if context.cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    taken = whole(context, epoch, 3)
+    taken = whole(context, lambda: training.epoch(batches()), 3) / clips
     if context.cuda:
         peak = torch.cuda.max_memory_reserved() / 2**30
         context.measure(f"{name}: peak of reserved memory", peak, "GiB")
-    context.measure(
-        f"{name}: step with its batch", taken / clips * training.config.batch_size, "ms"
-    )
-    context.measure(f"{name}: clips", 1000 * clips / taken, "clips/s")
-    context.measure(f"{name}: 2000 epochs without validation", hours_of(clips, taken), "h")
-
-
-def hours_of(clips: int, taken_ms: float) -> float:
-    """Of the paper's training clips alone.
-
-    >>> round(hours_of(80, 400.0), 2)
-    2.24
-    """
-    return PAPER["epochs"] * PAPER["train"] * taken_ms / clips / 3.6e6
+    size = training.config.batch_size
+    context.measure(f"{name}: step with its batch", taken * size, "ms")
+    context.measure(f"{name}: clips", 1000 / taken, "clips/s")
+    validation = whole(context, lambda: training.validate(batches()), 3) / clips
+    context.measure(f"{name}: validation with its batch", validation * size, "ms")
+    context.measure(f"{name}: 2000 epochs", hours(taken, validation, 1), "h")
 
 
 def pooling_alone(context: Context) -> None:

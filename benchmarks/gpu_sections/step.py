@@ -14,12 +14,20 @@ from gpu_sections.training import Training, Way, configuration
 from tttrain.training import checkpoint as checkpoints
 from tttrain.training.checkpoint import Checkpoint
 from tttrain.training.device import set_up
-from tttrain.training.loop import autocast, copied, restore, weights_of
+from tttrain.training.loop import (
+    Batch,
+    Precision,
+    autocast,
+    copied,
+    restore,
+    weights_of,
+)
 from tttrain.training.schedule import Plateau
 
 SHAPE, BATCH = (16, 40, 40), 4
 I3D_SHAPE, I3D_TINY = (16, 32, 32), (8, 16, 16)
 UPDATE, LOSS, LOGITS, COSINE = 1e-2, 1e-4, 1e-2, 0.95
+KERNELS = Way(pooling=True, padded=True, first=True, crops=True)
 
 
 def run(context: Context) -> None:
@@ -61,39 +69,52 @@ def flat(tensors: dict[str, Tensor]) -> Tensor:
 
 
 def precisions(context: Context) -> None:
-    """Logits and gradients of one batch in both precisions."""
+    """Logits and gradients of one batch in both precisions, with kernels of our own too."""
     config = configuration(SHAPE, BATCH, "float32")
     set_up(config, str(context.device))
     training = Training(context, config, BATCH)
-    batch, found = training.batch(0), []
-    for precision in ("float32", "bfloat16"):
-        training.model.zero_grad(set_to_none=True)
-        with autocast(context.device.type, precision):
-            logits = training.model(*[batch.inputs[name] for name in training.model.inputs])
-        cross_entropy(logits.float(), batch.labels).backward()
-        gradients = {n: w.grad.cpu().clone() for n, w in training.model.named_parameters()}
-        found.append((logits.detach().float(), gradients))
-    (logits, gradients), (short, shorter) = found
-    context.check("bfloat16: logits, relative", relative(short, logits), LOGITS)
-    cosine = cosine_similarity(flat(shorter), flat(gradients), dim=0).item()
-    context.check("bfloat16: cosine of the gradients", cosine, COSINE, least=True)
-    for name in gradients:
-        if "conv" in name and name.endswith("weight"):
-            difference = relative(shorter[name], gradients[name])
-            context.measure(f"bfloat16: gradient of {name}, relative difference", difference, "")
+    batch = training.batch(0)
+    logits, gradients = answer(training, batch, "float32")
+    for name, way in {"bfloat16": Way(), "bfloat16, kernels": KERNELS}.items():
+        if way == KERNELS and not context.cuda:
+            continue
+        training.take(way)
+        short, shorter = answer(training, batch, "bfloat16")
+        context.check(f"{name}: logits, relative", relative(short, logits), LOGITS)
+        cosine = cosine_similarity(flat(shorter), flat(gradients), dim=0).item()
+        context.check(f"{name}: cosine of the gradients", cosine, COSINE, least=True)
+        for weight in [weight for weight in gradients if "conv" in weight and "weight" in weight]:
+            difference = relative(shorter[weight], gradients[weight])
+            context.measure(f"{name}: gradient of {weight}, relative difference", difference, "")
+
+
+def answer(
+    training: Training, batch: Batch, precision: Precision
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Logits and gradients of a batch."""
+    training.model.zero_grad(set_to_none=True)
+    with autocast(training.device.type, precision):
+        logits = training.model(*[batch.inputs[name] for name in training.model.inputs])
+    cross_entropy(logits.float(), batch.labels).backward()
+    gradients = {n: w.grad.cpu().clone() for n, w in training.model.named_parameters()}
+    return logits.detach().float(), gradients
 
 
 def repeated(context: Context, model: str, shape: tuple[int, int, int]) -> None:
     """Three steps from one seed, twice, in the precision of training: the same bits."""
-    one, other = (after_steps(context, model, shape, 3) for _ in range(2))
-    context.check(f"{model}: weights that differ in a second run", differing(one, other), 0)
+    ways = {"": Way(), ", kernels": KERNELS} if context.cuda else {"": Way()}
+    for name, way in ways.items():
+        one, other = (after_steps(context, model, shape, 3, way) for _ in range(2))
+        what = f"{model}{name}: weights that differ in a second run"
+        context.check(what, differing(one, other), 0)
 
 
 def after_steps(
-    context: Context, model: str, shape: tuple[int, int, int], steps: int
+    context: Context, model: str, shape: tuple[int, int, int], steps: int, way: Way
 ) -> dict[str, Tensor]:
     """The weights after so many steps."""
     training = training_of(context, model, shape)
+    training.take(way)
     for number in range(steps):
         training.step(training.batch(number))
     return weights_of(training.model)

@@ -40,6 +40,10 @@ class Way:
 
     pooling: bool = False
     """Bias, pooling and ReLU as kernels of our own."""
+    padded: bool = False
+    """Channels of later stages filled up for the matrix units, in half precision."""
+    first: bool = False
+    """The first stage as a kernel of our own, in half precision."""
     crops: bool = False
     """Crops as a kernel of our own."""
     graph: bool = False
@@ -78,6 +82,10 @@ class Training:
         """Compute in this way from now on."""
         self.way, self.augment.cut = way, transform
         self.model.fuse_poolings(way.pooling)
+        if way.pooling:
+            from ttmodels.gpu import stages
+
+            stages.MULTIPLE, stages.FIRST_STAGE = 16 if way.padded else 1, way.first
         if way.crops:
             from tttrain.training.step import crops
 
@@ -117,9 +125,9 @@ class Training:
         given = self.model, batches, self.optimizer, self.config, self.model.inputs
         return train_epoch(*given, step=self.work, unread=self.way.unread).loss
 
-    def validate(self, batch: Batch) -> float:
-        """One batch of validation; returns the loss."""
-        return validate(self.model, [batch], self.model.inputs, self.config.precision).loss
+    def validate(self, batches: Iterable[Batch]) -> float:
+        """Batches of validation; returns the mean loss."""
+        return validate(self.model, batches, self.model.inputs, self.config.precision).loss
 
 
 def _info(index: int, frames: int) -> ClipInfo:

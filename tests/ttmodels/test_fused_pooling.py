@@ -82,8 +82,8 @@ model.fuse_poolings()
 assert torch.equal(step()[0], expected[0])  # a CPU: as before
 blocks.runs_kernels = lambda device: True
 calls = []
-kernels = fused_pooling.conv_pool_relu
-fused_pooling.conv_pool_relu = lambda *given: calls.append(given) or kernels(*given)
+kernels = fused_pooling.pool_bias_relu
+fused_pooling.pool_bias_relu = lambda *given: calls.append(given) or kernels(*given)
 for recompute in (False, True):
     model.recompute_activations(recompute)
     loss, gradients = step()

@@ -7,7 +7,7 @@ from tttrain.config import TrainConfig
 from tttrain.data.cache import without_waiting
 from tttrain.errors import TrainingError
 from tttrain.run import available_threads, thread_limit
-from tttrain.training import batches, device
+from tttrain.training import device
 from tttrain.training.best_epoch import Best
 from tttrain.training.torch_state import preserved
 
@@ -84,16 +84,28 @@ def test_new_memory_is_not_written_to() -> None:
 def test_switches_for_gpus_change_nothing_on_a_cpu() -> None:
     on = TrainConfig().with_changes(execution={"gpu_kernels": True, "step_graph": True})
     assert on.result_hash() == TrainConfig().result_hash()
-    assert not TrainConfig().execution.gpu_kernels
     assert not TrainConfig().execution.step_graph
-    assert batches._cut("cpu") is None
+    assert not device.runs_kernels(on, "cpu")
     values = torch.arange(3)
     assert without_waiting(values, "cpu") is values
     best = Best(1, 0.5, 1.0, {"w": torch.zeros(1)})
     assert best.on_cpu() is best
 
 
+@pytest.mark.parametrize(
+    ("asked", "installed", "runs"),
+    [(None, True, True), (None, False, False), (True, True, True), (False, True, False)],
+)
+def test_kernels_run_on_a_gpu_where_triton_is(
+    asked: bool | None, installed: bool, runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "find_spec", lambda name: name if installed else None)
+    config = TrainConfig().with_changes(execution={"gpu_kernels": asked})
+    assert device.runs_kernels(config, "cuda:0") is runs
+
+
 def test_kernels_without_triton_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "find_spec", lambda name: None)
+    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    asked = TrainConfig().with_changes(execution={"gpu_kernels": True})
     with pytest.raises(TrainingError, match="gpu_kernels is true, but triton is not installed"):
-        batches._cut("cuda:0")
+        device.runs_kernels(asked, "cuda:0")

@@ -87,10 +87,11 @@ class StrokeModel(StoredNetwork):
                 setattr(module, "recompute", on)  # noqa: B010 - not every module has it
 
     def fuse_poolings(self, on: bool = True) -> None:
-        """On a GPU, compute bias, pooling and ReLU of each stage in one kernel of our own.
+        """On a GPU, compute the stages with kernels of our own; see `ttmodels.gpu.stages`.
 
-        The values stay the same; the gradients of the biases are summed in float32. On a CPU, and
-        in networks that have no such stages, nothing changes.
+        In float32 the values stay the same, and the gradients of the biases are summed in float32;
+        in half precision the sums of the convolutions have another order. On a CPU, and in networks
+        that have no such stages, nothing changes.
 
         Raises:
             ValueError: if Triton is not installed.

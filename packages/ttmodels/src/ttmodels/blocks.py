@@ -22,6 +22,7 @@ def conv_pool_relu(
     kernel: Kernel = (2, 2, 2),
     recompute: bool = False,
     fused: bool = False,
+    spare: bool = False,
 ) -> Float[Tensor, "batch channel2 time2 height2 width2"]:
     """Return `relu(max_pool3d(conv(clip), kernel))`.
 
@@ -31,17 +32,20 @@ def conv_pool_relu(
         kernel: sides of the pooling's cells.
         recompute: keep nothing but the clip for the backward pass and compute the stage again
             there (activation checkpointing).
-        fused: on a GPU, take a kernel of our own for bias, pooling and ReLU.
+        fused: on a GPU, take kernels of our own; see `ttmodels.gpu.stages`.
+        spare: the result may have further channels of zeros, and so may the clip.
     """
     if recompute and torch.is_grad_enabled():
         again: Tensor = checkpoint(
-            conv_pool_relu, conv, clip, kernel, fused=fused, use_reentrant=False
+            conv_pool_relu, conv, clip, kernel, fused=fused, spare=spare, use_reentrant=False
         )
         return again
     if fused and _fusible(conv, clip, kernel):
-        from ttmodels.gpu import fused_pooling
+        from ttmodels.gpu import stages
 
-        return fused_pooling.conv_pool_relu(conv, clip, kernel)
+        return stages.conv_pool_relu(conv, clip, kernel, spare)
+    if fused:
+        clip = clip[:, : conv.in_channels]
     if chunked_conv.is_faster(conv, clip):
         return chunked_conv.conv_pool_relu(conv, clip, kernel)
     return pool_relu(conv(clip), kernel)
@@ -126,7 +130,7 @@ class Branch(nn.Module):
 
     Attributes:
         recompute: compute each stage again in the backward pass instead of keeping its results.
-        fused: on a GPU, take a kernel of our own for bias, pooling and ReLU.
+        fused: on a GPU, take kernels of our own; see `ttmodels.gpu.stages`.
     """
 
     def __init__(
@@ -149,7 +153,10 @@ class Branch(nn.Module):
         """Return the maps of the last convolution, after its pooling."""
         clip = fastest_layout(clip)
         for conv in self.convolutions():
-            clip = conv_pool_relu(conv, clip, recompute=self.recompute, fused=self.fused)
+            last = conv is self.conv3
+            clip = conv_pool_relu(
+                conv, clip, recompute=self.recompute, fused=self.fused, spare=not last
+            )
         return clip
 
     def forward_fc(

@@ -190,10 +190,10 @@ class ExecutionConfig(FrozenModel):
         description="The threads of a worker; null divides the cores of its machine (at most "
         "OMP_NUM_THREADS of the command) by the workers there.",
     )
-    gpu_kernels: bool = Field(
-        default=False,
-        description="On a GPU with Triton, crops are cut and poolings computed by kernels of our "
-        "own.",
+    gpu_kernels: bool | None = Field(
+        default=None,
+        description="On a GPU, crops are cut and the stages of a network computed by kernels of "
+        "our own; null: where Triton is installed.",
     )
     step_graph: bool = Field(
         default=False,

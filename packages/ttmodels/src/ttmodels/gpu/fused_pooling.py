@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 import torch
 import triton
 import triton.language as tl
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ttmodels.pooling import Kernel, memory_layout
@@ -138,20 +137,6 @@ class _PoolBiasReLU(torch.autograd.Function):
         (codes,) = ctx.saved_tensors
         to_maps, to_bias = spread(gradients[0], codes, ctx.sides, ctx.kernel, ctx.layout)
         return to_maps, to_bias.to(ctx.bias_type), None
-
-
-def conv_pool_relu(
-    conv: nn.Conv3d, clip: Float[Tensor, "batch channel time height width"], kernel: Kernel
-) -> Float[Tensor, "batch channel2 time2 height2 width2"]:
-    """Return `relu(max_pool3d(conv(clip), kernel))`.
-
-    Args:
-        conv: with a bias.
-        clip: in any memory format; on a GPU, of at most 32 bits a number.
-        kernel: sides of the pooling's cells, each 1 or 2.
-    """
-    assert conv.bias is not None
-    return pool_bias_relu(conv._conv_forward(clip, conv.weight, None), conv.bias, kernel)
 
 
 def pool_bias_relu(maps: Tensor, bias: Tensor, kernel: Kernel) -> Tensor:

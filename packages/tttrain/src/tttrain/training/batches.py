@@ -1,14 +1,13 @@
 """A worker's batches of tensors, made from windows of clips."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from itertools import islice
 
 import torch
 
 from ttdata.errors import TTError
 from ttmodels.inputs import input_shape
-from tttrain.data.cache import on_gpu, tensor, without_waiting
+from tttrain.data.cache import tensor, without_waiting
 from tttrain.data.normalise import normalise_flow
 from tttrain.data.poses import move_poses
 from tttrain.data.sampling import (
@@ -22,9 +21,9 @@ from tttrain.data.sampling import (
     training_request,
 )
 from tttrain.data.spatial_augment import Augment, Cut
-from tttrain.errors import TrainingError
 from tttrain.run import RunInfo
 from tttrain.training.collective import Worker
+from tttrain.training.device import runs_kernels
 from tttrain.training.step.train_step import Batch
 
 
@@ -37,7 +36,7 @@ class Batches:
         self._config, self._source, self._worker = config, source, worker
         self._num_frames, *crop_hw = config.network.clip_shape
         self._scale = torch.tensor(info.flow_scale_xy_px, device=worker.device)
-        cut = _cut(worker.device) if config.execution.gpu_kernels else None
+        cut = _cut() if runs_kernels(config, worker.device) else None
         self._augment = Augment(config.augment, (crop_hw[0], crop_hw[1]), config.seed, cut)
         self._mirrored = mirrored_indices(info.classes, info.mirrored)
 
@@ -121,19 +120,8 @@ class Batches:
         }
 
 
-def _cut(device: str) -> Cut | None:
-    """The kernel that cuts crops on a device; None on a CPU.
-
-    Raises:
-        TrainingError: if Triton is not installed.
-    """
-    if not on_gpu(device):
-        return None
-    if find_spec("triton") is None:
-        raise TrainingError(
-            "execution.gpu_kernels is true, but triton is not installed; pip install "
-            "'tttrain[gpu]', or --set execution.gpu_kernels=false"
-        )
+def _cut() -> Cut:
+    """The kernel that cuts crops."""
     from tttrain.training.step import crops
 
     return crops.transform

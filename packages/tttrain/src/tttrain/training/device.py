@@ -1,12 +1,15 @@
 """What a worker computes on: its share of the machine, precision, determinism."""
 
 import os
+from importlib.util import find_spec
 
 import torch
 import torch.utils.deterministic
 
 from ttdata.machine import available_cores, available_memory, keep_freed_memory
 from tttrain.config import TrainConfig
+from tttrain.data.cache import on_gpu
+from tttrain.errors import TrainingError
 from tttrain.training.loop import uses_bfloat16
 
 
@@ -59,3 +62,21 @@ def set_up(config: TrainConfig, device: str = "cpu") -> str:
         torch.backends.cudnn.allow_tf32 = config.precision != "float32"
         name = torch.cuda.get_device_name(device)
     return f"{name}, {'bfloat16 autocast' if uses_bfloat16(kind, config.precision) else 'float32'}"
+
+
+def runs_kernels(config: TrainConfig, device: str) -> bool:
+    """Whether a run computes with Triton kernels on this device: never on a CPU.
+
+    Raises:
+        TrainingError: if they are asked for and Triton is not installed.
+    """
+    asked = config.execution.gpu_kernels
+    if not on_gpu(device) or asked is False:
+        return False
+    installed = find_spec("triton") is not None
+    if asked and not installed:
+        raise TrainingError(
+            "execution.gpu_kernels is true, but triton is not installed; pip install "
+            "'tttrain[gpu]', or leave it out"
+        )
+    return installed
