@@ -27,7 +27,7 @@ from pathlib import Path
 from gpu_sections import report
 
 ROOT = Path(__file__).resolve().parents[1]
-LIMITS = {"env": 25, "flow": 80, "models": 50, "augment": 20, "step": 60, "speed": 140}
+LIMITS = {"env": 25, "flow": 95, "models": 50, "augment": 20, "step": 60, "speed": 140}
 """Seconds of each section on a GPU, its imports included."""
 SLOWER_CPU = 3
 FAULTS = "TT_GPU_FAULTS"

@@ -15,10 +15,8 @@ from ttflow.flow.variational import BeyondPixels, device_tables
 
 MEAN_PX = 1e-3
 """The most that engines and devices may differ by, in the mean over a pair."""
-
-
-IN_CACHE = 12
-"""Pairs whose planes stay in an L2 cache of 50 MB."""
+BATCHES = {"torch": (64,), "triton": (64,), "kernels": (64, 128)}
+"""Pairs at a time."""
 
 
 def run(context: Context) -> None:
@@ -32,10 +30,10 @@ def run(context: Context) -> None:
         for engine in engines:
             context.case(f"{engine}: graph", graph, engine)
     for engine in engines:
-        context.case(f"{engine}: speed", speed, engine)
+        for count in BATCHES.get(engine, (64,)):
+            context.case(f"{engine}: speed", speed, engine, count)
     if "kernels" in engines:
-        context.case("kernels: few pairs at once", speed, "kernels", IN_CACHE)
-        context.case("medians and systems alone", parts_alone)
+        context.case("parts alone", parts_alone)
     if root := os.environ.get("TT_REAL_DATA"):
         context.case("public pairs", public, Path(root), engines[-1], optional=True)
     # On a CPU the other engine's work is one call of numba's.
@@ -120,37 +118,38 @@ def batch_of(context: Context, seed: int, count: int, height: int, width: int) -
 
 
 def parts_alone(context: Context) -> None:
-    """A median and a system of a whole batch at full size: plain and as kernels."""
-    from ttflow.flow.variational import equations, fused, fused_median, fused_system, torch_path
+    """What a linearisation at full size takes of a whole batch: plain and as kernels."""
+    from ttflow.flow.variational import equations, fused, fused_median, fused_relax, fused_system
+    from ttflow.flow.variational import torch_path as plain
 
     images = [image.float() / 255 for image in batch_of(context, 7, 64, 180, 320)]
     one, two = (equations.features(image) for image in images)
-    energy = BeyondPixels().settings.energy
-    flow = one[:, :2] - two[:, :2]
+    settings = BeyondPixels().settings
+    flow, energy = one[:, :2] - two[:, :2], settings.energy
     given = one, equations.smooth(one, energy), two, flow, energy
-    ways = {"plain": (torch_path, torch_path), "kernel": (fused_median, fused_system)}
-    system = torch_path.linearise(*given)
-    for name, pack in (("plain", fused.packed_planes), ("kernel", fused_system.packed_planes)):
-        taken = context.milliseconds(pack, [(system, 1.9)], repeats=3)
-        context.measure(f"packing of a system, {name}", taken, "ms")
-    for name, (medians, systems) in ways.items():
-        for side in (3, 5):
-            taken = context.milliseconds(medians.median, [(flow, side)], repeats=3)
-            context.measure(f"median of {side} x {side}, {name}", taken, "ms")
-        taken = context.milliseconds(systems.linearise, [given], repeats=3)
-        context.measure(f"system, {name}", taken, "ms")
+    system, sweeps = plain.linearise(*given), settings.sweeps_at(0)
+    half_sweeps = plain.added(fused.red_black)
+    for what, ways, arguments in (
+        ("median of 3 x 3", (plain.median, fused_median.median), (flow, 3)),
+        ("median of 5 x 5", (plain.median, fused_median.median), (flow, 5)),
+        ("system", (plain.linearise, fused_system.linearise), given),
+        ("smoothing", (plain.smooth, fused_system.smooth), (one, energy)),
+        (f"{sweeps} sweeps", (plain.relax, half_sweeps), (system, flow, sweeps, settings.omega)),
+        (f"{sweeps} sweeps, tiled", (fused_relax.relax,), (system, flow, sweeps, settings.omega)),
+    ):
+        for name, way in zip(("plain", "kernel")[-len(ways) :], ways, strict=True):
+            taken = context.milliseconds(way, [arguments], repeats=3)
+            context.measure(f"{what}, {name}", taken, "ms")
 
 
-def speed(context: Context, engine: str, at_once: int | None = None) -> None:
+def speed(context: Context, engine: str, count: int) -> None:
     """Pairs a second of whole batches that lie on the device."""
-    count, size = (2, (45, 80)) if context.tiny else (64, (180, 320))
+    count, size = (2, (45, 80)) if context.tiny else (count, (180, 320))
     batches = [batch_of(context, seed, count, *size) for seed in (7, 8)]
     for graphs in (False, True) if context.cuda else (False,):
         compute = estimator(context, engine, graphs)
-        compute.pairs_at_once = at_once
-        taken = context.milliseconds(compute, batches, repeats=5)
+        taken = context.milliseconds(compute, batches, repeats=3, warm_ups=1 + graphs)
         kind = "CUDA graph" if graphs else "eager"
-        kind += f", {at_once} at once" if at_once else ""
         what = f"{engine}, {kind}, batch {count} at {size[1]} x {size[0]}"
         context.measure(what, 1000 * count / taken, "pairs/s")
     if context.cuda:

@@ -32,8 +32,6 @@ for batch, height, width in ((1, 16, 20), (2, 17, 33), (3, 5, 2)):
     system = System(a11 + 0.5, a12 - 0.5, a22 + 0.5, b1 - 0.5, b2 - 0.5, right, down)
     found = fused.red_black(system, 5, 1.7)
     expected = solvers.red_black(system, 5, 1.7)
-    ours, theirs = (pack(system, 1.7) for pack in (fused_system.packed_planes, fused.packed_planes))
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     assert found.shape == expected.shape == (batch, 2, height, width)
     assert expected.abs().max() > 0.1
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
@@ -107,12 +105,8 @@ pair = torch.randint(0, 256, (2, 2, 3, 12, 22), dtype=torch.uint8, generator=mak
 expected = BeyondPixels(engine="torch", settings=quick)(*pair)
 kernels = BeyondPixels(engine="kernels", settings=quick)
 assert (kernels(*pair) - expected).abs().mean() < 1e-3
-near = expected.clone()
-torch_engine = BeyondPixels(engine="torch", settings=quick)
-torch_engine.pairs_at_once = 1
-for start in (None, near):
-    together = BeyondPixels(engine="torch", settings=quick)(*pair, start)
-    assert torch.equal(torch_engine(*pair, start), together)
+near = BeyondPixels(engine="torch", settings=quick)(*pair, expected)
+assert (kernels(*pair, expected) - near).abs().mean() < 1e-3
 print("engine")
 
 guards = []
@@ -189,7 +183,6 @@ def test_kernels_compile_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         fused_system._warp: {"CHANNELS": 5, **tile},
         fused_system._smooth: {"EACH": 4, **tile},
         fused_system._assemble: {"CHANNELS": 5, **tile},
-        fused_system._pack: {"PLANES": 9, **tile},
     }
     planes = ["planes", "update", "result", "first", "second", "flow", "warped", "image", "system"]
     planes += ["s11", "s12", "s22", "s1", "s2", "rights", "downs", "packed", "start", "scratch"]

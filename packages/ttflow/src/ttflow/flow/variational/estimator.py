@@ -35,8 +35,6 @@ class BeyondPixels:
 
     Attributes:
         batch_size: pairs that a caller should give at a time.
-        pairs_at_once: on a GPU, so many of them are computed together: few stay in its L2 cache,
-            many keep it busy. None: all.
 
     Source: Liu 2009, *Beyond Pixels*, appendix A.
     """
@@ -57,9 +55,9 @@ class BeyondPixels:
             mode: "robust" or "reference".
             device: a torch device.
             engine: "numba" computes pair by pair on the CPU, "torch" whole batches anywhere,
-                "triton" as torch with a fused solver on a GPU, "kernels" with fused medians and
-                systems too; all but torch run the robust mode only. "auto" takes numba or triton
-                where it applies and is installed.
+                "triton" as torch with a fused solver on a GPU, "kernels" with kernels of our own
+                for nearly all of it; all but torch run the robust mode only. "auto" takes numba on
+                a CPU and kernels on a GPU where they apply and are installed.
             threads: CPU threads over the pairs of a batch, numba only.
             graphs: launch each batch as one CUDA graph, recorded at the first batch of a shape;
                 robust mode without initial_flow. Worth it where all batches have one shape.
@@ -73,8 +71,7 @@ class BeyondPixels:
             raise ValueError(f"graphs need mode 'robust' on 'cuda', not {mode!r} on {device!r}")
         self.mode = mode
         # A GPU is kept busy by many pairs; on a CPU a pair fills its caches.
-        self.batch_size = 1 if kind == "cpu" else 64
-        self.pairs_at_once: int | None = None
+        self.batch_size = 1 if kind == "cpu" else 128
         self.device = torch.device(device)
         self.settings = settings or RobustSettings()
         self.threads = threads
@@ -110,13 +107,6 @@ class BeyondPixels:
         return self._replayed(self._graphs, first.to(self.device), second.to(self.device))
 
     def _batch(self, first: Tensor, second: Tensor, start: Tensor | None = None) -> Tensor:
-        step = self.pairs_at_once or max(1, len(first))
-        firsts, seconds = torch.split(first, step), torch.split(second, step)
-        starts = [None] * len(firsts) if start is None else torch.split(start, step)
-        parts = [self._together(*part) for part in zip(firsts, seconds, starts, strict=True)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    def _together(self, first: Tensor, second: Tensor, start: Tensor | None) -> Tensor:
         images = self._image(first), self._image(second)
         return torch_path.robust(*images, self.settings, start, _parts(self.engine))
 
@@ -191,7 +181,7 @@ def _default_engine(mode: str, kind: str) -> Engine:
     if mode == "robust" and kind == "cpu" and _has("numba") and "TTFLOW_NO_NUMBA" not in os.environ:
         return "numba"
     if mode == "robust" and kind == "cuda" and _has("triton"):
-        return "triton"
+        return "kernels"
     return "torch"
 
 

@@ -7,8 +7,6 @@ sweep reads every weight once; eager operations pass over memory about ten times
 Needs the extra `ttflow[gpu]`; import it only where it is used.
 """
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 import triton
@@ -75,15 +73,10 @@ def packed_planes(system: System, omega: float) -> Tensor:
     return _pack(relaxation_planes(system, omega))
 
 
-def red_black(
-    system: System,
-    sweeps: int,
-    omega: float = BLOCK_OMEGA,
-    pack: Callable[[System, float], Tensor] = packed_planes,
-) -> Flow:
-    """As `solvers.red_black`, to the rounding of sums; `pack` may be a kernel too."""
+def red_black(system: System, sweeps: int, omega: float = BLOCK_OMEGA) -> Flow:
+    """As `solvers.red_black`, to the rounding of sums."""
     height, width = system.a11.shape[-2:]
-    planes = pack(system, omega)
+    planes = packed_planes(system, omega)
     batch, columns = len(planes), planes.shape[-1]
     update = planes.new_zeros(batch, 2, 2, height + 2, columns + 2)
     total = batch * height * columns

@@ -23,7 +23,7 @@ from ttflow.flow.variational.pyramid import Flow
 
 CAPACITY = 1024
 """Pixels of a colour that a program holds."""
-PER_WARP = 64
+PER_WARP = 32
 """Of them, those of a warp."""
 _LOADING = 8
 """What it costs to load a tile, in sweeps."""
