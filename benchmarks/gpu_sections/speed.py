@@ -19,7 +19,7 @@ FULL, FULL_BATCH = (100, 120, 120), 10
 TINY, TINY_BATCH = (16, 32, 32), 2
 PAPER = {"train": 808, "validation": 230, "epochs": 2000}
 PATHS = {
-    "shipped: channels last, bfloat16": ("bfloat16", True),
+    "plain layers: channels last, bfloat16": ("bfloat16", True),
     "contiguous, bfloat16": ("bfloat16", False),
     "channels last, float32": ("float32", True),
 }
@@ -36,7 +36,7 @@ GAINS = {
     "all but the graph": ALL_BUT_GRAPH,
     "all of them": dataclasses.replace(ALL_BUT_GRAPH, graph=True),
 }
-"""Further ways, in the shipped precision and layout. A new one gets a line here, to be timed beside
+"""Further ways, in the same precision and layout. A new one gets a line here, to be timed beside
 the old one in the same call."""
 STEPS = 8
 """Of an epoch that is timed as a whole: losses read late are late in an epoch only."""
@@ -72,7 +72,7 @@ def training_of(context: Context, precision: str, channels_last: bool = True) ->
 
 
 def parts(context: Context) -> None:
-    """Crop, forward, backward and optimiser of the shipped path, each alone."""
+    """Crop, forward, backward and optimiser through the plain layers, each alone."""
     training = training_of(context, "bfloat16")
     batches = [training.batch(number) for number in range(2)]
     numbers = iter(range(2, 1000))
