@@ -119,8 +119,9 @@ def batch_of(context: Context, seed: int, count: int, height: int, width: int) -
 
 def parts_alone(context: Context) -> None:
     """What a linearisation at full size takes of a whole batch: plain and as kernels."""
-    from ttflow.flow.variational import equations, fused, fused_median, fused_relax, fused_system
+    from ttflow.flow.variational import equations
     from ttflow.flow.variational import torch_path as plain
+    from ttflow.flow.variational.gpu import fused, fused_median, fused_relax, fused_system
 
     images = [image.float() / 255 for image in batch_of(context, 7, 64, 180, 320)]
     one, two = (equations.features(image) for image in images)

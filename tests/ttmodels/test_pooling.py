@@ -193,6 +193,7 @@ def plain_stage(
     kernel: tuple[int, int, int] = (2, 2, 2),
     recompute: bool = False,
     fused: bool = False,
+    spare: bool = False,
 ) -> Tensor:
     return plain(conv(clip), kernel)
 

@@ -17,9 +17,9 @@ COMPARE = """
 import os
 os.environ["TRITON_INTERPRET"] = "1"
 import torch
-from ttflow.flow.variational import (
-    BeyondPixels, fused, fused_median, fused_pyramid, fused_relax, fused_system, pyramid, solvers,
-    torch_path,
+from ttflow.flow.variational import BeyondPixels, pyramid, solvers, torch_path
+from ttflow.flow.variational.gpu import (
+    fused, fused_median, fused_pyramid, fused_relax, fused_system,
 )
 from ttflow.flow.variational.equations import REFERENCE, System, features, smooth
 from ttflow.flow.variational.settings import RobustSettings
@@ -165,7 +165,7 @@ def test_kernels_compile_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from ttflow.flow.variational import (
+    from ttflow.flow.variational.gpu import (
         fused,
         fused_median,
         fused_pyramid,
@@ -173,7 +173,7 @@ def test_kernels_compile_for_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         fused_system,
     )
 
-    tile = {"ROWS": 8, "COLUMNS": 32}
+    tile = {"ROWS": 4, "COLUMNS": 64}
     kernels = {
         fused._half_sweep: {"PLANES": 9, "BLOCK": 256},
         fused_median._median: {"SIDE": 5, **tile},

@@ -43,10 +43,11 @@ ADDED_KEYS: dict[tuple[str, str], object] = {
     ("network", "head_labels"): "classes",
     ("optimizer", "label_smoothing"): 0.0,
     ("network", "landmarks"): "picture",
-    ("execution", "gpu_kernels"): False,
+    ("execution", "gpu_kernels"): None,
     ("execution", "step_graph"): False,
 }
 """Keys that came later, with the value that stands for what was done before them."""
+_MISSING = object()
 
 
 def flat_keys_in(values: dict[str, Any]) -> list[str]:
@@ -99,7 +100,7 @@ def without_additions(values: dict[str, Any]) -> dict[str, Any]:
     """
     found = dict(values)
     for (section, name), before in ADDED_KEYS.items():
-        if found.get(section, {}).get(name) == before:
+        if found.get(section, {}).get(name, _MISSING) == before:
             found[section] = {key: item for key, item in found[section].items() if key != name}
     return found
 

@@ -160,11 +160,16 @@ def _check_engine(mode: str, kind: str, engine: str) -> None:
 def _parts(engine: str) -> Parts:
     if engine not in ("triton", "kernels"):
         return torch_path.PLAIN
-    from ttflow.flow.variational import fused
+    from ttflow.flow.variational.gpu import fused
 
     if engine == "triton":
         return Parts(relax=torch_path.added(fused.red_black))
-    from ttflow.flow.variational import fused_median, fused_pyramid, fused_relax, fused_system
+    from ttflow.flow.variational.gpu import (
+        fused_median,
+        fused_pyramid,
+        fused_relax,
+        fused_system,
+    )
 
     return Parts(
         relax=fused_relax.relax,

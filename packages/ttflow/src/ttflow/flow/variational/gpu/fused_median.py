@@ -10,7 +10,7 @@ import torch
 import triton
 import triton.language as tl
 
-from ttflow.flow.variational.fused_system import COLUMNS, ROWS, WARPS, place, tiles
+from ttflow.flow.variational.gpu.fused_system import COLUMNS, ROWS, WARPS, place, tiles
 from ttflow.flow.variational.pyramid import Flow
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ttflow.flow.variational.device_tables import on
-from ttflow.flow.variational.fused_system import COLUMNS, ROWS, WARPS, place, tiles
+from ttflow.flow.variational.gpu.fused_system import COLUMNS, ROWS, WARPS, place, tiles
 from ttflow.flow.variational.pyramid import RATIO, Flow, Image, level_sizes
 
 

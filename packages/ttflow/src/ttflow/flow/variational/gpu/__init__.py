@@ -1,0 +1,1 @@
+"""The variational flow as Triton kernels."""
