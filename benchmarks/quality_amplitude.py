@@ -1,8 +1,10 @@
 """What limits the detectable change of a stroke's size: other measures of it, and the strokes.
 
     python benchmarks/quality_amplitude.py --seeds 5 --out table.md
+    python benchmarks/quality_amplitude.py scratch --pose network --seeds 2 --fps 60 \
+        --classes "Offensive Forehand Hit"
 
-Graded sessions with true joints, as `bench_quality.py` makes them. Every measure gets the same
+Graded sessions, as `bench_quality.py` makes them. Every measure gets the same
 paths, laid upon each other at the same moments. A measure that a larger movement raises less also
 varies less, so what counts is the detectable change over the slope on the realised gain.
 """
@@ -34,9 +36,11 @@ from tttrain.quality.measures import (
     LEAST_SURE,
     PHASE_SAMPLES,
     centred,
+    fitted,
     gain,
     phase_path,
     robust_weights,
+    steps,
 )
 from tttrain.quality.moments import (
     PHASES,
@@ -48,6 +52,7 @@ from tttrain.quality.moments import (
     marked_moments,
 )
 
+NOW = "gain as it is (least squares and length, half depth)"
 SHARES = (np.arange(PHASE_SAMPLES) + 0.5) / PHASE_SAMPLES
 Seen = tuple[Floats, Floats]
 """A path (60, D), and how far each of its samples is to be believed, (60,)."""
@@ -99,6 +104,11 @@ def groups_of(config: SynthConfig, asked: argparse.Namespace) -> list[Group]:
     return found
 
 
+def _arm(signal: StrokeSignal) -> Floats:
+    """(T, 2) in the picture alone."""
+    return np.asarray(signal.xy[:, WRIST] - signal.xy[:, SHOULDER])
+
+
 def _in_space(signal: StrokeSignal) -> Floats:
     """(T, 8, 3) landmarks in space, in torso lengths."""
     line = signal.world[:, [SHOULDER, FREE_SHOULDER]] - signal.world[:, [HIP, FREE_HIP]]
@@ -115,7 +125,7 @@ def _aligned(of: Callable[[StrokeSignal], Floats], signal: StrokeSignal, moments
 def _unaligned(signal: StrokeSignal, moments: Moments) -> Seen:
     """The arm's path at even times from ready to the end, whatever lies between."""
     times = np.linspace(moments.ready, moments.end, 3 * PHASE_SAMPLES)
-    return signal.at(signal.arm, times), signal.at(signal.sure, times)
+    return signal.at(_arm(signal), times), signal.at(signal.sure, times)
 
 
 def _wrist(signal: StrokeSignal) -> Floats:
@@ -128,7 +138,7 @@ def _arm_in_space(signal: StrokeSignal) -> Floats:
 
 
 def _with_elbow(signal: StrokeSignal) -> Floats:
-    return np.concatenate([signal.arm, signal.xy[:, ELBOW] - signal.xy[:, SHOULDER]], axis=1)
+    return np.concatenate([_arm(signal), signal.xy[:, ELBOW] - signal.xy[:, SHOULDER]], axis=1)
 
 
 IN_SPACE: Way = partial(_aligned, _arm_in_space)
@@ -145,8 +155,17 @@ def laid(path: Seen, references: Sequence[Seen], *, robust: bool) -> tuple[Float
 
 
 def least_squares(path: Seen, references: Sequence[Seen], *, robust: bool = False) -> float:
-    """The ratio that is the gain."""
-    return gain(*laid(path, references, robust=robust))
+    """A path's ratio to the references' mean."""
+    return fitted(*laid(path, references, robust=robust))
+
+
+def current(path: Seen, references: Sequence[Seen]) -> float:
+    """The gain as it is: least squares and length."""
+    way, believed = steps(*path)
+    ways, weights = zip(*(steps(*item) for item in references), strict=True)
+    mean = (np.array(weights) * ways).sum(axis=0) / np.sum(weights, axis=0)
+    ratio = least_squares(path, references, robust=True)
+    return gain(ratio, float(believed @ way), float(believed @ mean))
 
 
 def total_least_squares(path: Seen, references: Sequence[Seen], *, robust: bool = False) -> float:
@@ -205,32 +224,36 @@ def by_phase(path: Seen, references: Sequence[Seen]) -> float:
     return over / under
 
 
-now = partial(least_squares, robust=True)
+robust = partial(least_squares, robust=True)
+PICTURE: Way = partial(_aligned, _arm)
 MEASURES: dict[str, tuple[Way, Size, bool]] = {
-    "gain as it is": (phase_path, now, False),
-    "gain as it is, true moments": (phase_path, now, True),
-    "least squares without robust weights": (phase_path, least_squares, False),
-    "total least squares": (phase_path, total_least_squares, False),
+    NOW: (phase_path, current, False),
+    "the same, true moments": (phase_path, current, True),
+    "the same, no depth": (PICTURE, current, False),
+    "the same, full depth": (IN_SPACE, current, False),
+    "its least squares alone": (phase_path, robust, False),
+    "its length alone": (phase_path, length, False),
+    "before: least squares, no depth": (PICTURE, robust, False),
+    "before, true moments": (PICTURE, robust, True),
+    "least squares without robust weights": (PICTURE, least_squares, False),
+    "total least squares": (PICTURE, total_least_squares, False),
     "total least squares, robust weights": (
-        phase_path, partial(total_least_squares, robust=True), False),
-    "Procrustes, robust weights": (phase_path, partial(procrustes, robust=True), False),
-    "root mean square": (phase_path, extent, False),
+        PICTURE, partial(total_least_squares, robust=True), False),
+    "Procrustes, robust weights": (PICTURE, partial(procrustes, robust=True), False),
+    "root mean square": (PICTURE, extent, False),
     "root mean square, not aligned": (_unaligned, extent, False),
-    "deviation along the main direction": (phase_path, along, False),
-    "10 to 90 % along the main direction": (phase_path, partial(along, tail=0.1), False),
+    "deviation along the main direction": (PICTURE, along, False),
+    "10 to 90 % along the main direction": (PICTURE, partial(along, tail=0.1), False),
     "the same, not aligned": (_unaligned, partial(along, tail=0.1), False),
-    "length of the path": (phase_path, length, False),
-    "length of the path, not aligned": (_unaligned, length, False),
-    "least squares, phases apart": (phase_path, by_phase, False),
-    "gain of the wrist from the hips": (partial(_aligned, _wrist), now, False),
-    "gain of wrist and elbow": (partial(_aligned, _with_elbow), now, False),
-    "root mean square of wrist and elbow": (partial(_aligned, _with_elbow), extent, False),
-    "gain, in space": (IN_SPACE, now, False),
-    "least squares, in space": (IN_SPACE, least_squares, False),
-    "length, in space": (IN_SPACE, length, False),
-    "gain, in space, true moments": (IN_SPACE, now, True),
-    "least squares, in space, true moments": (IN_SPACE, least_squares, True),
-    "length, in space, true moments": (IN_SPACE, length, True),
+    "length": (PICTURE, length, False),
+    "length, not aligned": (_unaligned, length, False),
+    "least squares, phases apart": (PICTURE, by_phase, False),
+    "least squares of the wrist from the hips": (partial(_aligned, _wrist), robust, False),
+    "least squares of wrist and elbow": (partial(_aligned, _with_elbow), robust, False),
+    "least squares, full depth": (IN_SPACE, least_squares, False),
+    "length, full depth": (IN_SPACE, length, False),
+    "least squares, full depth, true moments": (IN_SPACE, least_squares, True),
+    "length, full depth, true moments": (IN_SPACE, length, True),
 }  # fmt: skip
 """Name: path, size, and whether at the true moments."""
 
@@ -287,8 +310,8 @@ def limits(groups: Sequence[Group], still: Sequence[Group]) -> dict[str, float]:
         way, size, true = MEASURES[name]
         return [sizes_of(group, way, size, true=true) for group in of]
 
-    seen = sizes("gain as it is", groups)
-    space = sizes("least squares, in space, true moments", groups)
+    seen = sizes(NOW, groups)
+    space = sizes("least squares, full depth, true moments", groups)
     realised = [np.array([row.gain for row in group.rows]) for group in groups]
     apart = [one - other for one, other in zip(seen, space, strict=True)]
     return {
@@ -297,7 +320,7 @@ def limits(groups: Sequence[Group], still: Sequence[Group]) -> dict[str, float]:
         "true path in space, its length": repeats(groups, played(groups)),
         "realised gain (each stroke against itself at grade 1)": repeats(groups, realised),
         "gain less that of the true path": repeats(groups, apart),
-        "gain of strokes that do not vary": repeats(still, sizes("gain as it is", still)),
+        "gain of strokes that do not vary": repeats(still, sizes(NOW, still)),
         "their true path, its length": repeats(still, played(still)),
     }
 
@@ -322,6 +345,8 @@ def rows(cases: Sequence[Sequence[Group]]) -> list[str]:
 def main() -> None:
     """Print both tables, and write them where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", help="with the network's poses")
+    parser.add_argument("--pose", choices=("joints", "network"), default="joints")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--players", type=int, default=2)
@@ -330,16 +355,18 @@ def main() -> None:
     parser.add_argument("--limits-only", action="store_true", help="no other measures")
     parser.add_argument("--out", type=Path, help="where the tables are written")
     asked = parser.parse_args()
-    asked.pose, asked.folder = "joints", None
     cases, told_limits = [], []
     for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
         config = source(seed, asked)
+        if asked.pose == "network":
+            cases.append(groups_of(config, asked))
+            continue
         grades = config.grades.model_copy(update={"variation": 0.0})
         cases.append(groups_of(config, asked))
         still = groups_of(config.model_copy(update={"grades": grades}), asked)
         told_limits.append(limits(cases[-1], still))
-    lines = ["| detectable change of | mean | range |", "|---|---|---|"]
-    for name in told_limits[0]:
+    lines = ["| detectable change of | mean | range |", "|---|---|---|"] if told_limits else []
+    for name in told_limits[0] if told_limits else ():
         values = [found[name] for found in told_limits]
         lines.append(f"| {name} | {np.mean(values):.3f} | {min(values):.3f} to {max(values):.3f} |")
     if not asked.limits_only:
