@@ -36,11 +36,11 @@ from tttrain.quality.measures import (
     LEAST_SURE,
     PHASE_SAMPLES,
     centred,
+    chords,
     fitted,
     gain,
     phase_path,
     robust_weights,
-    steps,
 )
 from tttrain.quality.moments import (
     PHASES,
@@ -161,8 +161,8 @@ def least_squares(path: Seen, references: Sequence[Seen], *, robust: bool = Fals
 
 def current(path: Seen, references: Sequence[Seen]) -> float:
     """The gain as it is: least squares and length."""
-    way, believed = steps(*path)
-    ways, weights = zip(*(steps(*item) for item in references), strict=True)
+    way, believed = chords(*path)
+    ways, weights = zip(*(chords(*item) for item in references), strict=True)
     mean = (np.array(weights) * ways).sum(axis=0) / np.sum(weights, axis=0)
     ratio = least_squares(path, references, robust=True)
     return gain(ratio, float(believed @ way), float(believed @ mean))

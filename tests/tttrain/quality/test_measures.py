@@ -13,13 +13,13 @@ from tttrain.quality.measures import (
     MEASURES,
     Template,
     centred,
+    chords,
     fitted,
     gain,
     measure,
     phase_path,
     residual,
     robust_weights,
-    steps,
     template,
     trunk_turn,
 )
@@ -119,13 +119,12 @@ def test_gain_is_the_mean_of_fit_and_way() -> None:
     assert np.isnan(gain(1.0, 1.0, 0.0))
 
 
-def test_steps_near_one_that_is_not_believed_count_little() -> None:
-    path = np.cumsum([[0.0, 0.0], [3.0, 4.0], *[[0.0, 1.0]] * 6], axis=0)
-    sure = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.7, 1.0, 0.0])
-    lengths, weights = steps(path, sure)
-    assert lengths.tolist() == [5, 1, 1, 1, 1, 1, 1]
-    # A step has its own two samples, and two before and after.
-    assert weights.tolist() == [1.0, 1.0, 0.7, 0.7, 1e-3, 1e-3, 1e-3]
+def test_chords_are_as_sure_as_what_they_span() -> None:
+    path = np.cumsum([[0.0, 0.0], [3.0, 0.0], *[[0.0, 1.0]] * 6], axis=0)
+    sure = np.array([0.7, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
+    lengths, weights = chords(path, sure)
+    assert lengths.tolist() == [5, 5, 5]  # (3, 4) first, then straight up
+    assert weights.tolist() == [0.7, 1.0, 1e-3]
 
 
 def test_samples_far_off_count_little() -> None:
@@ -178,7 +177,7 @@ def test_a_trembling_hand_goes_farther(make_signal: Make, even: np.ndarray) -> N
     """The fit is the same; the way is longer, so the gain is the root of its ratio."""
     one = reference(make_signal(even))
     plain = template([one])
-    shaking = Template(plain.path, plain.steps / 1.21)
+    shaking = Template(plain.path, plain.chords / 1.21)
     found = measure(one.signal, one.moments, shaking)
     assert [found[name]["gain"] for name in PHASES] == pytest.approx([1.1] * 4)
 

@@ -43,8 +43,9 @@ NEAR_TORSOS = 0.05
 """A sample so near to the references' path at the stroke's own gain counts fully."""
 LEAST_SURE = 1e-3
 """Of the weight of a sample, so that there is always a path."""
-SPREAD = 2
-"""Samples on either side of a step that say how far it is to be believed."""
+CHORD = 5
+"""Samples from one end of a chord of a path to the other: shorter ones are longer for noise, and
+depend on the frames of a slow camera."""
 Values = dict[str, float]
 
 
@@ -54,8 +55,8 @@ class Template:
 
     path: Floats
     """(60, 3): the wrist from the shoulder, less its mean over the stroke, in torso lengths."""
-    steps: Floats
-    """(59,): how far it is from each sample to the next one, their mean."""
+    chords: Floats
+    """(55,): how far it is from each sample to the fifth after it, their mean."""
 
 
 def phase_path(signal: StrokeSignal, moments: Moments) -> tuple[Floats, Floats]:
@@ -75,7 +76,7 @@ def template(references: Sequence[Reference]) -> Template:
     """The mean path of references, each place weighted by how far it is to be believed."""
     paths, sure = zip(*(phase_path(item.signal, item.moments) for item in references), strict=True)
     places = np.array([centred(path, weights) for path, weights in zip(paths, sure, strict=True)])
-    ways, believed = zip(*map(steps, paths, sure), strict=True)
+    ways, believed = zip(*map(chords, paths, sure), strict=True)
     weights = np.maximum(np.array(sure), LEAST_SURE)[..., None]
     return Template(
         (weights * places).sum(axis=0) / weights.sum(axis=0),
@@ -101,14 +102,14 @@ def measure(signal: StrokeSignal, moments: Moments, mean: Template) -> dict[str,
     weights = robust_weights(path, mean.path, sure)
     # Both alike: what of this stroke does not count does not count of the references either.
     path, other = centred(path, weights), centred(mean.path, weights)
-    way, believed = steps(path, sure)
+    way, believed = chords(path, sure)
     found = {}
     for name in PHASES:
         part = _part(name)
-        inside = slice(part.start, part.stop - 1)
+        inside = slice(part.start, part.stop - CHORD)
         ratio = fitted(path[part], other[part], weights[part])
         rest = residual(path[part], ratio * other[part], sure[part])
-        lengths = (float(believed[inside] @ item[inside]) for item in (way, mean.steps))
+        lengths = (float(believed[inside] @ item[inside]) for item in (way, mean.chords))
         size = gain(ratio, *lengths)
         found[name] = _measure(name, signal, moments, (size, rest))
     return found
@@ -164,7 +165,7 @@ def gain(ratio: float, own: float, mean: float) -> float:
 
     Args:
         ratio: `fitted` of the paths, which has the sign.
-        own: length of the path.
+        own: length of the path's chords.
         mean: of the others, their mean.
 
     Returns:
@@ -191,15 +192,15 @@ def fitted(path: Floats, mean: Floats, weights: Floats) -> float:
     return float((weights * path * mean).sum() / size) if size > 1e-12 else float("nan")
 
 
-def steps(path: Floats, sure: Floats) -> tuple[Floats, Floats]:
-    """How far it is from sample to sample of a path (n, 3), and how far that is to be believed.
+def chords(path: Floats, sure: Floats) -> tuple[Floats, Floats]:
+    """How far it is from each sample of a path (n, 3) to the fifth after it.
 
-    Both are (n - 1,); a step is as sure as the least sure of its samples and two on either side,
-    since smoothing spreads a jump of a landmark.
+    Returns:
+        (n - 5,) distances, and how far they are to be believed: as the least sure sample from end
+        to end.
     """
-    around = np.pad(np.maximum(sure, LEAST_SURE), SPREAD, mode="edge")
-    weights = np.lib.stride_tricks.sliding_window_view(around, 2 * SPREAD + 2).min(axis=1)
-    return np.linalg.norm(np.diff(path, axis=0), axis=1), weights
+    around = np.lib.stride_tricks.sliding_window_view(np.maximum(sure, LEAST_SURE), CHORD + 1)
+    return np.linalg.norm(path[CHORD:] - path[:-CHORD], axis=1), around.min(axis=1)
 
 
 def residual(path: Floats, expected: Floats, sure: Floats) -> float:
