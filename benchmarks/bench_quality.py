@@ -251,16 +251,65 @@ def false_alarms(found: Found) -> float:
     return float(np.mean(told)) if told else float("nan")
 
 
+def repeated(found: Found) -> list[tuple[QualityTruth, StrokeQuality, str]]:
+    """Strokes at grade 1, each with its player, class and session."""
+    return [
+        (row, result, f"{row.player_id}/{row.label}/{row.session_id}")
+        for row, result in found
+        if row.kind in ("reference", "unchanged")
+    ]
+
+
 def detectable(found: Found, phase: str, name: str) -> float:
     """The minimal detectable change, from repetitions of a player, class and session."""
-    values, groups = [], []
+    pairs = [(value(result, phase, name), group) for _, result, group in repeated(found)]
+    values, groups = zip(*(pair for pair in pairs if np.isfinite(pair[0])), strict=True)
+    return minimal_detectable_change(within_deviation(values, groups))
+
+
+def played(found: Found) -> dict[str, float]:
+    """How the strokes themselves vary, whatever measures them.
+
+    The length of the path in space, as a share of the mean of the player's references. The truth's
+    `gain` is of each stroke against itself at grade 1, so what a player varies is not in it.
+    """
+    lengths = defaultdict(list)
+    for row, _ in found:
+        if row.reference:
+            lengths[row.player_id, row.label].append(row.path_torso)
+    again = repeated(found)
+    shares = [row.path_torso / np.mean(lengths[row.player_id, row.label]) for row, *_ in again]
+    groups = [group for *_, group in again]
+    return {
+        "MDC of the true path's length": minimal_detectable_change(
+            within_deviation(shares, groups)
+        ),
+        "degrees of freedom of MDC": float(len(groups) - len(set(groups))),
+    }
+
+
+def slope(found: Found) -> float:
+    """By how much the gain rises where the realised one rises by 1, mean of players and classes."""
+    groups = defaultdict(list)
     for row, result in found:
-        if row.kind in ("reference", "unchanged"):
-            values.append(value(result, phase, name))
-            groups.append(f"{row.player_id}/{row.label}/{row.session_id}")
-    known = np.isfinite(values)
-    kept = [name for name, there in zip(groups, known, strict=True) if there]
-    return minimal_detectable_change(within_deviation(np.array(values)[known], kept))
+        size = value(result, "stroke", "gain")
+        if row.kind in ("amplitude", "unchanged") and np.isfinite(size):
+            groups[row.player_id, row.label].append((row.gain, size))
+    return float(np.mean([np.polyfit(*np.transpose(pairs), 1)[0] for pairs in groups.values()]))
+
+
+def pooled(cases: dict[int, dict[str, Any]], name: str) -> tuple[float, float, float]:
+    """A detectable change over all seeds, and its 95 % interval, as of normal errors.
+
+    Quantiles of chi-square by Wilson and Hilferty (1931): for k degrees of freedom
+    k (1 - 2 / (9 k) + z sqrt(2 / (9 k)))^3.
+    """
+    degrees = np.array([found["degrees of freedom of MDC"] for found in cases.values()])
+    changes = np.array([found[name] for found in cases.values()])
+    k = degrees.sum()
+    change = float(np.sqrt((degrees * changes**2).sum() / k))
+    ends = [change / (1 - 2 / (9 * k) + z * np.sqrt(2 / (9 * k))) ** 1.5 for z in (1.96, -1.96)]
+    return change, float(ends[0]), float(ends[1])
 
 
 def moved(factor: float = 1.0, shift: float = 0.0, *, mirror: bool = False) -> Change:
@@ -327,6 +376,7 @@ def measured(found: Found) -> dict[str, float]:
     figures["contact error, median ms"] = float(np.median(errors))
     figures["contact error, mean ms"] = float(errors.mean())
     figures["false alarms at nominal 0.05"] = false_alarms(found)
+    figures["slope of gain on the realised one"] = slope(found)
     figures["MDC of gain"] = detectable(found, "stroke", "gain")
     for phase in ("backswing", "forward", "follow_through"):
         figures[f"MDC of {phase}, share of stroke"] = detectable(found, phase, "duration_share")
@@ -340,7 +390,7 @@ def case(seed: int, asked: argparse.Namespace) -> dict[str, Any]:
     given = [(row, item) for row, item, _ in items]
     found = judged(given, cameras=False)
     gated = judged(given, cameras=True)
-    figures: dict[str, Any] = {"strokes": len(found)} | measured(found)
+    figures: dict[str, Any] = {"strokes": len(found)} | measured(found) | played(found)
     apart = measured(judged(jittered(items, seed), cameras=False))
     figures |= {f"jittered bounds: {name}": figure for name, figure in apart.items()}
     for name, (gain, share) in invariance(items, found).items():
@@ -485,7 +535,10 @@ def main() -> None:
         for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
             cases[seed] = case(seed, asked)
             print(f"seed {seed}", cases[seed], flush=True)
-        text = table(cases)
+        text = table(cases) + "\n"
+        for name in ("MDC of gain", "MDC of the true path's length"):
+            change, low, high = pooled(cases, name)
+            text += f"{name}, all seeds: {change:.3f} (95 % {low:.3f} to {high:.3f})\n"
     print(text)
     if asked.out is not None:
         asked.out.write_text(text, encoding="utf-8")

@@ -55,6 +55,18 @@ def test_changes_of_the_picture(script: dict[str, Any]) -> None:
     assert np.array_equal(odd.points, before.points[1::2])
 
 
+def test_detectable_changes_of_several_seeds(script: dict[str, Any]) -> None:
+    """Quantiles of chi-square with 10 degrees of freedom: 3.247 and 20.483 (tables)."""
+    cases = {
+        seed: {"degrees of freedom of MDC": free, "a": change}
+        for seed, free, change in ((0, 4.0, 0.1), (1, 6.0, 0.2))
+    }
+    change, low, high = script["pooled"](cases, "a")
+    assert change == pytest.approx(0.028**0.5)
+    assert low == pytest.approx(change * (10 / 20.483) ** 0.5, rel=2e-3)
+    assert high == pytest.approx(change * (10 / 3.247) ** 0.5, rel=5e-3)
+
+
 def test_figures_of_a_session_of_true_joints(
     script: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,5 +82,8 @@ def test_figures_of_a_session_of_true_joints(
         assert found[f"rank correlation, {name}"] >= 0.85
         assert found[f"levels monotone, {name}"] == 1
     assert found["change of gain, mirrored"] < 1e-4
+    # Two sessions of four references and two unchanged strokes, one of two unchanged ones.
+    assert found["degrees of freedom of MDC"] == 5 + 5 + 1
+    assert 0.8 < found["slope of gain on the realised one"] < 1.2
     table = script["table"]({0: found})
     assert table.count("\n") == len(found) + 2

@@ -11,7 +11,10 @@ from ttflow import ClipPose
 from tttrain.quality.landmarks import StrokeSignal, stroke_signal
 from tttrain.quality.measures import (
     MEASURES,
+    Template,
     centred,
+    chords,
+    fitted,
     gain,
     measure,
     phase_path,
@@ -89,24 +92,39 @@ def test_references_agree_on_turning_points(make_signal: Make, even: np.ndarray)
 
 @settings(deadline=None, max_examples=40)
 @given(factor=st.floats(-2, 3), seed=st.integers(0, 99))
-def test_gain_is_the_factor(factor: float, seed: int) -> None:
+def test_the_fit_is_the_factor(factor: float, seed: int) -> None:
     draw = np.random.default_rng(seed)
     path, sure = draw.normal(size=(20, 2)), draw.uniform(size=20)
-    assert gain(path * factor, path, sure) == pytest.approx(factor)
+    assert fitted(path * factor, path, sure) == pytest.approx(factor)
     assert residual(path * factor, path * factor, sure) == 0
 
 
-def test_gain_ignores_what_is_across_and_what_is_not_believed() -> None:
+def test_the_fit_ignores_what_is_across_and_what_is_not_believed() -> None:
     mean = np.array([[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
     across = np.array([[0.0, 1.0], [0.0, -2.0], [0.0, 1.0]])
-    assert gain(mean + across, mean, np.ones(3)) == 1
+    assert fitted(mean + across, mean, np.ones(3)) == 1
     assert residual(mean + across, mean, np.ones(3)) == pytest.approx(np.sqrt(2))  # (1 + 4 + 1) / 3
     wild, sure = np.array([[-2.0, 0.0], [99.0, 9.0], [2.0, 0.0]]), np.array([1.0, 0.0, 1.0])
-    assert gain(wild, mean, sure) == pytest.approx(2)
-    assert np.isnan(gain(mean, np.zeros((3, 2)), np.ones(3)))
+    assert fitted(wild, mean, sure) == pytest.approx(2)
+    assert np.isnan(fitted(mean, np.zeros((3, 2)), np.ones(3)))
     assert centred(wild + np.array([5.0, 7.0]), sure)[[0, 2]] == pytest.approx(
         wild[[0, 2]], abs=0.1
     )
+
+
+def test_gain_is_the_mean_of_fit_and_way() -> None:
+    assert gain(0.5, 1.6, 0.8) == 1.0
+    assert gain(-0.8, 0.2, 0.1) == pytest.approx(-np.sqrt(1.6))
+    assert gain(0.0, 1.0, 1.0) == 0
+    assert np.isnan(gain(1.0, 1.0, 0.0))
+
+
+def test_chords_are_as_sure_as_what_they_span() -> None:
+    path = np.cumsum([[0.0, 0.0], [3.0, 0.0], *[[0.0, 1.0]] * 6], axis=0)
+    sure = np.array([0.7, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
+    lengths, weights = chords(path, sure)
+    assert lengths.tolist() == [5, 5, 5]  # (3, 4) first, then straight up
+    assert weights.tolist() == [0.7, 1.0, 1e-3]
 
 
 def test_samples_far_off_count_little() -> None:
@@ -117,10 +135,10 @@ def test_samples_far_off_count_little() -> None:
     path[5:15] += [2.0, -1.0]
     weights = robust_weights(path, mean, np.ones(40))
     one, other = centred(path, weights), centred(mean, weights)
-    assert gain(one, other, weights) == pytest.approx(0.8, abs=0.02)
+    assert fitted(one, other, weights) == pytest.approx(0.8, abs=0.02)
     assert weights[5:15].max() < 0.01
     plain = centred(path, np.ones(40)), centred(mean, np.ones(40))
-    assert abs(gain(*plain, np.ones(40)) - 0.8) > 0.1
+    assert abs(fitted(*plain, np.ones(40)) - 0.8) > 0.1
     assert robust_weights(path, np.zeros_like(mean), np.ones(40)).tolist() == [1.0] * 40
 
 
@@ -133,6 +151,35 @@ def test_a_larger_movement_has_its_gain(make_signal: Make, even: np.ndarray, siz
         assert found[phase]["gain"] == pytest.approx(size, abs=1e-4)
         assert found[phase]["residual"] == pytest.approx(0, abs=1e-4)
     assert tuple(found["stroke"]) == MEASURES
+
+
+def test_a_movement_towards_the_camera_counts_by_half(
+    make_pose: Callable[..., ClipPose], even: np.ndarray
+) -> None:
+    """A wrist that moves in depth alone, 0.6 of a torso (0.5 m) back and forth."""
+    found = []
+    for size in (1.0, 1.4):
+        pose = make_pose(even, 0.0)
+        pose.world[:, 16, 2] = 0.3 * size * np.sin(2 * np.pi * even)
+        signal = stroke_signal(pose, 0, 61)
+        assert signal is not None
+        found.append(signal)
+    depth = found[0].arm[:, 2]
+    assert found[0].arm[:, :2].std(axis=0) == pytest.approx([0, 0], abs=1e-6)
+    assert depth.max() == pytest.approx(0.3, abs=0.005)  # half of 0.3 m over 0.5 m
+    moments = Moments(0.0, 0.3, 0.5, 1.0)
+    values = measure(found[1], moments, template([Reference(found[0], moments)]))
+    for phase in PHASES:
+        assert values[phase]["gain"] == pytest.approx(1.4, abs=1e-4)
+
+
+def test_a_trembling_hand_goes_farther(make_signal: Make, even: np.ndarray) -> None:
+    """The fit is the same; the way is longer, so the gain is the root of its ratio."""
+    one = reference(make_signal(even))
+    plain = template([one])
+    shaking = Template(plain.path, plain.chords / 1.21)
+    found = measure(one.signal, one.moments, shaking)
+    assert [found[name]["gain"] for name in PHASES] == pytest.approx([1.1] * 4)
 
 
 def test_durations_places_and_speed(make_signal: Make, even: np.ndarray) -> None:
@@ -211,7 +258,7 @@ def test_paths_are_laid_upon_each_other_by_phase(make_signal: Make, even: np.nda
     signal, other = make_signal(even), make_signal(paced(0.1))
     warped = [float(np.interp(at, paced(0.1), even)) for at in (0.0, 0.3, 0.5, 1.0)]
     one, sure = phase_path(signal, Moments(0.0, 0.3, 0.5, 1.0))
-    assert one.shape == (60, 2)
+    assert one.shape == (60, 3)
     assert sure.tolist() == [1.0] * 60
     assert np.abs(one - phase_path(other, Moments(*warped))[0]).max() < 0.15
 

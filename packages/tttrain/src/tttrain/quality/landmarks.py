@@ -4,6 +4,7 @@ Hip-centred, in torso lengths and seconds, a left-hander mirrored, at one rate.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,8 @@ LONGEST_GAP_SECONDS = 0.25
 SURE_VISIBILITY, SURE_POWER = 0.9, 8
 """A wrist at least so visible is believed; below, by this power of its share. Where a network takes
 one arm for the other, the visibility of the wrist drops."""
+DEPTH_WEIGHT = 0.5
+"""Of the arm's depth beside its place in the picture: one camera only estimates it."""
 _EDGE = 4
 """Standard deviations at which the Gaussian is cut."""
 
@@ -70,10 +73,17 @@ class StrokeSignal:
         """`values` (T, ...) at any times (K,): linear between samples, constant outside."""
         return sampled(self.times, values, np.atleast_1d(np.asarray(seconds, np.float64)))
 
-    @property
+    @cached_property
     def arm(self) -> Floats:
-        """(T, 2): the bat's wrist seen from its shoulder."""
-        return np.asarray(self.xy[:, WRIST] - self.xy[:, SHOULDER])
+        """(T, 3): the bat's wrist seen from its shoulder, in torso lengths.
+
+        In the picture, and half of how far away from the camera; 0 without landmarks in metres.
+        """
+        seen = self.xy[:, WRIST] - self.xy[:, SHOULDER]
+        away = self.world[:, WRIST, 2] - self.world[:, SHOULDER, 2]
+        torso = torso_length(self.world[self.inner])
+        depth = DEPTH_WEIGHT * away / torso if torso > 0 else np.zeros(len(away))
+        return np.column_stack([seen, depth])
 
 
 def stroke_signal(
@@ -125,7 +135,7 @@ def torso_length(points: Floats) -> float:
     """The median distance from the middle of the shoulders to that of the hips.
 
     Args:
-        points: (T, 8, 2) in the order of a signal's joints.
+        points: (T, 8, 2 or 3) in the order of a signal's joints.
     """
     shoulders = points[:, [SHOULDER, FREE_SHOULDER]].mean(axis=1)
     hips = points[:, [HIP, FREE_HIP]].mean(axis=1)

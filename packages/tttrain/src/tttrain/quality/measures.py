@@ -43,6 +43,9 @@ NEAR_TORSOS = 0.05
 """A sample so near to the references' path at the stroke's own gain counts fully."""
 LEAST_SURE = 1e-3
 """Of the weight of a sample, so that there is always a path."""
+CHORD = 5
+"""Samples from one end of a chord of a path to the other: shorter ones are longer for noise, and
+depend on the frames of a slow camera."""
 Values = dict[str, float]
 
 
@@ -51,14 +54,16 @@ class Template:
     """The mean path of reference strokes of a class, phase by phase."""
 
     path: Floats
-    """(60, 2): the wrist from the shoulder, less its mean over the stroke, in torso lengths."""
+    """(60, 3): the wrist from the shoulder, less its mean over the stroke, in torso lengths."""
+    chords: Floats
+    """(55,): how far it is from each sample to the fifth after it, their mean."""
 
 
 def phase_path(signal: StrokeSignal, moments: Moments) -> tuple[Floats, Floats]:
     """The bat's wrist seen from its shoulder at 20 even times of each of the three phases.
 
     Returns:
-        path: (60, 2) torso lengths, in the middle of each phase's twentieths.
+        path: (60, 3) torso lengths, in the middle of each phase's twentieths.
         sure: (60,) how far each is to be believed.
     """
     share = (np.arange(PHASE_SAMPLES) + 0.5) / PHASE_SAMPLES
@@ -71,12 +76,16 @@ def template(references: Sequence[Reference]) -> Template:
     """The mean path of references, each place weighted by how far it is to be believed."""
     paths, sure = zip(*(phase_path(item.signal, item.moments) for item in references), strict=True)
     places = np.array([centred(path, weights) for path, weights in zip(paths, sure, strict=True)])
+    ways, believed = zip(*map(chords, paths, sure), strict=True)
     weights = np.maximum(np.array(sure), LEAST_SURE)[..., None]
-    return Template((weights * places).sum(axis=0) / weights.sum(axis=0))
+    return Template(
+        (weights * places).sum(axis=0) / weights.sum(axis=0),
+        (np.array(believed) * ways).sum(axis=0) / np.sum(believed, axis=0),
+    )
 
 
 def centred(path: Floats, sure: Floats) -> Floats:
-    """(n, 2): a path less its mean, samples weighted by how far they are to be believed."""
+    """(n, 3): a path less its mean, samples weighted by how far they are to be believed."""
     weights = np.maximum(sure, LEAST_SURE)
     return np.asarray(path - weights @ path / weights.sum())
 
@@ -93,25 +102,29 @@ def measure(signal: StrokeSignal, moments: Moments, mean: Template) -> dict[str,
     weights = robust_weights(path, mean.path, sure)
     # Both alike: what of this stroke does not count does not count of the references either.
     path, other = centred(path, weights), centred(mean.path, weights)
+    way, believed = chords(path, sure)
     found = {}
     for name in PHASES:
         part = _part(name)
-        ratio = gain(path[part], other[part], weights[part])
+        inside = slice(part.start, part.stop - CHORD)
+        ratio = fitted(path[part], other[part], weights[part])
         rest = residual(path[part], ratio * other[part], sure[part])
-        found[name] = _measure(name, signal, moments, (ratio, rest))
+        lengths = (float(believed[inside] @ item[inside]) for item in (way, mean.chords))
+        size = gain(ratio, *lengths)
+        found[name] = _measure(name, signal, moments, (size, rest))
     return found
 
 
 def robust_weights(path: Floats, mean: Floats, sure: Floats) -> Floats:
     """(n,) how far each sample of a stroke counts: less where it lies far off.
 
-    Iteratively reweighted least squares: with r the distance from the other path at the gain so
+    Iteratively reweighted least squares: with r the distance from the other path at the ratio so
     far, and s the median of r (at least 0.05), `sure` times min(s / r, 1)^2, ten times over.
     """
     weights = sure
     for _ in range(ROUNDS):
         one, other = centred(path, weights), centred(mean, weights)
-        apart = np.linalg.norm(one - gain(one, other, weights) * other, axis=1)
+        apart = np.linalg.norm(one - fitted(one, other, weights) * other, axis=1)
         if not np.isfinite(apart).all():
             return sure
         near = max(float(np.median(apart)), NEAR_TORSOS)
@@ -142,17 +155,33 @@ def _measure(
 def _part(name: str) -> slice:
     """The samples of a path that belong to a phase."""
     if name == "stroke":
-        return slice(None)
+        return slice(0, 3 * PHASE_SAMPLES)
     index = PHASES.index(name)
     return slice(index * PHASE_SAMPLES, (index + 1) * PHASE_SAMPLES)
 
 
-def gain(path: Floats, mean: Floats, weights: Floats) -> float:
-    """How large a path is against another: their least-squares ratio.
+def gain(ratio: float, own: float, mean: float) -> float:
+    """How large a movement is against others: the geometric mean of two ratios that err apart.
 
     Args:
-        path: (n, 2).
-        mean: (n, 2), sample by sample the same moments.
+        ratio: `fitted` of the paths, which has the sign.
+        own: length of the path's chords.
+        mean: of the others, their mean.
+
+    Returns:
+        1 for the same path, 0.5 for one half as large; NaN where the other paths are nothing.
+    """
+    if not mean > 1e-9:
+        return float("nan")
+    return float(np.sign(ratio) * np.sqrt(abs(ratio) * own / mean))
+
+
+def fitted(path: Floats, mean: Floats, weights: Floats) -> float:
+    """The least-squares ratio of a path to another.
+
+    Args:
+        path: (n, 3).
+        mean: (n, 3), sample by sample the same moments.
         weights: (n,) of the samples.
 
     Returns:
@@ -163,8 +192,19 @@ def gain(path: Floats, mean: Floats, weights: Floats) -> float:
     return float((weights * path * mean).sum() / size) if size > 1e-12 else float("nan")
 
 
+def chords(path: Floats, sure: Floats) -> tuple[Floats, Floats]:
+    """How far it is from each sample of a path (n, 3) to the fifth after it.
+
+    Returns:
+        (n - 5,) distances, and how far they are to be believed: as the least sure sample from end
+        to end.
+    """
+    around = np.lib.stride_tricks.sliding_window_view(np.maximum(sure, LEAST_SURE), CHORD + 1)
+    return np.linalg.norm(path[CHORD:] - path[:-CHORD], axis=1), around.min(axis=1)
+
+
 def residual(path: Floats, expected: Floats, sure: Floats) -> float:
-    """The root of the weighted mean square of the distance of two paths (n, 2)."""
+    """The root of the weighted mean square of the distance of two paths (n, 3)."""
     weights = np.maximum(sure, LEAST_SURE)[:, None]
     return float(np.sqrt((weights * (path - expected) ** 2).sum() / weights.sum()))
 
