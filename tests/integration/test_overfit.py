@@ -23,10 +23,10 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.real, pytest.mark.t
 
 CLASSES = ("forehand", "serve", "smash")
 INDICES = {**dict.fromkeys(range(1, 5), "train"), **dict.fromkeys(range(17, 22), "validation")}
-SHAPE = (16, 32, 32)
+SHAPE = (24, 40, 40)
 SIZES = {
-    **{"frame_height": 68, "frame_width": 120, "crop_height": 32, "crop_width": 32},
-    **{"patch_side": 40, "window_frames": 16, "estimator": "dis-fast"},
+    **{"frame_height": 68, "frame_width": 120, "crop_height": 40, "crop_width": 40},
+    **{"patch_side": 40, "window_frames": 24, "estimator": "dis-fast"},
 }
 # Binomial, 15 clips of 3 classes: more than 10 right come by chance in 1 of 500 cases.
 MOST_BY_CHANCE = 10
@@ -44,7 +44,7 @@ def data(run, ray_head, real_data: Path, tmp_path_factory: pytest.TempPathFactor
             shutil.copy(real_data / "strokes" / name / clip, at / "my_clips" / name / clip)
             lines.append(f"{name}/{name}{index},{split}")
     (at / "assign.csv").write_text("\n".join(lines) + "\n")
-    curation = ("--set", "window_frames=16", "--set", "clip_frames=57")
+    curation = ("--set", "window_frames=24", "--set", "clip_frames=57")
     run("ttdata", "curate", at / "my_clips", "--out", at / "dataset", *curation)
     run("ttdata", "split", at / "dataset", "--strategy", "file", "--assign", at / "assign.csv")
     sizes = [part for key, value in SIZES.items() for part in ("--set", f"{key}={value}")]
