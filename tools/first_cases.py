@@ -1,7 +1,4 @@
-"""A conftest.py: of each test the first case, of each property a few examples.
-
-Properties that name a number of examples themselves keep it.
-"""
+"""A conftest.py: of each test the first case, of each property a few examples."""
 
 import pytest
 from hypothesis import settings
@@ -10,7 +7,7 @@ EXAMPLES = 5
 
 
 def pytest_configure() -> None:
-    """Try properties on few examples, or as many as they name, the same each time."""
+    """Try properties on few examples, the same each time."""
     settings.register_profile(
         "first", derandomize=True, deadline=None, database=None, max_examples=EXAMPLES
     )
@@ -26,3 +23,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = list(first.values())
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+    for item in kept:
+        limit_examples(getattr(item, "function", None))
+
+
+def limit_examples(test: object) -> None:
+    """Few examples also where a property names a number; hypothesis has no public way to."""
+    named = getattr(test, "_hypothesis_internal_use_settings", None)
+    if named is not None:
+        few = settings(named, max_examples=min(named.max_examples, EXAMPLES))
+        vars(test)["_hypothesis_internal_use_settings"] = few

@@ -1,8 +1,7 @@
 """Tests each package alone: its wheel, what it declares, its tests, outside the checkout.
 
-Of each test the first of its cases runs, and properties that name no number of examples are tried
-on few: all others were to find, and `make test` finds, what a lacking dependency or file does not
-change.
+Of each test that is not slow the first of its cases runs, and properties are tried on few examples:
+all others were to find, and `make test` finds, what a lacking dependency or file does not change.
 
 python tools/test_isolated.py ttdata ttmodels ...
 """
@@ -23,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("ttdata", "ttflow", "ttmodels", "tttrain")
 WITH_RAY = {
     "ttflow": "jobs/test_extract.py::test_read_clips_keeps_order_and_rows",
-    "tttrain": "training/test_ray.py::test_stream_resident_and_resumed_runs_are_equal",
+    "tttrain": "training/test_ray.py::test_streamed_and_resident_runs_are_equal",
 }
 """One test of those with a cluster: whether what is declared suffices for it; the rest is slow."""
 TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "beartype")

@@ -20,13 +20,20 @@ import psutil
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+# Ray Train looks at its workers every 2 s, longer than most trainings here take, and has a process
+# that watches for machines about to be taken away.
+QUICK_RAY = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def environment() -> dict[str, str]:
     """The environment of a command: ours, with the interpreter's scripts first on the path."""
     scripts = str(Path(sys.executable).parent)
-    return os.environ | {"PATH": scripts + os.pathsep + os.environ.get("PATH", "")}
+    path = scripts + os.pathsep + os.environ.get("PATH", "")
+    return os.environ | QUICK_RAY | {"PATH": path}
 
 
 def run_command(

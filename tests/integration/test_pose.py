@@ -50,7 +50,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_killed_and_run_again_gives_the_same_bytes(run, scripts, ray_head, at: Path) -> None:
     pixels = files(at / "my_shards" / "parts")
-    done = run(*COMMAND, cwd=at)
+    done = run(*COMMAND, cwd=at, env=ray_head.joined)
     assert "poses estimated: 2 videos, unchanged: 0, failed: 0" in done.stdout
     poses = read_poses(at / "my_shards")
     assert np.concatenate([pose.found for pose in poses.values()]).mean() >= 0.95

@@ -97,6 +97,7 @@ print("a network")
 """
 
 
+@pytest.mark.slow
 def test_fused_pooling_equals_the_plain_layers() -> None:
     command = [sys.executable, "-c", COMPARE]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -125,6 +125,7 @@ print("device")
 """
 
 
+@pytest.mark.slow
 def test_fused_solver_equals_the_plain_one() -> None:
     command = [sys.executable, "-c", COMPARE]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -52,6 +52,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_gradients_equal_those_of_all_reduce(parts: Path) -> None:
     found = [torch.load(parts / f"gradients-{rank}.pt") for rank in (0, 1)]
     for worker in found:
@@ -66,6 +67,7 @@ def test_gradients_equal_those_of_all_reduce(parts: Path) -> None:
     assert found[0]["sent"] == found[1]["sent"] == expected
 
 
+@pytest.mark.slow
 def test_running_statistics_are_the_mean_of_all_workers(parts: Path) -> None:
     """Of a pair and a single clip: the worker without a clip keeps what it had."""
     first, second = (torch.load(parts / f"statistics-{rank}.pt") for rank in (0, 1))
@@ -109,6 +111,7 @@ def test_a_layer_alone_is_a_linear_layer() -> None:
         assert torch.equal(other(x), layer(x))
 
 
+@pytest.mark.slow
 def test_two_workers_lose_what_one_does(
     shards: Path, shards_with_levels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,29 +40,46 @@ def losses(run: Run) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def resident(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """What every other way of training has to equal."""
+    """What every other way of training has to equal; on a cluster that `fit` starts and ends."""
     config = CONFIG.with_changes(execution={"data_path": "resident"})
     return fit(config, shards, tmp_path_factory.mktemp("runs") / "a b")
 
 
-def test_stream_resident_and_resumed_runs_are_equal(
-    resident: Run, shards: Path, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def full_cluster(resident: Run, quick_ray: None) -> Iterator[None]:
+    """Two cores, both of which two workers take; started once for all other runs."""
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def streamed(full_cluster: None, shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    config = CONFIG.with_changes(execution={"data_path": "stream"})
+    return fit(config, shards, tmp_path_factory.mktemp("runs") / "streamed")
+
+
+def test_streamed_and_resident_runs_are_equal(resident: Run, streamed: Run, shards: Path) -> None:
     assert [entry["epoch"] for entry in resident.metrics()] == [0, 1, 2]
-    streamed = fit(
-        CONFIG.with_changes(execution={"data_path": "stream"}), shards, tmp_path / "streamed"
-    )
     assert losses(streamed) == losses(resident)
-    # As a kill before the first checkpoint leaves it: lines of metrics, no model.
+    assert_same_weights(resident, streamed)
+    assert evaluate(streamed.folder, shards)["methods"]["test"]["n"] == 6
+
+
+def assert_same_weights(*runs: Run) -> None:
+    one, other = (load_file(run.model_folder / "model.safetensors") for run in runs)
+    assert all((one[name] == other[name]).all() for name in one)
+
+
+def test_resumed_and_undisturbed_runs_are_equal(resident: Run, streamed: Run, shards: Path) -> None:
+    """As a kill before the first checkpoint leaves it: lines of metrics, no model."""
     (streamed.model_folder / "model.safetensors").unlink()
     streamed.keep_metrics(2)
     streamed.write_info(streamed.info().model_copy(update={"state": "training"}))
     streamed.checkpoint_path.unlink()
     fit(CONFIG, shards, streamed.folder)
     assert losses(streamed) == losses(resident)
-    weights = [load_file(run.model_folder / "model.safetensors") for run in (resident, streamed)]
-    assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
-    assert evaluate(streamed.folder, shards)["methods"]["test"]["n"] == 6
+    assert_same_weights(resident, streamed)
 
 
 def assert_near(one: Run, other: Run) -> None:
@@ -70,14 +87,6 @@ def assert_near(one: Run, other: Run) -> None:
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-5)
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-5)
         assert (a["train_n"], a["validation_n"]) == (b["train_n"], b["validation_n"]) == (12, 6)
-
-
-@pytest.fixture
-def full_cluster() -> Iterator[None]:
-    """Two cores, both of which two workers take."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 def test_two_workers_compute_what_one_does(
@@ -94,22 +103,6 @@ def test_two_workers_compute_what_one_does(
         fit(config.with_changes(execution={"num_workers": 3}), shards, tmp_path / "three")
     elastic = config.with_changes(execution={"num_workers": 3, "min_workers": 1})
     assert_near(resident, fit(elastic, shards, tmp_path / "elastic"))
-
-
-def test_a_cluster_that_others_fill_is_no_endless_wait(
-    shards: Path, tmp_path: Path, full_cluster: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    group = ray.util.placement_group([{"CPU": 1}])
-    assert group.wait(60)
-    monkeypatch.setenv("TTFLOW_RAY_WAIT_SECONDS", "1")
-    config = CONFIG.with_changes(execution={"num_workers": 2})
-    with pytest.raises(InputError, match=r"the cluster is full: 1 of 2 CPUs free, expected 2"):
-        fit(config, shards, tmp_path / "full")
-    # Cores that are taken after the look: Ray Train's own wait ends, too.
-    monkeypatch.setattr("tttrain.training.ray_train.wait_for_free", lambda *_: None)
-    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "1")
-    with pytest.raises(TTError, match=r"2 workers found no free cores .* TTFLOW_RAY_WAIT_SECONDS"):
-        fit(config, shards, tmp_path / "full")
 
 
 def test_strokes_of_a_video_are_named(resident: Run, tmp_path: Path) -> None:
@@ -145,3 +138,20 @@ def write_video(path: Path, num_frames: int) -> None:
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def test_a_cluster_that_others_fill_is_no_endless_wait(
+    shards: Path, tmp_path: Path, full_cluster: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of its cluster: what waits there is ended with it."""
+    group = ray.util.placement_group([{"CPU": 1}])
+    assert group.wait(60)
+    monkeypatch.setenv("TTFLOW_RAY_WAIT_SECONDS", "1")
+    config = CONFIG.with_changes(execution={"num_workers": 2})
+    with pytest.raises(InputError, match=r"the cluster is full: 1 of 2 CPUs free, expected 2"):
+        fit(config, shards, tmp_path / "full")
+    # Cores that are taken after the look: Ray Train's own wait ends, too.
+    monkeypatch.setattr("tttrain.training.ray_train.wait_for_free", lambda *_: None)
+    monkeypatch.setenv("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "1")
+    with pytest.raises(TTError, match=r"2 workers found no free cores .* TTFLOW_RAY_WAIT_SECONDS"):
+        fit(config, shards, tmp_path / "full")

@@ -27,6 +27,7 @@ FAST = {
     "schedule": {"epochs": 2, "warmup_epochs": 1},
     "execution": {"torch_threads": 1, "device": "cpu", "checkpoint_minutes": 0},
 }
+POSE = recipes.pose().with_changes(**FAST)
 TIMING = {"seconds", "clips_per_second"}
 
 
@@ -35,19 +36,23 @@ def losses(run: Run) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
+def cluster(quick_ray: None) -> Iterator[None]:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
 
-def test_pose_is_fitted_tested_and_names_strokes(shards_with_poses: Path, tmp_path: Path) -> None:
-    config = recipes.pose().with_changes(**FAST)
-    one = fit(config, shards_with_poses, tmp_path / "one")
+@pytest.fixture(scope="module")
+def one(shards_with_poses: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Of a single worker."""
+    return fit(POSE, shards_with_poses, tmp_path_factory.mktemp("runs") / "one")
+
+
+def test_pose_is_fitted_tested_and_names_strokes(
+    one: Run, shards_with_poses: Path, tmp_path: Path
+) -> None:
     assert [entry["train_n"] for entry in one.metrics()] == [12] * 2
-    two = fit(
-        config.with_changes(execution={"num_workers": 2}), shards_with_poses, tmp_path / "two"
-    )
+    two = fit(POSE.with_changes(execution={"num_workers": 2}), shards_with_poses, tmp_path / "two")
     for a, b in zip(losses(one), losses(two), strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-4)
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-4)
@@ -58,14 +63,12 @@ def test_pose_is_fitted_tested_and_names_strokes(shards_with_poses: Path, tmp_pa
 
 
 def test_a_worker_of_ray_learns_what_this_process_does(
-    shards_with_poses: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one: Run, shards_with_poses: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = recipes.small().with_changes(**FAST)
-    there = fit(config, shards_with_poses, tmp_path / "there")
     monkeypatch.setattr(in_process, "suffices", lambda _: True)
-    here = fit(config, shards_with_poses, tmp_path / "here")
-    assert losses(here) == losses(there)
-    assert here.clips_path.read_text() == there.clips_path.read_text()
+    here = fit(POSE, shards_with_poses, tmp_path / "here")
+    assert losses(here) == losses(one)
+    assert here.clips_path.read_text() == one.clips_path.read_text()
 
 
 def test_streamed_and_resident_pixels_beside_landmarks(
