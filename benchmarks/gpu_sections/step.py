@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from gpu_sections.context import Context, relative
@@ -27,7 +27,10 @@ from tttrain.training.schedule import Plateau
 SHAPE, BATCH = (16, 40, 40), 4
 I3D_SHAPE, I3D_TINY = (16, 32, 32), (8, 16, 16)
 UPDATE, LOSS, LOGITS, COSINE = 1e-2, 1e-4, 1e-2, 0.95
+ALONE = 1e-4
+"""Few outputs round another way, as sums have another order."""
 KERNELS = Way(pooling=True, padded=True, first=True, crops=True)
+GRAPH = dataclasses.replace(KERNELS, graph=True)
 
 
 def run(context: Context) -> None:
@@ -40,7 +43,8 @@ def run(context: Context) -> None:
     context.case("SSTC: resumed", resumed)
     context.case("synchronisations", synchronisations)
     if context.cuda:
-        context.case("new ways against the shipped one", new_ways)
+        context.case("first stage alone", first_stage_alone)
+        context.case("new ways against the plain one", new_ways)
 
 
 def against_cpu(context: Context) -> None:
@@ -98,6 +102,27 @@ def answer(
     cross_entropy(logits.float(), batch.labels).backward()
     gradients = {n: w.grad.cpu().clone() for n, w in training.model.named_parameters()}
     return logits.detach().float(), gradients
+
+
+def first_stage_alone(context: Context) -> None:
+    """Values and gradients of the first stage's kernels at full size, against the plain layers."""
+    from ttmodels.gpu import first_stage
+    from ttmodels.pooling import pool_relu
+
+    for channels in (2, 3):
+        torch.manual_seed(channels)
+        conv = nn.Conv3d(channels, 30, 3, padding=1).to(context.device)
+        weights = conv.weight, conv.bias
+        clip = torch.rand(BATCH, channels, 100, 120, 120, device=context.device)
+        gradient = torch.randn(BATCH, 30, 50, 60, 60, device=context.device).bfloat16()
+        with autocast(context.device.type, "bfloat16"):
+            plain = pool_relu(conv(clip))
+        ours = first_stage.conv_pool_relu(conv, clip, torch.bfloat16)[:, :30]
+        what = f"first stage of {channels} channels"
+        context.check(f"{what}: values", relative(ours, plain), ALONE)
+        found, expected = (torch.autograd.grad(way, weights, gradient) for way in (ours, plain))
+        for name, one, other in zip(("weight", "bias"), found, expected, strict=True):
+            context.check(f"{what}: gradient of the {name}", relative(one, other), LOGITS)
 
 
 def repeated(context: Context, model: str, shape: tuple[int, int, int]) -> None:
@@ -194,13 +219,15 @@ def new_ways(context: Context) -> None:
     change = flat(expected) - before
     fused = flat(stepped(context, Way(pooling=True))) - before
     context.check("fused poolings: update to the plain one", relative(fused, change), UPDATE)
+    halves = [stepped(context, way, "bfloat16") for way in (KERNELS, GRAPH)]
+    context.check("step graph of the kernels, bfloat16: weights that differ", differing(*halves), 0)
     everything = flat(stepped(context, Way(pooling=True, crops=True, graph=True))) - before
     context.check("all new ways: update to the plain one", relative(everything, change), UPDATE)
 
 
-def stepped(context: Context, way: Way) -> dict[str, Tensor]:
-    """The weights after six steps in float32."""
-    config = configuration(SHAPE, BATCH, "float32")
+def stepped(context: Context, way: Way, precision: Precision = "float32") -> dict[str, Tensor]:
+    """The weights after six steps."""
+    config = configuration(SHAPE, BATCH, precision)
     config = config.with_changes(optimizer={"learning_rate": 0.1})
     set_up(config, str(context.device))
     training = Training(context, config, 2 * BATCH)

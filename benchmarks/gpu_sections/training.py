@@ -36,7 +36,7 @@ def configuration(
 
 @dataclass(frozen=True)
 class Way:
-    """How steps are computed beside their precision and layout; the default is what is shipped."""
+    """How steps are computed beside their precision and layout; the default is the plain layers."""
 
     pooling: bool = False
     """Bias, pooling and ReLU as kernels of our own."""

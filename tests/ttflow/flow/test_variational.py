@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ttflow.flow.variational import BeyondPixels, RobustSettings
+from ttflow.flow.variational import BeyondPixels, RobustSettings, estimator, torch_path
 from ttflow.flow.variational.pyramid import level_sizes, pyramid
 
 sys.path.append(str(Path(__file__).parent))  # tests are imported one by one, without their folder
@@ -109,21 +109,57 @@ def test_engines_agree() -> None:
 def test_batch_does_not_matter(engine: str) -> None:
     pairs = [moving_disc(seed, 45, 60)[:2] for seed in range(3)]
     first, second = (torch.cat(images) for images in zip(*pairs, strict=True))
-    estimator = BeyondPixels(engine=engine, threads=2)
-    together = estimator(first, second)
+    compute = BeyondPixels(engine=engine, threads=2)
+    together = compute(first, second)
     for index, (one, two) in enumerate(pairs):
-        assert (estimator(one, two)[0] - together[index]).abs().max() < 1e-4
+        assert (compute(one, two)[0] - together[index]).abs().max() < 1e-4
+
+
+def test_large_batches_are_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = [moving_disc(seed, 30, 40)[:2] for seed in range(3)]
+    first, second = (torch.cat(images) for images in zip(*pairs, strict=True))
+    compute = BeyondPixels(engine="torch")
+    together = compute(first, second)
+    near = compute(first, second, together)
+    sizes: list[int] = []
+    whole = torch_path.robust
+    counted = lambda one, *rest: sizes.append(len(one)) or whole(one, *rest)  # noqa: E731
+    monkeypatch.setattr(torch_path, "robust", counted)
+    monkeypatch.setattr(estimator, "_PIXELS_AT_ONCE", 2 * 30 * 40 + 1)
+    assert (compute(first, second) - together).abs().max() < 1e-4
+    assert (compute(first, second, together) - near).abs().max() < 1e-4
+    assert sizes == [2, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "off", "engine"),
+    [
+        ("cuda", None, "kernels"),
+        ("cuda", "TTFLOW_NO_TRITON", "torch"),
+        ("cpu", None, "numba"),
+        ("cpu", "TTFLOW_NO_NUMBA", "torch"),
+    ],
+)
+def test_which_engine_is_the_default(
+    kind: str, off: str | None, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimator, "_has", lambda package: True)
+    for name in ("TTFLOW_NO_TRITON", "TTFLOW_NO_NUMBA"):
+        monkeypatch.delenv(name, raising=False)
+    if off:
+        monkeypatch.setenv(off, "1")
+    assert estimator._default_engine("robust", kind) == engine
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_warm_start_is_as_exact(engine: str) -> None:
-    estimator = BeyondPixels(engine=engine)
+    compute = BeyondPixels(engine=engine)
     cold, warm = [], []
     for seed in range(2):
         first, second, truth, _ = moving_disc(seed)
-        last = estimator(*moving_disc(seed, shift=(1.4, -0.8))[:2])
-        cold.append(error(estimator(first, second), truth).mean())
-        warm.append(error(estimator(first, second, last), truth).mean())
+        last = compute(*moving_disc(seed, shift=(1.4, -0.8))[:2])
+        cold.append(error(compute(first, second), truth).mean())
+        warm.append(error(compute(first, second, last), truth).mean())
     assert np.mean(warm) <= 1.03 * np.mean(cold)
 
 
@@ -133,9 +169,9 @@ def test_odd_sizes_gray_and_constant_frames_are_finite(mode: str, size: tuple[in
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (2, 1, *size), dtype=torch.uint8, generator=generator)
     black = torch.zeros_like(image)
-    estimator = BeyondPixels(mode)
+    compute = BeyondPixels(mode)
     for second in (image.flip(0), black):
-        flow = estimator(image, second)
+        flow = compute(image, second)
         assert flow.shape == (2, 2, *size)
         assert flow.isfinite().all()
     for still in (image, black):

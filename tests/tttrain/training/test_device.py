@@ -85,7 +85,7 @@ def test_switches_for_gpus_change_nothing_on_a_cpu() -> None:
     on = TrainConfig().with_changes(execution={"gpu_kernels": True, "step_graph": True})
     assert on.result_hash() == TrainConfig().result_hash()
     assert not TrainConfig().execution.step_graph
-    assert not device.runs_kernels(on, "cpu")
+    assert not device.takes_kernels(on, "cpu")
     values = torch.arange(3)
     assert without_waiting(values, "cpu") is values
     best = Best(1, 0.5, 1.0, {"w": torch.zeros(1)})
@@ -93,19 +93,30 @@ def test_switches_for_gpus_change_nothing_on_a_cpu() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "installed", "runs"),
-    [(None, True, True), (None, False, False), (True, True, True), (False, True, False)],
+    ("asked", "installed", "capability", "runs"),
+    [
+        (None, True, (9, 0), True),
+        (None, True, (7, 5), False),
+        (None, False, (9, 0), False),
+        (True, True, (7, 5), True),
+        (False, True, (9, 0), False),
+    ],
 )
-def test_kernels_run_on_a_gpu_where_triton_is(
-    asked: bool | None, installed: bool, runs: bool, monkeypatch: pytest.MonkeyPatch
+def test_kernels_run_where_triton_is_and_the_gpu_takes_bfloat16(
+    asked: bool | None,
+    installed: bool,
+    capability: tuple[int, int],
+    runs: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(device, "find_spec", lambda name: name if installed else None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     config = TrainConfig().with_changes(execution={"gpu_kernels": asked})
-    assert device.runs_kernels(config, "cuda:0") is runs
+    assert device.takes_kernels(config, "cuda:0") is runs
 
 
 def test_kernels_without_triton_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "find_spec", lambda name: None)
     asked = TrainConfig().with_changes(execution={"gpu_kernels": True})
     with pytest.raises(TrainingError, match="gpu_kernels is true, but triton is not installed"):
-        device.runs_kernels(asked, "cuda:0")
+        device.takes_kernels(asked, "cuda:0")

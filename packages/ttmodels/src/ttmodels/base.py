@@ -97,7 +97,7 @@ class StrokeModel(StoredNetwork):
             ValueError: if Triton is not installed.
         """
         if on and find_spec("triton") is None:
-            raise ValueError("fused poolings need triton: pip install 'ttmodels[gpu]'")
+            raise ValueError("kernels for stages need triton: pip install 'ttmodels[gpu]'")
         for module in self.modules():
             if hasattr(module, "fused"):
                 setattr(module, "fused", on)  # noqa: B010 - not every module has it

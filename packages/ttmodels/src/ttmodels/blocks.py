@@ -151,6 +151,8 @@ class Branch(nn.Module):
         self, clip: Float[Tensor, "batch channel time height width"]
     ) -> Float[Tensor, "batch 80 time8 height8 width8"]:
         """Return the maps of the last convolution, after its pooling."""
+        if clip.shape[1] != self.conv1.in_channels:  # later stages may have more than theirs
+            raise ValueError(f"clip has {clip.shape[1]} channels, not {self.conv1.in_channels}")
         clip = fastest_layout(clip)
         for conv in self.convolutions():
             last = conv is self.conv3

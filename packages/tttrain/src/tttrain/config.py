@@ -193,7 +193,7 @@ class ExecutionConfig(FrozenModel):
     gpu_kernels: bool | None = Field(
         default=None,
         description="On a GPU, crops are cut and the stages of a network computed by kernels of "
-        "our own; null: where Triton is installed.",
+        "our own; null: where Triton is installed and the GPU computes in bfloat16.",
     )
     step_graph: bool = Field(
         default=False,

@@ -46,7 +46,8 @@ ADDED_KEYS: dict[tuple[str, str], object] = {
     ("execution", "gpu_kernels"): None,
     ("execution", "step_graph"): False,
 }
-"""Keys that came later, with the value that stands for what was done before them."""
+"""Keys that came later, with the value that stands for what was done before them; those of
+`execution`, which do not decide a result, with their default."""
 _MISSING = object()
 
 

@@ -4,7 +4,7 @@ cuDNN takes more than half of a training step for the first convolution, whose t
 its matrix kernels do not know. Here each cell of the pooling is a row of a matrix:
 
     patch    (cells, 64) the inputs around a cell at one of its four times: 4 rows x 4 columns x
-             4 channels (or 8), of which the clip has 2 or 3
+             4 channels, of which the clip has 2 or 3
     weights  (64, filters x 4) of one of the three taps in time, for the four places in a cell
 
 The products of patches and weights are the eight outputs of a cell. They stay in registers: only
@@ -37,6 +37,8 @@ _PROGRAMS = 264
 """Of the backward pass, each with sums of its own: two for each processor of an H100."""
 _FILTERS = 32
 """The most filters; fewer are filled up with zeros."""
+_CHANNELS = 4
+"""The most channels of a clip; as filters."""
 _BLOCK = 1024
 
 
@@ -61,16 +63,17 @@ class _FirstStage(torch.autograd.Function):
 def takes(conv: nn.Conv3d, clip: Tensor, kernel: tuple[int, int, int]) -> bool:
     """Return whether the kernels compute this stage: 3x3x3, padded by 1, pooled by 2x2x2.
 
-    Up to 8 channels, none of which asks for a gradient, and up to 32 filters.
+    Up to 4 channels, none of which asks for a gradient, and up to 32 filters.
     """
     one, three = (1, 1, 1), (3, 3, 3)
+    packed = _CHANNELS * math.prod(side + 5 for side in clip.shape[2:])
     return (
         not clip.requires_grad
         and (conv.kernel_size, conv.padding, conv.stride, conv.dilation) == (three, one, one, one)
-        and kernel == (2, 2, 2)
-        and conv.groups == 1
-        and conv.in_channels == clip.shape[1] <= 8
+        and (conv.padding_mode, kernel, conv.groups) == ("zeros", (2, 2, 2), 1)
+        and conv.in_channels == clip.shape[1] <= _CHANNELS
         and conv.out_channels <= _FILTERS
+        and packed < 2**31  # places in a clip are counted in 32 bits
     )
 
 
@@ -91,19 +94,19 @@ def conv_pool_relu(conv: nn.Conv3d, clip: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def packed_clip(clip: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a clip (B, C, T, H, W) as (B, T + 2, H + 2, W + 2 or more, 4 or 8 channels).
+    """Return a clip (B, C, T, H, W) as (B, T + 2, H + 2, W + 2 or more, 4).
 
     A border of zeros lies round it, so that every patch exists, and rows begin at multiples of 32
     bytes, so that a GPU reads eight numbers at a time.
     """
     batch, channels, frames, height, width = clip.shape
     columns = triton.cdiv(width + 2, 4) * 4
-    shape = batch, frames + 2, height + 2, columns, _stored_channels(channels)
+    shape = batch, frames + 2, height + 2, columns, _CHANNELS
     packed = torch.empty(shape, dtype=dtype, device=clip.device)
     with torch.cuda.device_of(clip):  # Triton launches on the current device
         pack[(triton.cdiv(packed.numel(), _BLOCK),)](
             *(clip, packed, packed.numel(), frames, height, width, channels, *clip.stride()),
-            *(height + 2, columns, shape[-1], _BLOCK),
+            *(height + 2, columns, _CHANNELS, _BLOCK),
         )
     return packed
 
@@ -132,7 +135,7 @@ def pooled_and_codes(
     with torch.cuda.device_of(packed):
         convolve[(len(packed) * blocks,)](
             *(packed, taps, shift, pooled, codes, blocks, *cells, *packed.stride()[:3]),
-            *(packed.shape[-1], _FILTERS, _CELLS),
+            *(_CHANNELS, _FILTERS, _CELLS),
         )
     return pooled, codes
 
@@ -149,28 +152,24 @@ def weight_gradients(
         shape: of the weight.
     """
     gradient = gradient.contiguous(memory_format=torch.channels_last_3d)
-    cells, channels = gradient.shape[2:], packed.shape[-1]
+    cells = gradient.shape[2:]
     blocks = triton.cdiv(math.prod(cells), _CELLS_BACK)
     tiles = len(packed) * blocks
     programs = min(tiles, _PROGRAMS)
-    to_taps = torch.empty((programs, 3, 16 * channels, 4 * _FILTERS), device=packed.device)
+    to_taps = torch.empty((programs, 3, 16 * _CHANNELS, 4 * _FILTERS), device=packed.device)
     to_bias = torch.empty((programs, _FILTERS), device=packed.device)
     with torch.cuda.device_of(packed):
         gradients[(programs,)](
             *(packed, gradient, codes, to_taps, to_bias, tiles, blocks, programs),
-            *(*cells, *packed.stride()[:3], channels, _FILTERS, _CELLS_BACK),
+            *(*cells, *packed.stride()[:3], _CHANNELS, _FILTERS, _CELLS_BACK),
         )
     return unpacked_taps(to_taps.sum(0), shape), to_bias.sum(0)[: shape[0]]
 
 
-def _stored_channels(channels: int) -> int:
-    return 4 if channels <= 4 else 8
-
-
 def packed_taps(weight: Tensor) -> Tensor:
-    """Return the weights (F, C, 3, 3, 3) as (3 times, numbers of a patch, filters x 4)."""
+    """Return the weights (F, C, 3, 3, 3) as (3, 64, 128): time, patch, filters x 4."""
     filters, channels = weight.shape[:2]
-    taps = weight.new_zeros(3, 4, 4, _stored_channels(channels), _FILTERS, 2, 2)
+    taps = weight.new_zeros(3, 4, 4, _CHANNELS, _FILTERS, 2, 2)
     for down in range(2):
         for right in range(2):
             place = taps[:, down : down + 3, right : right + 3, :channels, :filters, down, right]
@@ -181,7 +180,7 @@ def packed_taps(weight: Tensor) -> Tensor:
 def unpacked_taps(taps: Tensor, shape: torch.Size) -> Tensor:
     """Return the sum of all that `packed_taps` copied a weight to: its transpose."""
     filters, channels = shape[:2]
-    parts = taps.view(3, 4, 4, -1, _FILTERS, 2, 2)[:, :, :, :channels, :filters]
+    parts = taps.view(3, 4, 4, _CHANNELS, _FILTERS, 2, 2)[:, :, :, :channels, :filters]
     copies = [
         parts[:, down : down + 3, right : right + 3, ..., down, right]
         for down in range(2)

@@ -39,7 +39,7 @@ def conv_pool_relu(
     assert conv.bias is not None
     mixed = torch.is_autocast_enabled("cuda")
     dtype = torch.get_autocast_dtype("cuda") if mixed else clip.dtype
-    half = dtype in (torch.bfloat16, torch.float16)
+    half = dtype in (torch.bfloat16, torch.float16) and (mixed or dtype == conv.weight.dtype)
     if half and FIRST_STAGE and first_stage.takes(conv, clip, kernel):
         pooled = first_stage.conv_pool_relu(conv, clip, dtype)
     else:

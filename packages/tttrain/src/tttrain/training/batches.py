@@ -23,7 +23,7 @@ from tttrain.data.sampling import (
 from tttrain.data.spatial_augment import Augment, Cut
 from tttrain.run import RunInfo
 from tttrain.training.collective import Worker
-from tttrain.training.device import runs_kernels
+from tttrain.training.device import takes_kernels
 from tttrain.training.step.train_step import Batch
 
 
@@ -36,7 +36,7 @@ class Batches:
         self._config, self._source, self._worker = config, source, worker
         self._num_frames, *crop_hw = config.network.clip_shape
         self._scale = torch.tensor(info.flow_scale_xy_px, device=worker.device)
-        cut = _cut() if runs_kernels(config, worker.device) else None
+        cut = _cut() if takes_kernels(config, worker.device) else None
         self._augment = Augment(config.augment, (crop_hw[0], crop_hw[1]), config.seed, cut)
         self._mirrored = mirrored_indices(info.classes, info.mirrored)
 

@@ -64,7 +64,11 @@ def set_up(config: TrainConfig, device: str = "cpu") -> str:
     return f"{name}, {'bfloat16 autocast' if uses_bfloat16(kind, config.precision) else 'float32'}"
 
 
-def runs_kernels(config: TrainConfig, device: str) -> bool:
+BFLOAT16_SINCE = (8, 0)
+"""Compute capability of the first GPUs whose matrix units take bfloat16."""
+
+
+def takes_kernels(config: TrainConfig, device: str) -> bool:
     """Whether a run computes with Triton kernels on this device: never on a CPU.
 
     Raises:
@@ -74,9 +78,11 @@ def runs_kernels(config: TrainConfig, device: str) -> bool:
     if not on_gpu(device) or asked is False:
         return False
     installed = find_spec("triton") is not None
-    if asked and not installed:
+    if asked is None:
+        return installed and torch.cuda.get_device_capability(device) >= BFLOAT16_SINCE
+    if not installed:
         raise TrainingError(
             "execution.gpu_kernels is true, but triton is not installed; pip install "
             "'tttrain[gpu]', or leave it out"
         )
-    return installed
+    return True

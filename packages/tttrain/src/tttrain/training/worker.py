@@ -20,7 +20,7 @@ from tttrain.training.batches import Batches
 from tttrain.training.best_epoch import Best, is_best
 from tttrain.training.checkpoint import Checkpoint
 from tttrain.training.collective import Worker, average_statistics, sum_over_workers
-from tttrain.training.device import runs_kernels
+from tttrain.training.device import takes_kernels
 from tttrain.training.gradient_factors import distribute
 from tttrain.training.loop import (
     ClipLogits,
@@ -102,7 +102,7 @@ class Trainer:
         model = build(self.config, len(self.info.classes))
         if self.info.init is not None and not self.run.checkpoint_path.exists():
             begin(model, self.info.init)
-        if runs_kernels(self.config, self.worker.device):
+        if takes_kernels(self.config, self.worker.device):
             model.fuse_poolings()
         return self._tied(model)
 

@@ -1,4 +1,4 @@
-"""Tables of `gain` on a device: made once, kept for the next batch of the same shape.
+"""Tables of gains and pyramids on a device: made once, kept for the next batch of the shape.
 
 A CUDA graph reads a table by its address, as often as it is replayed; the tables kept here are only
 the last ones used. So whatever records a graph holds on to the tables it met: `held()`.
@@ -18,7 +18,7 @@ _held: ContextVar[list[Tensor] | None] = ContextVar("held", default=None)
 
 
 def on(device: torch.device, table: Callable[..., NDArray[Any]], *arguments: Any) -> Tensor:
-    """The value of a function of `gain`, on a device."""
+    """The value of a function that makes a table, on a device."""
     found = _kept(device, table, *arguments)
     holder = _held.get()
     if holder is not None:

@@ -17,6 +17,10 @@ from ttflow.flow.variational.torch_path import Parts
 
 Engine = Literal["auto", "torch", "numba", "triton", "kernels"]
 _GRAPHS_KEPT = 4
+_PIXELS_AT_ONCE = 128 * 320 * 180
+"""Of larger batches parts are computed one after the other: on a GPU these take 2 GiB."""
+_PAIRS_AT_ONCE = 13_000
+"""Five planes of each are launched together, of which CUDA allows 65 535."""
 
 
 class BeyondPixels:
@@ -107,6 +111,15 @@ class BeyondPixels:
         return self._replayed(self._graphs, first.to(self.device), second.to(self.device))
 
     def _batch(self, first: Tensor, second: Tensor, start: Tensor | None = None) -> Tensor:
+        height, width = first.shape[-2:]
+        at_once = max(1, min(_PIXELS_AT_ONCE // (height * width), _PAIRS_AT_ONCE))
+        if len(first) <= at_once:
+            return self._together(first, second, start)
+        parts = [torch.split(images, at_once) for images in (first, second)]
+        starts = [None] * len(parts[0]) if start is None else torch.split(start, at_once)
+        return torch.cat([self._together(*part) for part in zip(*parts, starts, strict=True)])
+
+    def _together(self, first: Tensor, second: Tensor, start: Tensor | None) -> Tensor:
         images = self._image(first), self._image(second)
         return torch_path.robust(*images, self.settings, start, _parts(self.engine))
 
@@ -186,7 +199,7 @@ def _default_engine(mode: str, kind: str) -> Engine:
     if mode == "robust" and kind == "cpu" and _has("numba") and "TTFLOW_NO_NUMBA" not in os.environ:
         return "numba"
     if mode == "robust" and kind == "cuda" and _has("triton"):
-        return "kernels"
+        return "torch" if "TTFLOW_NO_TRITON" in os.environ else "kernels"
     return "torch"
 
 

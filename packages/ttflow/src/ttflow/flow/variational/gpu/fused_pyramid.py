@@ -100,6 +100,7 @@ def _resampled(
     sigma: float = 0.0,
     times: float = 1.0,
 ) -> Tensor:
+    """`pyramid.resize` (B, C, H2, W2) of (B, C, H, W) blurred with `sigma` px, times a number."""
     image = image.contiguous()
     result = image.new_empty(*image.shape[:2], *size_hw)
     tables = [

@@ -5,61 +5,24 @@ scratch of its own, with a barrier after each half sweep. A coarse level is one 
 sweeps are one launch. A finer one is cut into tiles that overlap by two pixels a sweep; what the
 rim of a tile knows too little about is not kept, and its neighbour has it.
 
-Counted for 320 x 180: 3936 launches of half sweeps become about 300. A half sweep by itself moves
+For 320 x 180 3936 launches of half sweeps become 201. A half sweep by itself moves
 60 bytes a pixel and sweep; a tile reads 44 once for all its sweeps, of twice the pixels.
 
 Needs the extra `ttflow[gpu]`; import it only where it is used.
 """
-
-from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 import triton
 import triton.language as tl
 
 from ttflow.flow.variational.equations import System
+from ttflow.flow.variational.gpu.tiling import tiling
 from ttflow.flow.variational.pyramid import Flow
 
 CAPACITY = 1024
 """Pixels of a colour that a program holds."""
 PER_WARP = 32
 """Of them, those of a warp."""
-_LOADING = 8
-"""What it costs to load a tile, in sweeps."""
-
-
-class Tiling(NamedTuple):
-    """How a level is cut: `rows` x `columns` pixels of each colour in every tile."""
-
-    passes: int
-    sweeps: int
-    down: int
-    across: int
-    rows: int
-    columns: int
-
-
-@lru_cache(maxsize=256)
-def tiling(height: int, columns: int, sweeps: int, capacity: int) -> Tiling:
-    """The cheapest way to cut (height, columns) pixels of a colour for so many sweeps.
-
-    >>> tiling(18, 16, 40, 1024)
-    Tiling(passes=1, sweeps=40, down=1, across=1, rows=18, columns=16)
-    """
-    ways = []
-    for passes in range(1, sweeps + 1):
-        each = -(-sweeps // passes)
-        for across in range(1, columns + 1):
-            wide = -(-(columns + 2 * each * (across - 1)) // across)
-            room = capacity // wide - 4 * each
-            down = 1 if capacity // wide >= height else -(-(height - 4 * each) // max(room, 1))
-            tall = -(-(height + 4 * each * (down - 1)) // down)
-            rim = wide <= 2 * each if across > 1 else False
-            if not rim and tall * wide <= capacity and (down == 1 or tall > 4 * each):
-                cost = passes * across * down * (_LOADING + each)
-                ways.append((cost, Tiling(passes, each, down, across, tall, wide)))
-    return min(ways)[1]
 
 
 @triton.jit
@@ -185,18 +148,21 @@ def relax(
     Args:
         system: of pixels (B, H, W).
         flow: (B, 2, H, W) px.
-        sweeps: of both colours.
+        sweeps: of both colours; none leave the flow as it is.
         omega: over-relaxation.
         capacity: pixels of a colour that a program may hold.
         per_warp: of them, those of a warp.
     """
+    if sweeps < 1:
+        return flow
     planes = [plane.contiguous() for plane in system]
     flow = flow.contiguous()
     batch, _, height, width = flow.shape
     cut = tiling(height, (width + 1) // 2, sweeps, capacity)
     tiles, block = cut.down * cut.across, max(triton.next_power_of_2(cut.rows * cut.columns), 256)
     stride = triton.next_power_of_2(cut.columns + 2)
-    ring = triton.next_power_of_2((cut.rows + 2) * stride)
+    # At least a fourth of a block, as the kernel sets it to zero block by block.
+    ring = max(triton.next_power_of_2((cut.rows + 2) * stride), block // 4)
     scratch = flow.new_empty(batch * tiles * 4 * ring)
     rims = (2 * cut.sweeps, cut.sweeps)
     update, done = flow, 0
