@@ -232,7 +232,7 @@ MEASURES: dict[str, tuple[Way, Size, bool]] = {
     "the same, no depth": (PICTURE, current, False),
     "the same, full depth": (IN_SPACE, current, False),
     "its least squares alone": (phase_path, robust, False),
-    "its length alone": (phase_path, length, False),
+    "steps from sample to sample alone": (phase_path, length, False),
     "before: least squares, no depth": (PICTURE, robust, False),
     "before, true moments": (PICTURE, robust, True),
     "least squares without robust weights": (PICTURE, least_squares, False),

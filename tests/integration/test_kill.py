@@ -32,7 +32,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "running_on_a_cluster.md"
 KILLS = int(os.environ.get("TT_KILLS", "0"))
 Choose = Callable[[psutil.Process], psutil.Process]
 
-EPOCHS = 12
+EPOCHS, JOB_EPOCHS = 60, 150
 """Of the run that is killed once."""
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -224,7 +224,11 @@ def test_a_submitted_job_outlives_its_worker(
         for line in commands(PAGE)
         if {"fit", "evaluate"} & set(line)
     )
-    settings = ("schedule.epochs=40", "execution.device=cpu", "execution.data_path=resident")
+    settings = (
+        f"schedule.epochs={JOB_EPOCHS}",
+        "execution.device=cpu",
+        "execution.data_path=resident",
+    )
     job = subprocess.Popen(
         [*fit, *(part for item in settings for part in ("--set", item))],
         cwd=tmp_path,
@@ -238,7 +242,7 @@ def test_a_submitted_job_outlives_its_worker(
     assert job.returncode == 0, text
     assert killed, f"no worker was met:\n{text}"
     assert json.loads((out / "run.json").read_text())["state"] == "finished"
-    assert [epoch["epoch"] for epoch in losses(out)] == list(range(40))
+    assert [epoch["epoch"] for epoch in losses(out)] == list(range(JOB_EPOCHS))
     clips = pq.read_table(shards / "clips.parquet", columns=["split"])["split"].to_pylist()
     text = run(*evaluate, env=ray_head.env).stdout
     assert f"n = {clips.count('test')}, 95 % interval" in text
@@ -269,8 +273,8 @@ def holds(process: psutil.Process, lock: Path) -> bool:
 @pytest.mark.timeout(3600)
 def test_one_run_killed_all_the_time(run, scripts, processes, shards: Path, tmp_path: Path) -> None:
     """Two workers; one of them or the command dies every so often, and the same command goes on."""
-    quick = ("network.clip_shape=[8,32,32]", f"schedule.epochs={3 * KILLS}")
-    settings = ("execution.num_workers=2", "execution.checkpoint_minutes=0", *quick)
+    settings = ("execution.num_workers=2", "execution.checkpoint_minutes=0")
+    settings += (f"schedule.epochs={3 * KILLS}",)
 
     def command(name: str) -> list[str]:
         paths = ("--data", str(shards), "--out", str(tmp_path / name))

@@ -71,7 +71,7 @@ def test_killed_and_run_again_gives_the_same_bytes(run, scripts, ray_head, at: P
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert len(list((at / "my_shards" / "pose").glob("*.parquet"))) < 2
-    run(*COMMAND, cwd=at, env=ray_head.joined)
+    run(*COMMAND, cwd=at)  # as in the README: a Ray of its own
     assert files(at / "my_shards" / "pose") == whole
     assert files(at / "my_shards" / "parts") == pixels
     assert "nothing to estimate" in run(*COMMAND, cwd=at).stdout

@@ -1,6 +1,7 @@
 """On real local clusters: from shards to a model, once more, and with two workers."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,8 @@ def test_a_cluster_that_others_fill_is_no_endless_wait(
     shards: Path, tmp_path: Path, full_cluster: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last test of its cluster: what waits there is ended with it."""
+    while ray.available_resources().get("CPU", 0) < 2:  # workers of the tests before end
+        time.sleep(0.05)
     group = ray.util.placement_group([{"CPU": 1}])
     assert group.wait(60)
     monkeypatch.setenv("TTFLOW_RAY_WAIT_SECONDS", "1")

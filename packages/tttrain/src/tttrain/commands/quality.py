@@ -13,7 +13,12 @@ from ttdata.storage.outputs import check_output, check_output_file, check_output
 from ttdata.storage.spreadsheet import escape_formula
 from ttflow import ClipPose, Shards
 from tttrain.quality.coarse import judge_coarse, stroke_histograms
-from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
+from tttrain.quality.document import (
+    MEASURES_VERSION,
+    Quality,
+    ReferenceClass,
+    StrokeQuality,
+)
 from tttrain.quality.judge import judge_class
 from tttrain.quality.reference import NOMINAL
 from tttrain.quality.sources.stroke_sources import Sources
@@ -89,7 +94,8 @@ def measure_strokes(
     results, classes = _judged(motion, _grouped(strokes, by_player), marks)
     ordered = tuple(results[clip_id] for clip_id in rows)
     found = Quality(
-        data=str(data), reference_data=None if more is None else str(more),
+        measures_version=MEASURES_VERSION, data=str(data),
+        reference_data=None if more is None else str(more),
         references_file=str(references.absolute()), coarse=coarse,
         by_player=by_player, references=classes, strokes=ordered,
         progress=all_progress(ordered, classes),

@@ -104,10 +104,19 @@ class ReferenceClass(FrozenModel):
     spreads: dict[str, dict[str, Spread | None]] = Field(description="by phase and measure")
 
 
+MEASURES_VERSION = 2
+"""Of what is measured now; see `Quality.measures_version`."""
+
+
 class Quality(FrozenModel):
     """`quality.json`: all that was measured."""
 
     schema_version: int = SCHEMA_VERSION
+    measures_version: int = Field(
+        default=1,
+        description="2: gain from fit and chords with depth, residual with depth; those of 1, in "
+        "the picture, are not to be compared with them",
+    )
     data: str = Field(description="the shards or the index that were measured")
     reference_data: str | None = Field(
         default=None, description="other shards whose marked strokes are references, too"

@@ -81,9 +81,17 @@ class StrokeSignal:
         """
         seen = self.xy[:, WRIST] - self.xy[:, SHOULDER]
         away = self.world[:, WRIST, 2] - self.world[:, SHOULDER, 2]
-        torso = torso_length(self.world[self.inner])
-        depth = DEPTH_WEIGHT * away / torso if torso > 0 else np.zeros(len(away))
+        depth = DEPTH_WEIGHT * away / self._torso_m if self.has_depth else np.zeros(len(away))
         return np.column_stack([seen, depth])
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether there are landmarks in metres: a torso of at least a centimetre."""
+        return self._torso_m >= 0.01
+
+    @cached_property
+    def _torso_m(self) -> float:
+        return torso_length(self.world[self.inner])
 
 
 def stroke_signal(

@@ -1,7 +1,7 @@
 """What is measured of a stroke, signed and per phase (specification 7.4)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,7 @@ LEAST_SURE = 1e-3
 CHORD = 5
 """Samples from one end of a chord of a path to the other: shorter ones are longer for noise, and
 depend on the frames of a slow camera."""
+IN_SPACE, IN_PICTURE = np.array([1.0, 1.0, 1.0]), np.array([1.0, 1.0, 0.0])
 Values = dict[str, float]
 
 
@@ -57,6 +58,8 @@ class Template:
     """(60, 3): the wrist from the shoulder, less its mean over the stroke, in torso lengths."""
     chords: Floats
     """(55,): how far it is from each sample to the fifth after it, their mean."""
+    flat: "Template | None" = None
+    """The same in the picture alone, for strokes without metres; None: this is it."""
 
 
 def phase_path(signal: StrokeSignal, moments: Moments) -> tuple[Floats, Floats]:
@@ -73,8 +76,19 @@ def phase_path(signal: StrokeSignal, moments: Moments) -> tuple[Floats, Floats]:
 
 
 def template(references: Sequence[Reference]) -> Template:
-    """The mean path of references, each place weighted by how far it is to be believed."""
+    """The mean path of references, each place weighted by how far it is to be believed.
+
+    In the picture alone where one of them has no metres.
+    """
+    flat = _mean_path(references, IN_PICTURE)
+    if not all(item.signal.has_depth for item in references):
+        return flat
+    return replace(_mean_path(references, IN_SPACE), flat=flat)
+
+
+def _mean_path(references: Sequence[Reference], axes: Floats) -> Template:
     paths, sure = zip(*(phase_path(item.signal, item.moments) for item in references), strict=True)
+    paths = tuple(path * axes for path in paths)
     places = np.array([centred(path, weights) for path, weights in zip(paths, sure, strict=True)])
     ways, believed = zip(*map(chords, paths, sure), strict=True)
     weights = np.maximum(np.array(sure), LEAST_SURE)[..., None]
@@ -99,6 +113,9 @@ def measure(signal: StrokeSignal, moments: Moments, mean: Template) -> dict[str,
         mean: of the references, without this stroke where it is one of them.
     """
     path, sure = phase_path(signal, moments)
+    if mean.flat is not None and not signal.has_depth:
+        mean = mean.flat
+    path = path * (IN_PICTURE if mean.flat is None else IN_SPACE)
     weights = robust_weights(path, mean.path, sure)
     # Both alike: what of this stroke does not count does not count of the references either.
     path, other = centred(path, weights), centred(mean.path, weights)
@@ -110,7 +127,8 @@ def measure(signal: StrokeSignal, moments: Moments, mean: Template) -> dict[str,
         ratio = fitted(path[part], other[part], weights[part])
         rest = residual(path[part], ratio * other[part], sure[part])
         lengths = (float(believed[inside] @ item[inside]) for item in (way, mean.chords))
-        size = gain(ratio, *lengths)
+        begin, end = moments.phase(name)
+        size = gain(ratio, *lengths) if end > begin else float("nan")
         found[name] = _measure(name, signal, moments, (size, rest))
     return found
 
