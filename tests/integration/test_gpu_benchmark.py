@@ -112,7 +112,7 @@ def test_a_section_that_hangs_or_dies_costs_the_others_nothing(tmp_path: Path) -
     ends = {line["section"]: line["end"] for line in lines if "end" in line}
     assert ends == {
         "env": "finished",
-        "flow": "over its 2.4 s",
+        "flow": "over its 2.85 s",
         "models": "killed by SIGKILL",
         "augment": "finished",
         "step": "finished",
@@ -123,7 +123,7 @@ def test_a_section_that_hangs_or_dies_costs_the_others_nothing(tmp_path: Path) -
     (child,) = [line["value"] for line in lines if line.get("what") == "child"]
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
     table = done.stdout[done.stdout.index("| section") :].splitlines()
-    assert table[3].startswith("| flow | over its 2.4 s |")
+    assert table[3].startswith("| flow | over its 2.85 s |")
     assert table[5].endswith("| 0 | 1: injected |")
     assert "## models: killed by SIGKILL" in (tmp_path / "gpu.md").read_text()
 
