@@ -15,10 +15,10 @@ Nobody marked contact in those: 60 % of the clip stands for it.
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -204,6 +204,7 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 Found = Sequence[tuple[QualityTruth, StrokeQuality]]
+Seen = TypeVar("Seen")
 
 
 def rank_row(found: Found, kind: str) -> tuple[float, float]:
@@ -251,8 +252,8 @@ def false_alarms(found: Found) -> float:
     return float(np.mean(told)) if told else float("nan")
 
 
-def repeated(found: Found) -> list[tuple[QualityTruth, StrokeQuality, str]]:
-    """Strokes at grade 1, each with its player, class and session."""
+def repeated(found: Iterable[tuple[QualityTruth, Seen]]) -> list[tuple[QualityTruth, Seen, str]]:
+    """Strokes at grade 1 with what was found of each, and its player, class and session."""
     return [
         (row, result, f"{row.player_id}/{row.label}/{row.session_id}")
         for row, result in found

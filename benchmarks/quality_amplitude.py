@@ -14,10 +14,11 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from bench_quality import CLASSES, rank_correlation, source, strokes_of
+from bench_quality import CLASSES, rank_correlation, repeated, source, strokes_of
 
 from ttdata.synth.config import SynthConfig
 from ttdata.synth.graded.truth import QualityTruth
@@ -273,12 +274,8 @@ def sizes_of(group: Group, way: Way, size: Size, *, true: bool) -> Floats:
 
 def repeats(groups: Sequence[Group], sizes: Sequence[Floats]) -> float:
     """The detectable change, from strokes at grade 1 of a player, class and session."""
-    values, names = [], []
-    for group, found in zip(groups, sizes, strict=True):
-        for row, number in zip(group.rows, found, strict=True):
-            if row.kind in ("reference", "unchanged"):
-                values.append(number)
-                names.append(f"{row.player_id}/{row.label}/{row.session_id}")
+    found = [zip(group.rows, own, strict=True) for group, own in zip(groups, sizes, strict=True)]
+    _, values, names = zip(*repeated(chain.from_iterable(found)), strict=True)
     return minimal_detectable_change(within_deviation(values, names))
 
 

@@ -1,6 +1,5 @@
 """The full siamese network at batch 10: a step and its parts, convolutions, the plain loop."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
@@ -10,7 +9,14 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from gpu_sections.context import Context, allow_tf32
-from gpu_sections.training import CLASSES, Training, Way, configuration
+from gpu_sections.training import (
+    CLASSES,
+    KERNELS,
+    KERNELS_IN_A_GRAPH,
+    Training,
+    Way,
+    configuration,
+)
 from ttmodels.pooling import pool_relu
 from tttrain.training.device import set_up
 from tttrain.training.loop import Batch, autocast, copied, weights_of
@@ -24,7 +30,6 @@ PATHS = {
     "channels last, float32": ("float32", True),
 }
 """Ways to compute a step, by precision and layout."""
-ALL_BUT_GRAPH = Way(pooling=True, padded=True, first=True, crops=True)
 GAINS = {
     "old: each loss read": Way(unread=1),
     "losses read late": Way(),
@@ -33,8 +38,8 @@ GAINS = {
     "fused, padded, first stage as a kernel": Way(pooling=True, padded=True, first=True),
     "crop kernel": Way(crops=True),
     "step graph": Way(graph=True),
-    "all but the graph": ALL_BUT_GRAPH,
-    "all of them": dataclasses.replace(ALL_BUT_GRAPH, graph=True),
+    "all but the graph": KERNELS,
+    "all of them": KERNELS_IN_A_GRAPH,
 }
 """Further ways, in the same precision and layout. A new one gets a line here, to be timed beside
 the old one in the same call."""

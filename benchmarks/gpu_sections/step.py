@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from gpu_sections.context import Context, relative
-from gpu_sections.training import Training, Way, configuration
+from gpu_sections.training import KERNELS, KERNELS_IN_A_GRAPH, Training, Way, configuration
 from tttrain.training import checkpoint as checkpoints
 from tttrain.training.checkpoint import Checkpoint
 from tttrain.training.device import set_up
@@ -29,8 +29,6 @@ I3D_SHAPE, I3D_TINY = (16, 32, 32), (8, 16, 16)
 UPDATE, LOSS, LOGITS, COSINE = 1e-2, 1e-4, 1e-2, 0.95
 ALONE = 1e-4
 """Few outputs round another way, as sums have another order."""
-KERNELS = Way(pooling=True, padded=True, first=True, crops=True)
-GRAPH = dataclasses.replace(KERNELS, graph=True)
 
 
 def run(context: Context) -> None:
@@ -219,7 +217,7 @@ def new_ways(context: Context) -> None:
     change = flat(expected) - before
     fused = flat(stepped(context, Way(pooling=True))) - before
     context.check("fused poolings: update to the plain one", relative(fused, change), UPDATE)
-    halves = [stepped(context, way, "bfloat16") for way in (KERNELS, GRAPH)]
+    halves = [stepped(context, way, "bfloat16") for way in (KERNELS, KERNELS_IN_A_GRAPH)]
     context.check("step graph of the kernels, bfloat16: weights that differ", differing(*halves), 0)
     everything = flat(stepped(context, Way(pooling=True, crops=True, graph=True))) - before
     context.check("all new ways: update to the plain one", relative(everything, change), UPDATE)

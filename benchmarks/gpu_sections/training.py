@@ -1,7 +1,7 @@
 """A training run without files: the shipped loop on clips that lie on the device."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -50,6 +50,11 @@ class Way:
     """The step as one CUDA graph."""
     unread: int | None = None
     """Steps whose losses are read together; 1 waits for every step."""
+
+
+KERNELS = Way(pooling=True, padded=True, first=True, crops=True)
+"""All kernels of our own, launched one by one."""
+KERNELS_IN_A_GRAPH = replace(KERNELS, graph=True)
 
 
 class Training:

@@ -1,7 +1,9 @@
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -35,3 +37,24 @@ def checked() -> ModuleType:
     take()
     sys.modules.update(original)
     return package
+
+
+@pytest.fixture
+def cubin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
+    """Compile a Triton kernel for a GPU, which need not be there.
+
+    Pointers and constants go by names of the kernel's arguments; all others are int32.
+    """
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    from triton import compile as compiled
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    def made(kernel: Any, pointers: Mapping[str, str], constants: Mapping[str, int]) -> bytes:
+        signature = {name: pointers.get(name, "i32") for name in kernel.arg_names}
+        signature |= dict.fromkeys(constants, "constexpr")
+        source = ASTSource(kernel, signature=signature, constexprs=dict(constants))
+        result: bytes = compiled(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
+        return result
+
+    return made

@@ -74,7 +74,20 @@ def make_shards(
         labels = np.random.default_rng(0).permutation([row["label"] for row in train])
         for row, label in zip(train, labels, strict=True):
             row["label"] = str(label)
-    config = FlowConfig(
+    dataset = DatasetInfo(
+        source="squares",
+        taxonomy=Taxonomy.infer(list(CLASSES)),
+        config=CurationConfig(),
+        counts={},
+        split=SplitInfo(strategy="grouped", group="player", leakage=0.0),
+    )
+    write_clips(path, rows, extraction(frames), dataset)
+    return path
+
+
+def extraction(frames: int = FRAMES) -> FlowConfig:
+    """How such clips would have been extracted, for windows of so many frames."""
+    return FlowConfig(
         frame_height=90,
         frame_width=160,
         crop_height=CROP,
@@ -83,12 +96,3 @@ def make_shards(
         window_frames=frames,
         margin_frames=0,
     )
-    dataset = DatasetInfo(
-        source="squares",
-        taxonomy=Taxonomy.infer(list(CLASSES)),
-        config=CurationConfig(),
-        counts={},
-        split=SplitInfo(strategy="grouped", group="player", leakage=0.0),
-    )
-    write_clips(path, rows, config, dataset)
-    return path

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from squares import FRAMES, SIDE, extraction
 
 from ttdata.curation.stretches import Obstacle, reach_frames, stretches_of
 from ttdata.errors import InputError
 from ttdata.schema import CurationConfig, DatasetInfo
 from ttdata.taxonomy import Taxonomy
-from ttflow.schema import FlowConfig
 from ttflow.shards.patches import encode_flow, encode_rgb
 from ttflow.shards.writer import write_clips
 from tttrain.commands import fit as fitting
@@ -33,7 +33,6 @@ from tttrain.recipes import RECIPES
 from tttrain.run import Run, RunInfo
 from tttrain.training.worker import Trainer, Worker
 
-SIDE, CROP, FRAMES = 24, 16, 8
 STROKES = ((40, 60), (120, 140))
 SPAN = (0, 170)
 CLASSES = Taxonomy.infer(["down", "up"]).model_copy(update={"negative": "Rest"})
@@ -93,17 +92,8 @@ def write(path: Path, *, stretches: bool = True) -> Path:
         "d": ("train", "test"),
     }
     rows = [item for video, both in splits.items() for item in video_rows(video, both, stretches)]
-    config = FlowConfig(
-        frame_height=90,
-        frame_width=160,
-        crop_height=CROP,
-        crop_width=CROP,
-        patch_side=SIDE,
-        window_frames=FRAMES,
-        margin_frames=0,
-    )
     info = DatasetInfo(source="numbers", taxonomy=CLASSES, config=CurationConfig(), counts={})
-    write_clips(path, rows, config, info)
+    write_clips(path, rows, extraction(), info)
     return path
 
 

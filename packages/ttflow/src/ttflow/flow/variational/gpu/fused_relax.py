@@ -141,7 +141,6 @@ def relax(
     sweeps: int,
     omega: float,
     capacity: int = CAPACITY,
-    per_warp: int = PER_WARP,
 ) -> Flow:
     """As `flow + solvers.red_black`, to the rounding of sums.
 
@@ -151,7 +150,6 @@ def relax(
         sweeps: of both colours; none leave the flow as it is.
         omega: over-relaxation.
         capacity: pixels of a colour that a program may hold.
-        per_warp: of them, those of a warp.
     """
     if sweeps < 1:
         return flow
@@ -174,7 +172,7 @@ def relax(
                 *(*planes, update, flow, result, scratch, height, width, now, omega),
                 *(int(done > 0), int(done + now == sweeps), cut.down, cut.across),
                 *(cut.rows, cut.columns, *rims, block, ring, stride),
-                num_warps=max(block // per_warp, 4),
+                num_warps=max(block // PER_WARP, 4),
             )
             update, done = result, done + now
     return update
