@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ttflow import ClipPose
+from tttrain.quality.comparable import hidden
 from tttrain.quality.landmarks import StrokeSignal, stroke_signal
 from tttrain.quality.measures import (
     MEASURES,
@@ -33,6 +34,7 @@ from tttrain.quality.moments import (
     marked_moments,
     turning_point,
 )
+from tttrain.quality.words import HIDDEN
 
 Make = Callable[..., StrokeSignal]
 CONTACT = 0.5
@@ -227,7 +229,9 @@ def test_the_trunk_turns_back(
         pose.world[:, joint, 2] = -sign * side * 0.2 * np.sin(angle)
     signal = stroke_signal(pose, 0, 61, "left" if left else "right")
     assert signal is not None
-    assert trunk_turn(signal)[[0, 30, 60]] == pytest.approx([0, 15, 30], abs=0.01)
+    found = trunk_turn(signal)
+    assert found[30] == pytest.approx(15, abs=0.01)
+    assert found[[0, 60]] == pytest.approx([0, 30], abs=0.6)  # an end is drawn to the middle
 
 
 def test_without_metres_there_is_no_turn(
@@ -310,6 +314,44 @@ def test_an_arm_that_is_not_seen_well_does_not_count(
     assert found.contact == pytest.approx(CONTACT, abs=2 / 60)
     sizes = measure(signal, one.moments, template([one]))
     assert sizes["stroke"]["gain"] == pytest.approx(0.8, abs=0.06)
+
+
+def test_where_the_hand_is_hidden_nothing_is_measured_of_it(
+    make_pose: Callable[..., ClipPose], make_signal: Make, even: np.ndarray
+) -> None:
+    """In 8 of 19 frames of the backswing, which are 8 of 61 of the stroke."""
+    one = reference(make_signal(even))
+    pose = make_pose(even)
+    pose.visibility[6:14, 16] = 0.4
+    signal = stroke_signal(pose, 0, 61)
+    assert signal is not None
+    assert signal.seen(*one.moments.phase("backswing")) == pytest.approx(11 / 19)
+    found = measure(signal, one.moments, template([one]))
+    unknown = {name for name in MEASURES if np.isnan(found["backswing"][name])}
+    assert unknown == {"gain", "wrist_x", "wrist_y", "peak_speed", "residual"}
+    assert all(np.isfinite(found[phase]["gain"]) for phase in PHASES[1:])
+    assert list(hidden(signal, one.moments)) == [HIDDEN.format("backswing")]
+    pose.visibility[6:14, 16] = 0.51
+    clear = stroke_signal(pose, 0, 61)
+    assert clear is not None
+    assert not list(hidden(clear, one.moments))
+
+
+def test_a_turn_is_the_short_way_round(
+    make_pose: Callable[..., ClipPose], make_signal: Make, even: np.ndarray
+) -> None:
+    """Front and back taken for each other on the way would count as 360 degrees."""
+    one = reference(make_signal(even))
+    pose = make_pose(even)
+    angle = np.deg2rad(np.where(even < 0.5, 0.0, 350.0))
+    angle[25:30] = np.deg2rad([60, 120, 180, 240, 300])
+    for joint, sign in ((12, 1), (11, -1)):
+        pose.world[:, joint, 0] = sign * 0.2 * np.cos(angle)
+        pose.world[:, joint, 2] = -sign * 0.2 * np.sin(angle)
+    signal = stroke_signal(pose, 0, 61)
+    assert signal is not None
+    turn = measure(signal, one.moments, template([one]))["stroke"]["trunk_turn"]
+    assert turn == pytest.approx(-10, abs=1)
 
 
 def test_references_are_carried_to_as_other_strokes(make_signal: Make) -> None:

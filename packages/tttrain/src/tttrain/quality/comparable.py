@@ -14,8 +14,12 @@ from tttrain.quality.landmarks import (
     Floats,
     StrokeSignal,
 )
+from tttrain.quality.moments import PHASES, Moments
 from tttrain.quality.reference import Spread, two_sided
+from tttrain.quality.words import HIDDEN, WHERE
 
+LEAST_SEEN = 2 / 3
+"""Of a phase, that something is measured of the hand in it."""
 MOST_DEGREES = 15.0
 """Between the cameras' directions, as seen from the player in the ready pose."""
 _READY_SECONDS = 0.1
@@ -99,6 +103,13 @@ def track_problem(signal: StrokeSignal | None) -> str | None:
             f"{LONGEST_GAP_SECONDS} s are bridged"
         )
     return None
+
+
+def hidden(signal: StrokeSignal, moments: Moments) -> Iterator[str]:
+    """Where nothing is measured of the hand, because the camera does not see it."""
+    places = [WHERE[name] for name in PHASES if signal.seen(*moments.phase(name)) < LEAST_SEEN]
+    if places:
+        yield HIDDEN.format(", ".join(places))
 
 
 def least_deviation(name: str, fps: float, seconds: float) -> float:

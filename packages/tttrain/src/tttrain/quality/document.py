@@ -104,7 +104,7 @@ class ReferenceClass(FrozenModel):
     spreads: dict[str, dict[str, Spread | None]] = Field(description="by phase and measure")
 
 
-MEASURES_VERSION = 2
+MEASURES_VERSION = 3
 """Of what is measured now; see `Quality.measures_version`."""
 
 
@@ -114,8 +114,8 @@ class Quality(FrozenModel):
     schema_version: int = SCHEMA_VERSION
     measures_version: int = Field(
         default=1,
-        description="2: gain from fit and chords with depth, residual with depth; those of 1, in "
-        "the picture, are not to be compared with them",
+        description="2: gain from fit and chords with depth, residual with depth; 3: moments, peak "
+        "speed and trunk turn of landmarks that do not jump; versions are not to be compared",
     )
     data: str = Field(description="the shards or the index that were measured")
     reference_data: str | None = Field(

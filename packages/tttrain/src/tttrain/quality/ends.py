@@ -14,11 +14,8 @@ from tttrain.quality.landmarks import (
     WRIST,
     Floats,
     StrokeSignal,
-    sampled,
 )
 
-LEAST_SURE = 0.3
-"""Of a sample whose arm is believed."""
 PHASE_STEPS = 20
 """Of a phase, when two are compared."""
 LEAST_SECONDS = 0.05
@@ -28,13 +25,9 @@ Span = tuple[float, float]
 
 
 def arm_places(signal: StrokeSignal) -> Floats:
-    """(T, 6): wrist, elbow and shoulder of the bat's side, where the arm is to be believed.
-
-    Elsewhere they are on the line between those before and after.
-    """
-    places = signal.xy[:, [WRIST, ELBOW, SHOULDER]].reshape(len(signal.times), -1)
-    sure = signal.sure >= LEAST_SURE
-    return sampled(signal.times[sure], places[sure], signal.times) if sure.any() else places
+    """(T, 6): wrist, elbow and shoulder of the bat's side in the picture, without what jumps."""
+    places = signal.steady[:, [WRIST, ELBOW, SHOULDER], :2]
+    return np.asarray(places.reshape(len(signal.times), -1))
 
 
 def outer_moves(signal: StrokeSignal, span: Span) -> Floats:

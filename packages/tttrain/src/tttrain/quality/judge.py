@@ -12,6 +12,7 @@ from tttrain.quality.comparable import (
     camera_notes,
     camera_problem,
     chance_of,
+    hidden,
     least_deviation,
     usable_deviation,
 )
@@ -232,7 +233,7 @@ class _Judge:
                 _phase(name, signal, moments, itertools.starmap(_bare, values[name].items()))
                 for name in PHASES
             ),
-            notes=(*item.notes, alone),
+            notes=(*item.notes, *hidden(signal, moments), alone),
         )
 
     def _result(
@@ -257,7 +258,7 @@ class _Judge:
             ),
             distance=_rounded(whole),
             distance_percentile=_rounded(at_least(whole, distances)) if known else None,
-            notes=(*item.notes, *self._notes(item)),
+            notes=(*item.notes, *hidden(signal, moments), *self._notes(item)),
         )
 
     def _notes(self, item: Stroke) -> Iterator[str]:

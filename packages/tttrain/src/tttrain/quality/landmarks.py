@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ttflow import ClipPose
+from tttrain.quality.steady import steadied
 
 Floats = NDArray[np.float64]
 Hand = Literal["left", "right"]
@@ -25,6 +26,8 @@ LONGEST_GAP_SECONDS = 0.25
 SURE_VISIBILITY, SURE_POWER = 0.9, 8
 """A wrist at least so visible is believed; below, by this power of its share. Where a network takes
 one arm for the other, the visibility of the wrist drops."""
+SEEN_VISIBILITY = 0.5
+"""A wrist that is less visible is hidden."""
 DEPTH_WEIGHT = 0.5
 """Of the arm's depth beside its place in the picture: one camera only estimates it."""
 _EDGE = 4
@@ -56,6 +59,8 @@ class StrokeSignal:
     """Seconds without a tracked player inside the stroke."""
     sure: Floats
     """(T,) 0 to 1: how far the arm with the bat is to be believed."""
+    steady: Floats
+    """(T, 8, 5): `xy` and `world` less what jumps: for moments, speeds and turns, not for sizes."""
     inner: slice
     """The samples of the stroke itself; others are at most `MARGIN_SECONDS` before and after it."""
 
@@ -83,6 +88,12 @@ class StrokeSignal:
         away = self.world[:, WRIST, 2] - self.world[:, SHOULDER, 2]
         depth = DEPTH_WEIGHT * away / self._torso_m if self.has_depth else np.zeros(len(away))
         return np.column_stack([seen, depth])
+
+    def seen(self, begin: float, end: float) -> float:
+        """The share of the samples in [begin, end] in which the bat's wrist is visible."""
+        inside = (self.times >= begin) & (self.times <= end)
+        least = (SEEN_VISIBILITY / SURE_VISIBILITY) ** SURE_POWER
+        return float((self.sure[inside] >= least).mean()) if inside.any() else 1.0
 
     @property
     def has_depth(self) -> bool:
@@ -115,28 +126,38 @@ def stroke_signal(
     if not inside.any():
         return None
     order = list(_RIGHT_HANDED if hand == "right" else _LEFT_HANDED)
-    points = pose.points[:, order].astype(np.float64)
-    torso = torso_length(points[inside])
+    torso = torso_length(pose.points[inside][:, order].astype(np.float64))
     if not torso > 0:
         return None
-    xy = (points - points[:, [HIP, FREE_HIP]].mean(axis=1, keepdims=True)) / torso
-    values = np.concatenate([xy, pose.world[:, order]], axis=2)
-    if hand == "left":
-        values[..., [0, 2]] *= -1
+    places = _places(pose, order, torso)[seen]
+    visibility = pose.visibility[seen][:, order].astype(np.float64)
     before, after = (
         min(max(int((time + 1e-9) * RATE_HZ), 0), round(MARGIN_SECONDS * RATE_HZ))
         for time in (first - seconds[0], seconds[-1] - last)
     )
     count = round((last - first) * RATE_HZ) + 1
     times = np.arange(-before, count + after) / RATE_HZ + first
-    smooth = smoothed(seconds[seen], values[seen], times)
+    smooth = smoothed(seconds[seen], places, times)
+    units = np.split(places, [2], axis=2)
+    steady = [steadied(seconds[seen], item, visibility, times) for item in units]
     gap = longest_gap(seconds[seen], first, last)
-    visible = pose.visibility[seen][:, order[WRIST]].astype(np.float64)
-    sure = sampled(seconds[seen], np.minimum(visible / SURE_VISIBILITY, 1.0) ** SURE_POWER, times)
+    believed = np.minimum(visibility[:, WRIST] / SURE_VISIBILITY, 1.0) ** SURE_POWER
+    sure = sampled(seconds[seen], believed, times)
     return StrokeSignal(
         *(pose.clip_id, pose.fps, times, smooth[..., :2], smooth[..., 2:]),
-        *(torso, hand == "left", gap, sure, slice(before, before + count)),
+        *(torso, hand == "left", gap, sure, np.concatenate(steady, axis=2)),
+        slice(before, before + count),
     )
+
+
+def _places(pose: ClipPose, order: list[int], torso: float) -> Floats:
+    """(n, 8, 5): `xy` and `world` of a signal at every frame, a left-hander mirrored."""
+    points = pose.points[:, order].astype(np.float64)
+    xy = (points - points[:, [HIP, FREE_HIP]].mean(axis=1, keepdims=True)) / torso
+    places = np.concatenate([xy, pose.world[:, order]], axis=2)
+    if order[WRIST] == _LEFT_HANDED[WRIST]:
+        places[..., [0, 2]] *= -1
+    return places
 
 
 def torso_length(points: Floats) -> float:

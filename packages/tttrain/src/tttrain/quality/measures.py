@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tttrain.quality.comparable import LEAST_SEEN
 from tttrain.quality.landmarks import (
     FREE_SHOULDER,
     RATE_HZ,
@@ -46,6 +47,8 @@ LEAST_SURE = 1e-3
 CHORD = 5
 """Samples from one end of a chord of a path to the other: shorter ones are longer for noise, and
 depend on the frames of a slow camera."""
+OF_THE_HAND = ("gain", "wrist_x", "wrist_y", "peak_speed", "residual")
+"""Measures of what a camera may not see."""
 IN_SPACE, IN_PICTURE = np.array([1.0, 1.0, 1.0]), np.array([1.0, 1.0, 0.0])
 Values = dict[str, float]
 
@@ -156,6 +159,7 @@ def _measure(
     begin, end = moments.phase(name)
     wrist = signal.at(signal.xy[:, WRIST], end)[0]
     turns = signal.at(trunk_turn(signal), [moments.ready, end])
+    turned = (turns[1] - turns[0] + 180) % 360 - 180
     whole = moments.end - moments.ready
     values = (
         end - begin,
@@ -164,10 +168,13 @@ def _measure(
         wrist[0],
         -wrist[1],
         peak_speed(signal, begin, end),
-        turns[1] - turns[0],
+        turned,
         sizes[1],
     )
-    return {name: float(value) for name, value in zip(MEASURES, values, strict=True)}
+    found = {name: float(value) for name, value in zip(MEASURES, values, strict=True)}
+    if signal.seen(begin, end) < LEAST_SEEN:
+        found |= dict.fromkeys(OF_THE_HAND, float("nan"))
+    return found
 
 
 def _part(name: str) -> slice:
@@ -231,7 +238,7 @@ def peak_speed(signal: StrokeSignal, begin: float, end: float) -> float:
     """The largest speed of the wrist seen from the hips in a phase, torso lengths a second."""
     if len(signal.times) < 2:
         return float("nan")
-    speed = np.linalg.norm(np.gradient(signal.xy[:, WRIST], 1 / RATE_HZ, axis=0), axis=1)
+    speed = np.linalg.norm(np.gradient(signal.steady[:, WRIST, :2], 1 / RATE_HZ, axis=0), axis=1)
     inside = (signal.times >= begin) & (signal.times <= end)
     edges = signal.at(speed, [begin, end])
     return float(max(edges.max(), speed[inside].max(initial=0.0)))
@@ -243,7 +250,7 @@ def trunk_turn(signal: StrokeSignal) -> Floats:
     It rises as the bat's shoulder goes back, away from where the player looks. NaN without
     landmarks in metres.
     """
-    line = signal.world[:, SHOULDER] - signal.world[:, FREE_SHOULDER]
+    line = signal.steady[:, SHOULDER, 2:] - signal.steady[:, FREE_SHOULDER, 2:]
     if not (np.abs(line[:, [0, 2]]).sum(axis=1) > 0).all():
         return np.full(len(signal.times), np.nan)
     return np.asarray(-np.rad2deg(np.unwrap(np.arctan2(line[:, 2], line[:, 0]))))

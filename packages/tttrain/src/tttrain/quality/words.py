@@ -31,6 +31,10 @@ UNKNOWN_SESSIONS = (
     "sessions of the references are not known, one stroke a video: whether a difference is unusual "
     "cannot be told; name their sessions (`session_id`)"
 )
+HIDDEN = (
+    "the hand with the bat is hidden in more than a third of: {}; nothing is measured of it there, "
+    "film from its side"
+)
 ANOTHER_PLAYER = (
     "another player than the references': a difference may be of the bodies; --by-player compares "
     "each with himself"
