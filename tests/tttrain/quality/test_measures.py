@@ -319,13 +319,13 @@ def test_an_arm_that_is_not_seen_well_does_not_count(
 def test_where_the_hand_is_hidden_nothing_is_measured_of_it(
     make_pose: Callable[..., ClipPose], make_signal: Make, even: np.ndarray
 ) -> None:
-    """In 8 of 19 frames of the backswing, which are 8 of 61 of the stroke."""
+    """In 8 of 18 samples of the backswing, which are 8 of 61 of the stroke."""
     one = reference(make_signal(even))
     pose = make_pose(even)
     pose.visibility[6:14, 16] = 0.4
     signal = stroke_signal(pose, 0, 61)
     assert signal is not None
-    assert signal.seen(*one.moments.phase("backswing")) == pytest.approx(11 / 19)
+    assert signal.seen(*one.moments.phase("backswing")) == pytest.approx(10 / 18)
     found = measure(signal, one.moments, template([one]))
     unknown = {name for name in MEASURES if np.isnan(found["backswing"][name])}
     assert unknown == {"gain", "wrist_x", "wrist_y", "peak_speed", "residual"}
@@ -367,15 +367,18 @@ def test_references_are_carried_to_as_other_strokes(make_signal: Make) -> None:
 def test_a_stroke_begins_and_ends_where_it_moves_whatever_its_clip_says(
     make_pose: Callable[..., ClipPose], even: np.ndarray, slow: float, early: int, late: int
 ) -> None:
-    """A clip that is 0.1 s too long or too short, of a slower or faster backswing."""
+    """A clip that is 6 frames too long or too short, of a slower or faster backswing.
+
+    Straying from what the clip says has its price, so at most 2.5 of the 6 frames are left.
+    """
     first = signal_between(make_pose, even, 0, 61)
     reference = Reference(first, Moments(20 / 60, 38 / 60, 50 / 60, 80 / 60))
     ahead = np.interp(np.arange(0, 18 * slow) / (18 * slow), [0, 1], [0, 0.3])
     share = np.concatenate([ahead, even[18:]])
     signal = signal_between(make_pose, share, -early, len(share) + late)
     found = carry_moments([reference], [signal])[0]
-    assert found.ready * 60 == pytest.approx(20, abs=1.6)
-    assert found.end * 60 == pytest.approx(20 + len(share) - 1, abs=1.6)
+    assert found.ready * 60 == pytest.approx(20, abs=2.6)
+    assert found.end * 60 == pytest.approx(20 + len(share) - 1, abs=2.6)
     assert found.backswing * 60 == pytest.approx(20 + 18 * slow, abs=2)
 
 

@@ -20,6 +20,9 @@ PHASE_STEPS = 20
 """Of a phase, when two are compared."""
 LEAST_SECONDS = 0.05
 """No outer phase is shorter."""
+STRAYING_PRICE = 0.1
+"""Of an end that is `MARGIN_SECONDS` from where it was carried to, by the square of how far it is;
+the likeness of two phases is at most 1."""
 Span = tuple[float, float]
 """Outer and inner end of a phase, in seconds."""
 
@@ -53,7 +56,8 @@ def outer_end(references: Floats, signal: StrokeSignal, near: Span) -> float:
     ends = ends[(ends > inner) == (about > inner)]
     if not len(ends):
         return about
-    alike = references @ _moves(signal, ends, inner).T
+    strayed = ((ends - about) / MARGIN_SECONDS) ** 2
+    alike = references @ _moves(signal, ends, inner).T - STRAYING_PRICE * strayed
     return float(np.median(ends[np.argmax(alike, axis=1)]))
 
 
