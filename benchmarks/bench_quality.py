@@ -1,16 +1,13 @@
-"""How well strokes are measured: graded synthetic strokes with known truth, and real retests.
+"""How well strokes are measured: graded synthetic strokes with known truth.
 
     python benchmarks/bench_quality.py scratch --pose joints --seeds 5 --out table.md
     python benchmarks/bench_quality.py scratch --pose network --seeds 5 --out table.md
-    python benchmarks/bench_quality.py --real shards [--pairs clips.csv]
 
 Graded sessions of `ttdata synth`: each player is compared with his own references of the first two
 sessions; the third has unchanged strokes only a false alarm would call outside. `joints`: the true
 joints of the body, nothing is rendered; `network`: rendered, then BlazePose (kept in the folder, a
 file per video, so it goes on after a stop). No network was trained on anything, so every player
-is unseen. `--real`: strokes measured on the even and on the odd estimated frames; and whether
-near-identical clips (CSV with clip_id and group) are nearer to each other than others of a class.
-Nobody marked contact in those: 60 % of the clip stands for it.
+is unseen. Real strokes: `quality_real.py`.
 """
 
 import argparse
@@ -29,19 +26,16 @@ from ttdata.synth.graded.joints import true_pose
 from ttdata.synth.graded.truth import QualityTruth, quality_rows
 from ttdata.synth.plan import VideoPlan, plan_video
 from ttdata.synth.render import render
-from ttflow import ClipPose, open_shards, read_poses
+from ttflow import ClipPose
 from ttflow.pose.clip_pose import estimated_frames
 from ttflow.pose.config import PoseConfig
 from ttflow.shards.poses import stored_poses, write_poses
-from tttrain.quality.alignment import align_all
 from tttrain.quality.comparable import track_problem
-from tttrain.quality.consistency import icc_2_1, minimal_detectable_change, within_deviation
+from tttrain.quality.consistency import minimal_detectable_change, within_deviation
 from tttrain.quality.document import StrokeQuality
 from tttrain.quality.judge import judge_class
 from tttrain.quality.landmarks import stroke_signal
-from tttrain.quality.measures import MEASURES
-from tttrain.quality.strokes import Stroke, load_strokes, with_cameras
-from tttrain.quality.suggest import central
+from tttrain.quality.strokes import Stroke, with_cameras
 from tttrain.quality.teacher.marks import Marks
 
 CLASSES = ("Offensive Forehand Hit", "Offensive Forehand Loop", "Defensive Backhand Push")
@@ -418,88 +412,6 @@ def table(cases: dict[int, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def halves(pose: ClipPose) -> tuple[ClipPose, ClipPose]:
-    """Its even and its odd estimated frames."""
-    names = ("frames", "points", "world", "visibility", "presence")
-    even, odd = (
-        replace(pose, **{name: getattr(pose, name)[part::2] for name in names}) for part in (0, 1)
-    )
-    return even, odd
-
-
-def real_retest(shards_path: Path) -> dict[str, float]:
-    """ICC(2,1) of measures on even against odd frames, all strokes of all classes."""
-    shards = open_shards(shards_path)
-    strokes = load_strokes(shards, {})
-    poses = read_poses(shards, list(strokes))
-    labels = defaultdict(list)
-    for clip_id, item in strokes.items():
-        if item.problem is None:
-            labels[item.row["label"]].append(clip_id)
-    pairs: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
-    for clip_ids in labels.values():
-        signals = {name: strokes[name].signal for name in clip_ids}
-        chosen = [name for name, _ in central(signals, {name: name for name in signals}, 6)]  # type: ignore[arg-type]
-        marks = {name: arbitrary_marks(strokes[name].row) for name in chosen}
-        results = []
-        for half in (0, 1):
-            again = [
-                strokes[name]
-                if name in marks
-                else with_pose(strokes[name], halves(poses[name])[half])
-                for name in clip_ids
-            ]
-            results.append(judge_class(again, marks)[0])
-        for one, other in zip(*results, strict=True):
-            for phase in () if one.is_reference else (item.name for item in one.phases):
-                for name in MEASURES:
-                    both = [value(one, phase, name), value(other, phase, name)]
-                    if np.isfinite(both).all():
-                        pairs[phase, name].append(both)
-    pairs.pop(("stroke", "duration_share"), None)  # 1 by definition
-    return {f"{phase} {name}": icc_2_1(found) for (phase, name), found in pairs.items()}
-
-
-def with_pose(item: Stroke, pose: ClipPose) -> Stroke:
-    """The stroke, seen by another pose; two missing frames are no gap here."""
-    row = item.row
-    signal = stroke_signal(pose, row["start_frame"], row["end_frame"], item.hand or "right")
-    return Stroke(row, item.hand, signal)
-
-
-def arbitrary_marks(row: Any) -> Marks:
-    """First frame, 60 % of the clip, last frame."""
-    first, last = row["start_frame"], row["end_frame"] - 1
-    return Marks(first, round(first + 0.6 * (last - first)), last, 0)
-
-
-def whole_body(signal: Any) -> np.ndarray:
-    """(T, 40): all joints in the picture, and in metres twice, neither centred nor sized."""
-    return np.concatenate([signal.xy, 2 * signal.world], axis=2).reshape(len(signal.times), -1)
-
-
-def near_identical(shards_path: Path, pairs: Path) -> float:
-    """How probably a near-identical pair is nearer than another pair of its class."""
-    shards = open_shards(shards_path)
-    strokes = load_strokes(shards, {})
-    group = dict(pl.read_csv(pairs, infer_schema=False).select("clip_id", "group").iter_rows())
-    same, other = [], []
-    labels = defaultdict(list)
-    for clip_id, item in strokes.items():
-        if item.problem is None:
-            labels[item.row["label"]].append(clip_id)
-    for names in labels.values():
-        features = [whole_body(strokes[name].signal) for name in names]
-        for place, name in enumerate(names[:-1]):
-            costs = align_all(features[place], features[place + 1 :], band=0.5, price=0.0)
-            for other_name, found in zip(names[place + 1 :], costs, strict=True):
-                near = group.get(name) is not None and group.get(name) == group.get(other_name)
-                (same if near else other).append(found.cost)
-    ranks = pl.Series([*same, *other]).rank().to_numpy()[: len(same)]
-    above = ranks.sum() - len(same) * (len(same) + 1) / 2
-    return float(1 - above / (len(same) * len(other)))
-
-
 def arguments() -> argparse.Namespace:
     """From the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -510,11 +422,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--players", type=int, default=3)
     parser.add_argument("--classes", default=",".join(CLASSES))
     parser.add_argument("--fps", type=float, default=120.0)
-    parser.add_argument("--real", type=Path, metavar="SHARDS", help="real strokes with poses")
-    parser.add_argument("--pairs", type=Path, help="CSV clip_id,group of near-identical clips")
     parser.add_argument("--out", type=Path, help="where the table is written")
     asked = parser.parse_args()
-    if asked.real is None and asked.pose == "network" and asked.folder is None:
+    if asked.pose == "network" and asked.folder is None:
         parser.error("expected a folder for the network's poses")
     return asked
 
@@ -522,24 +432,14 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Print the figures, and write them where asked."""
     asked = arguments()
-    if asked.real is not None:
-        figures = real_retest(asked.real)
-        lines = ["| measure | ICC(2,1) |", "|---|---|"]
-        lines += [f"| {name} | {found:.3f} |" for name, found in figures.items()]
-        if asked.pairs is not None:
-            lines.append(
-                f"| near-identical pairs, AUC | {near_identical(asked.real, asked.pairs):.3f} |"
-            )
-        text = "\n".join(lines) + "\n"
-    else:
-        cases = {}
-        for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
-            cases[seed] = case(seed, asked)
-            print(f"seed {seed}", cases[seed], flush=True)
-        text = table(cases) + "\n"
-        for name in ("MDC of gain", "MDC of the true path's length"):
-            change, low, high = pooled(cases, name)
-            text += f"{name}, all seeds: {change:.3f} (95 % {low:.3f} to {high:.3f})\n"
+    cases = {}
+    for seed in range(asked.first_seed, asked.first_seed + asked.seeds):
+        cases[seed] = case(seed, asked)
+        print(f"seed {seed}", cases[seed], flush=True)
+    text = table(cases) + "\n"
+    for name in ("MDC of gain", "MDC of the true path's length"):
+        change, low, high = pooled(cases, name)
+        text += f"{name}, all seeds: {change:.3f} (95 % {low:.3f} to {high:.3f})\n"
     print(text)
     if asked.out is not None:
         asked.out.write_text(text, encoding="utf-8")

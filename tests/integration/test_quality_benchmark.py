@@ -50,9 +50,25 @@ def test_changes_of_the_picture(script: dict[str, Any]) -> None:
         before.points[0, 16, 1],
     ]
     assert script["CHANGES"]["scale 0.7"](before).points == pytest.approx(before.points * 0.7)
-    even, odd = script["halves"](before)
+
+
+def test_real_strokes_are_measured_on_either_half_of_their_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    real = runpy.run_path(str(SCRIPT.with_name("quality_real.py")))
+    before = pose()
+    even, odd = real["halves"](before)
     assert (even.frames.tolist(), odd.frames.tolist()) == ([0, 2, 4, 6], [1, 3, 5])
     assert np.array_equal(odd.points, before.points[1::2])
+    repeated = [[1.0, 1.0], [2.0, 2.0], [4.0, 4.0], [7.0, 7.0]]
+    assert real["agreement"](repeated) == (1, 1, 1)
+    lines = real["table"]({("stroke", "gain"): repeated}, {}).splitlines()
+    assert lines[2] == "| stroke gain | 1.000 (1.00 to 1.00) | 4 | nan (nan to nan) | 0 |"
+    assert lines[3] == "| below 0.9 | 0 of 1 | | 1 of 1 | |"
+    marks = real["read_marks"](SCRIPT.with_name("real_marks.csv"))
+    assert len(marks) == 42
+    assert all(item.ready < item.contact < item.end < 57 for item in marks.values())
 
 
 def test_detectable_changes_of_several_seeds(script: dict[str, Any]) -> None:
