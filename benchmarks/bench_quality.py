@@ -350,7 +350,9 @@ def invariance(
             pairs = before[result.clip_id], result
             if not before[result.clip_id].phases:
                 continue
-            gains.append(abs(np.subtract(*(value(one, "stroke", "gain") for one in pairs))))
+            sizes = [value(one, "stroke", "gain") for one in pairs]
+            if np.isfinite(sizes).any():  # else of a hidden hand either time
+                gains.append(abs(np.subtract(*sizes)))
             shares += [
                 abs(np.subtract(*(value(one, phase, "duration_share") for one in pairs)))
                 for phase in ("backswing", "forward", "follow_through")

@@ -43,7 +43,7 @@ from tttrain.quality.measures import (
     phase_path,
     robust_weights,
 )
-from tttrain.quality.moments import (
+from tttrain.quality.timing.moments import (
     PHASES,
     Moments,
     Reference,

@@ -24,7 +24,6 @@ import polars as pl
 from bench_quality import value
 
 from ttflow import ClipPose, open_shards, read_poses
-from tttrain.quality.alignment import align_all
 from tttrain.quality.consistency import icc_2_1
 from tttrain.quality.document import StrokeQuality
 from tttrain.quality.judge import judge_class
@@ -33,6 +32,7 @@ from tttrain.quality.measures import MEASURES
 from tttrain.quality.strokes import Stroke, load_strokes, with_cameras
 from tttrain.quality.suggest import central
 from tttrain.quality.teacher.marks import Marks
+from tttrain.quality.timing.alignment import align_all
 
 REFERENCES = 6
 """Of a class, where nobody chose."""

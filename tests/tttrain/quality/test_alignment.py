@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tttrain.quality import alignment
-from tttrain.quality.alignment import WAITING_PRICE, Alignment, align, align_all
+from tttrain.quality.timing import alignment
+from tttrain.quality.timing.alignment import WAITING_PRICE, Alignment, align, align_all
 
 
 def cheapest(first: np.ndarray, second: np.ndarray, band: float, price: float) -> float:

@@ -24,7 +24,7 @@ from tttrain.quality.measures import (
     template,
     trunk_turn,
 )
-from tttrain.quality.moments import (
+from tttrain.quality.timing.moments import (
     PHASES,
     Moments,
     Reference,

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ttflow import Shards
 from ttflow.shards.patches import decode_flow
-from tttrain.quality.alignment import align_all
 from tttrain.quality.document import StrokeQuality
 from tttrain.quality.landmarks import Floats, sampled
 from tttrain.quality.reference import FEWEST_REFERENCES, at_least
 from tttrain.quality.strokes import Stroke
+from tttrain.quality.timing.alignment import align_all
 
 CELLS = 3
 DIRECTIONS = 8

@@ -14,8 +14,8 @@ from tttrain.quality.landmarks import (
     Floats,
     StrokeSignal,
 )
-from tttrain.quality.moments import PHASES, Moments
 from tttrain.quality.reference import Spread, two_sided
+from tttrain.quality.timing.moments import PHASES, Moments
 from tttrain.quality.words import HIDDEN, WHERE
 
 LEAST_SEEN = 2 / 3

@@ -28,12 +28,6 @@ from tttrain.quality.measures import (
     measure,
     template,
 )
-from tttrain.quality.moments import (
-    MOMENTS,
-    PHASES,
-    Moments,
-    carry_moments,
-)
 from tttrain.quality.reference import (
     FEWEST_REFERENCES,
     NOMINAL,
@@ -43,6 +37,12 @@ from tttrain.quality.reference import (
 )
 from tttrain.quality.strokes import Stroke
 from tttrain.quality.teacher.marks import Marks
+from tttrain.quality.timing.moments import (
+    MOMENTS,
+    PHASES,
+    Moments,
+    carry_moments,
+)
 from tttrain.quality.words import ANOTHER_PLAYER, ONE_SESSION, UNKNOWN_SESSIONS, words
 
 OVERALL = tuple(

@@ -14,7 +14,10 @@ from tttrain.quality.landmarks import (
     Floats,
     StrokeSignal,
 )
-from tttrain.quality.moments import (
+from tttrain.quality.reference import Spread, spread
+from tttrain.quality.strokes import Stroke
+from tttrain.quality.teacher.marks import Marks
+from tttrain.quality.timing.moments import (
     PHASES,
     Moments,
     Reference,
@@ -22,9 +25,6 @@ from tttrain.quality.moments import (
     carry_among,
     marked_moments,
 )
-from tttrain.quality.reference import Spread, spread
-from tttrain.quality.strokes import Stroke
-from tttrain.quality.teacher.marks import Marks
 
 MEASURES = (
     "duration_s",

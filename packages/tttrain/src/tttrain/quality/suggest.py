@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tttrain.quality.alignment import align_all
 from tttrain.quality.landmarks import Floats, StrokeSignal
-from tttrain.quality.moments import alignment_features
+from tttrain.quality.timing.alignment import align_all
+from tttrain.quality.timing.moments import alignment_features
 
 MOST_COMPARED = 60
 """Strokes of a class that are compared with each other: every k-th of more."""

@@ -9,8 +9,8 @@ from typing import Any
 from ttdata.errors import InputError
 from ttdata.sources.annotations import read_text_table, require_columns
 from ttdata.storage.spreadsheet import unescape_formula
-from tttrain.quality.moments import MARKS
 from tttrain.quality.teacher.lines import frame_number, lines
+from tttrain.quality.timing.moments import MARKS
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from tttrain.quality.document import (
     ReferenceClass,
     StrokeQuality,
 )
-from tttrain.quality.moments import PHASES
 from tttrain.quality.reference import NOMINAL, Spread, quantile
+from tttrain.quality.timing.moments import PHASES
 from tttrain.report.quality_pages.bars import Off, Times, off_bar, times_bars
 from tttrain.report.quality_pages.units import PHASE_NAMES, UNITS
 

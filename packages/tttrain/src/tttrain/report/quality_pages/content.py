@@ -6,7 +6,7 @@ from typing import Any
 
 from tttrain.quality.consistency import by_number
 from tttrain.quality.document import Quality, ReferenceClass, StrokeQuality
-from tttrain.quality.moments import MOMENTS
+from tttrain.quality.timing.moments import MOMENTS
 from tttrain.report.quality_pages.against import References
 from tttrain.report.quality_pages.nearest import references_beside
 from tttrain.report.quality_pages.repeated import Repeated, repeated

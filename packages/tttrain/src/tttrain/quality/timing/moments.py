@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tttrain.quality.alignment import Alignment, align_all
-from tttrain.quality.ends import arm_places, outer_end, outer_moves
 from tttrain.quality.landmarks import RATE_HZ, WRIST, Floats, StrokeSignal
+from tttrain.quality.timing.alignment import Alignment, align_all
+from tttrain.quality.timing.ends import arm_places, outer_end, outer_moves
 
 SPEED_SECONDS = 0.1
 """What a speed counts beside a place when strokes are aligned: that of so much time."""

@@ -1,0 +1,1 @@
+"""When the moments of a stroke are."""
