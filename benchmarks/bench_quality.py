@@ -48,6 +48,7 @@ RANKED = {
     "height": ("forward", "wrist_y", "contact_height"),
 }
 """Kind of grade: phase and measure that should tell it, and the truth's column."""
+TIMED = ("amplitude", "backswing_time", "forward_time", "follow_time")
 MARGIN_FRAMES = 10
 """Poses beyond the stroke, a side, as `ttflow extract` stores it."""
 JITTER_SECONDS = 0.05
@@ -380,6 +381,22 @@ def measured(found: Found) -> dict[str, float]:
     return figures
 
 
+def by_hand(found: Found) -> dict[str, float]:
+    """The same of right-handers and left-handers, who turn another side to the camera."""
+    figures = {}
+    for hand in ("right", "left"):
+        own = [(row, result) for row, result in found if row.left_handed == (hand == "left")]
+        if not own:
+            continue
+        for kind in TIMED:
+            figures[f"{hand}-handed: rank correlation, {kind}"] = rank_row(own, kind)[0]
+        figures[f"{hand}-handed: contact error, mean ms"] = float(contact_errors(own).mean())
+        figures[f"{hand}-handed: MDC of gain"] = detectable(own, "stroke", "gain")
+        share = detectable(own, "backswing", "duration_share")
+        figures[f"{hand}-handed: MDC of backswing, share of stroke"] = share
+    return figures
+
+
 def case(seed: int, asked: argparse.Namespace) -> dict[str, Any]:
     """All figures of a seed."""
     config = source(seed, asked)
@@ -388,6 +405,7 @@ def case(seed: int, asked: argparse.Namespace) -> dict[str, Any]:
     found = judged(given, cameras=False)
     gated = judged(given, cameras=True)
     figures: dict[str, Any] = {"strokes": len(found)} | measured(found) | played(found)
+    figures |= by_hand(found)
     apart = measured(judged(jittered(items, seed), cameras=False))
     figures |= {f"jittered bounds: {name}": figure for name, figure in apart.items()}
     for name, (gain, share) in invariance(items, found).items():

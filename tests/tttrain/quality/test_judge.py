@@ -1,13 +1,15 @@
 """References and strokes are measured alike; what a comparison says of cameras."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
+from ttflow import ClipPose
 from tttrain.quality.comparable import camera_notes
 from tttrain.quality.judge import judge_class
-from tttrain.quality.landmarks import StrokeSignal
-from tttrain.quality.measures import build_model
+from tttrain.quality.landmarks import StrokeSignal, stroke_signal
+from tttrain.quality.measures import MEASURES, build_model
 from tttrain.quality.strokes import Stroke
 from tttrain.quality.teacher.marks import Marks
 
@@ -57,6 +59,32 @@ def test_a_reference_copied_as_a_stroke_has_its_distance_and_place(
         assert found[place].distance_percentile == (1 + further) / 5
     further = sum(value >= distances[5] for value in distances[:5])  # type: ignore[operator]
     assert found[5].distance_percentile == round((1 + further) / 6, 6)
+
+
+def test_a_stroke_whose_hand_is_hidden_is_not_the_nearest(
+    make_pose: Callable[..., ClipPose], make_signal: Make, even: np.ndarray
+) -> None:
+    """Nothing is known of its hand, so neither a distance nor a place; and that is said."""
+    strokes = strokes_of(make_signal, even, 7)
+    for place in (4, 6):  # a reference and another stroke
+        pose = make_pose(even, 1.5)
+        pose.visibility[:, 16] = 0.1
+        strokes[place] = replace(strokes[place], signal=stroke_signal(pose, 0, 61))
+    marks = {str(k): Marks(0, 30, 60, 0) for k in range(5)}
+    found, told = judge_class(strokes, marks)
+    for item in (found[4], found[6]):
+        assert (item.distance, item.distance_percentile) == (None, None)
+        assert item.hidden is not None
+        gain = item.phases[0].measures[MEASURES.index("gain")]
+        assert (gain.value, gain.outside, gain.words) == (None, None, None)
+        assert item.phases[0].measures[0].value is not None  # how long it takes is known
+    assert found[5].distance is not None
+    assert found[5].hidden is None
+    further = sum(found[k].distance >= found[5].distance for k in range(4))  # type: ignore[operator]
+    assert found[5].distance_percentile == round((1 + further) / 5, 6)
+    spread = told.spreads["stroke"]["gain"]
+    assert spread is not None
+    assert spread.n == 4
 
 
 def test_what_is_said_of_cameras() -> None:

@@ -152,6 +152,22 @@ def test_one_session_says_that_it_cannot_tell(measurement: Any) -> None:
     assert listed(stroke, "").text == "What is unusual cannot be told"
 
 
+def test_where_the_hand_is_hidden_is_said_beside_that_nothing_is_outside(measurement: Any) -> None:
+    stroke = measurement.quality.strokes[0]
+    note = "the hand with the bat is hidden in more than a third of the backswing: look"
+    phases = tuple(
+        phase.model_copy(update={"measures": tuple(
+            item.model_copy(update={"outside": False}) for item in phase.measures
+        )})
+        for phase in stroke.phases
+    )  # fmt: skip
+    seen = stroke.model_copy(update={"phases": phases, "notes": ("taken for right-handed",)})
+    assert seen.hidden is None
+    assert listed(seen, "").text == "Nothing outside of what the references do"
+    unseen = seen.model_copy(update={"notes": (*seen.notes, note)})
+    assert listed(unseen, "").text == f"Nothing outside of what the references do, but {note}"
+
+
 def test_the_nearest_reference_is_first(measurement: Any) -> None:
     quality = measurement.quality
     references = References(quality)
@@ -272,6 +288,11 @@ def test_how_alike_strokes_are(measurement: Any) -> None:
     assert alike([course(variation=None)], group.strokes, None) == []
     (row,) = alike([course(minimal_change=None)], group.strokes, None)
     assert (row.references, row.least) == ("not known", "")
+    # The hand was hidden on a day: its column is there all the same, before the next one.
+    days = ("monday", "sunday", "tuesday")
+    shown = [course(sessions=days, measure="duration_s"), course(sessions=days[::2])]
+    found = alike(shown, group.strokes, None)
+    assert {len(row.by_session) for row in found} == {3}
 
 
 def test_players_told_apart_by_sessions_they_share(measurement: Any) -> None:

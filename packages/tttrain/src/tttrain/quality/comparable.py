@@ -9,6 +9,7 @@ from tttrain.quality.landmarks import (
     FREE_HIP,
     FREE_SHOULDER,
     HIP,
+    LEAST_SEEN,
     LONGEST_GAP_SECONDS,
     SHOULDER,
     Floats,
@@ -16,10 +17,8 @@ from tttrain.quality.landmarks import (
 )
 from tttrain.quality.reference import Spread, two_sided
 from tttrain.quality.timing.moments import PHASES, Moments
-from tttrain.quality.words import HIDDEN, WHERE
+from tttrain.quality.words import HIDDEN, HIDDEN_THERE, WHERE
 
-LEAST_SEEN = 2 / 3
-"""Of a phase, that something is measured of the hand in it."""
 MOST_DEGREES = 15.0
 """Between the cameras' directions, as seen from the player in the ready pose."""
 _READY_SECONDS = 0.1
@@ -109,7 +108,7 @@ def hidden(signal: StrokeSignal, moments: Moments) -> Iterator[str]:
     """Where nothing is measured of the hand, because the camera does not see it."""
     places = [WHERE[name] for name in PHASES if signal.seen(*moments.phase(name)) < LEAST_SEEN]
     if places:
-        yield HIDDEN.format(", ".join(places))
+        yield f"{HIDDEN} the {' and the '.join(places)}: {HIDDEN_THERE}"
 
 
 def least_deviation(name: str, fps: float, seconds: float) -> float:

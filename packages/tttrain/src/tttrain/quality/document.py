@@ -7,6 +7,7 @@ from pydantic import Field
 from ttdata.settings import FrozenModel
 from tttrain.quality.consistency import Progress
 from tttrain.quality.reference import Spread
+from tttrain.quality.words import HIDDEN
 
 SCHEMA_VERSION = 1
 Hand = Literal["left", "right"]
@@ -91,6 +92,11 @@ class StrokeQuality(FrozenModel):
             for item in phase.measures
             if item.outside and item.words
         )
+
+    @property
+    def hidden(self) -> str | None:
+        """The note on where the hand with the bat is hidden; None: nowhere for long."""
+        return next((text for text in self.notes if text.startswith(HIDDEN)), None)
 
 
 class ReferenceClass(FrozenModel):

@@ -169,12 +169,24 @@ class _Judge:
     @cached_property
     def _distances(self) -> list[float]:
         """Of each reference from the other ones, as another stroke's is from all of them."""
-        pairs = zip(self._rest, self._model.values, strict=False)
-        return [one.distance(values) for one, values in pairs]
+        model = self._model
+        return [
+            one.distance(known_signal(item), moments, values)
+            for one, item, moments, values in zip(
+                self._rest, model.strokes, model.moments, model.values, strict=False
+            )
+        ]
 
-    def distance(self, values: Mapping[str, Values]) -> float:
-        """The overall distance; NaN where the references have no spread to measure it in."""
-        return distance(self._scores(values), self._correlation) if self._overall else np.nan
+    def distance(
+        self, signal: StrokeSignal, moments: Moments, values: Mapping[str, Values]
+    ) -> float:
+        """The overall distance; NaN without a spread to measure it in, or where a hand is hidden.
+
+        What is not seen would count as the references' mean.
+        """
+        if not self._overall or any(hidden(signal, moments)):
+            return float("nan")
+        return distance(self._scores(values), self._correlation)
 
     def _deviation(self, pair: tuple[str, str]) -> float | None:
         item = self._spreads[pair[0]][pair[1]]
@@ -246,8 +258,9 @@ class _Judge:
         is_reference: bool,
     ) -> StrokeQuality:
         """Every measure against the references, and the overall distance among `distances`."""
-        signal, whole = known_signal(item), self.distance(values)
-        known = bool(distances) and bool(np.isfinite(whole))
+        signal = known_signal(item)
+        whole = self.distance(signal, moments, values)
+        known = bool(np.isfinite(whole) and np.isfinite(distances).any())
         return item.result(
             is_reference=is_reference,
             moments=_frames(signal, moments),

@@ -26,8 +26,16 @@ LONGEST_GAP_SECONDS = 0.25
 SURE_VISIBILITY, SURE_POWER = 0.9, 8
 """A wrist at least so visible is believed; below, by this power of its share. Where a network takes
 one arm for the other, the visibility of the wrist drops."""
+TRUST_POWER = 4
+"""The same where the path is looked for that most samples agree on."""
+USUAL, LEAST_VISIBILITY = 0.9, 1e-3
+"""Quantile of the visibility of a shoulder, with which others are compared: one that is never seen
+well would be drawn to its mean, and with it every turn."""
 SEEN_VISIBILITY = 0.5
 """A wrist that is less visible is hidden."""
+SEEN_STEPS = 61
+LEAST_SEEN = 2 / 3
+"""Share of a phase in which the hand must be visible, for something to be measured of it."""
 DEPTH_WEIGHT = 0.5
 """Of the arm's depth beside its place in the picture: one camera only estimates it."""
 _EDGE = 4
@@ -59,8 +67,12 @@ class StrokeSignal:
     """Seconds without a tracked player inside the stroke."""
     sure: Floats
     """(T,) 0 to 1: how far the arm with the bat is to be believed."""
-    steady: Floats
-    """(T, 8, 5): `xy` and `world` less what jumps: for moments, speeds and turns, not for sizes."""
+    visible: Floats
+    """(T,) 0 to 1: how visible the bat's wrist is."""
+    steady_arm: Floats
+    """(T, 3, 2): wrist, elbow and shoulder of the bat's side as `xy`, less what jumps."""
+    steady_shoulders: Floats
+    """(T, 2, 3): of the bat's side and the free one as `world`, less what jumps."""
     inner: slice
     """The samples of the stroke itself; others are at most `MARGIN_SECONDS` before and after it."""
 
@@ -90,10 +102,9 @@ class StrokeSignal:
         return np.column_stack([seen, depth])
 
     def seen(self, begin: float, end: float) -> float:
-        """The share of the samples in [begin, end] in which the bat's wrist is visible."""
-        inside = (self.times >= begin) & (self.times <= end)
-        least = (SEEN_VISIBILITY / SURE_VISIBILITY) ** SURE_POWER
-        return float((self.sure[inside] >= least).mean()) if inside.any() else 1.0
+        """The share of a span of seconds in which the bat's wrist is visible."""
+        times = np.linspace(begin, end, SEEN_STEPS)
+        return float((self.at(self.visible, times) >= SEEN_VISIBILITY).mean())
 
     @property
     def has_depth(self) -> bool:
@@ -129,7 +140,7 @@ def stroke_signal(
     torso = torso_length(pose.points[inside][:, order].astype(np.float64))
     if not torso > 0:
         return None
-    places = _places(pose, order, torso)[seen]
+    places = _places(pose, order, torso, hand)[seen]
     visibility = pose.visibility[seen][:, order].astype(np.float64)
     before, after = (
         min(max(int((time + 1e-9) * RATE_HZ), 0), round(MARGIN_SECONDS * RATE_HZ))
@@ -138,24 +149,35 @@ def stroke_signal(
     count = round((last - first) * RATE_HZ) + 1
     times = np.arange(-before, count + after) / RATE_HZ + first
     smooth = smoothed(seconds[seen], places, times)
-    units = np.split(places, [2], axis=2)
-    steady = [steadied(seconds[seen], item, visibility, times) for item in units]
-    gap = longest_gap(seconds[seen], first, last)
-    believed = np.minimum(visibility[:, WRIST] / SURE_VISIBILITY, 1.0) ** SURE_POWER
-    sure = sampled(seconds[seen], believed, times)
+    arm, shoulders = [WRIST, ELBOW, SHOULDER], [SHOULDER, FREE_SHOULDER]
+    share = np.minimum(visibility / SURE_VISIBILITY, 1.0)
+    usual = np.maximum(np.quantile(visibility, USUAL, axis=0), LEAST_VISIBILITY)
+    alike = np.minimum(visibility / usual, 1.0) ** TRUST_POWER
     return StrokeSignal(
-        *(pose.clip_id, pose.fps, times, smooth[..., :2], smooth[..., 2:]),
-        *(torso, hand == "left", gap, sure, np.concatenate(steady, axis=2)),
-        slice(before, before + count),
+        clip_id=pose.clip_id,
+        fps=pose.fps,
+        times=times,
+        xy=smooth[..., :2],
+        world=smooth[..., 2:],
+        torso_px=torso,
+        mirrored=hand == "left",
+        longest_gap=longest_gap(seconds[seen], first, last),
+        sure=sampled(seconds[seen], share[:, WRIST] ** SURE_POWER, times),
+        visible=sampled(seconds[seen], visibility[:, WRIST], times),
+        steady_arm=steadied(seconds[seen], places[:, arm, :2], share[:, arm] ** TRUST_POWER, times),
+        steady_shoulders=steadied(
+            seconds[seen], places[:, shoulders, 2:], alike[:, shoulders], times
+        ),
+        inner=slice(before, before + count),
     )
 
 
-def _places(pose: ClipPose, order: list[int], torso: float) -> Floats:
+def _places(pose: ClipPose, order: list[int], torso: float, hand: Hand) -> Floats:
     """(n, 8, 5): `xy` and `world` of a signal at every frame, a left-hander mirrored."""
     points = pose.points[:, order].astype(np.float64)
     xy = (points - points[:, [HIP, FREE_HIP]].mean(axis=1, keepdims=True)) / torso
     places = np.concatenate([xy, pose.world[:, order]], axis=2)
-    if order[WRIST] == _LEFT_HANDED[WRIST]:
+    if hand == "left":
         places[..., [0, 2]] *= -1
     return places
 

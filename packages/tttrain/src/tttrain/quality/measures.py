@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tttrain.quality.comparable import LEAST_SEEN
 from tttrain.quality.landmarks import (
-    FREE_SHOULDER,
+    LEAST_SEEN,
     RATE_HZ,
-    SHOULDER,
+    SEEN_VISIBILITY,
     WRIST,
     Floats,
     StrokeSignal,
@@ -47,8 +46,8 @@ LEAST_SURE = 1e-3
 CHORD = 5
 """Samples from one end of a chord of a path to the other: shorter ones are longer for noise, and
 depend on the frames of a slow camera."""
-OF_THE_HAND = ("gain", "wrist_x", "wrist_y", "peak_speed", "residual")
-"""Measures of what a camera may not see."""
+OF_THE_PATH = ("gain", "peak_speed", "residual")
+"""Measures of the hand's way through a phase, which a camera may not see."""
 IN_SPACE, IN_PICTURE = np.array([1.0, 1.0, 1.0]), np.array([1.0, 1.0, 0.0])
 Values = dict[str, float]
 
@@ -173,7 +172,9 @@ def _measure(
     )
     found = {name: float(value) for name, value in zip(MEASURES, values, strict=True)}
     if signal.seen(begin, end) < LEAST_SEEN:
-        found |= dict.fromkeys(OF_THE_HAND, float("nan"))
+        found |= dict.fromkeys(OF_THE_PATH, float("nan"))
+    if signal.at(signal.visible, end)[0] < SEEN_VISIBILITY:
+        found |= dict.fromkeys(("wrist_x", "wrist_y"), float("nan"))
     return found
 
 
@@ -238,7 +239,7 @@ def peak_speed(signal: StrokeSignal, begin: float, end: float) -> float:
     """The largest speed of the wrist seen from the hips in a phase, torso lengths a second."""
     if len(signal.times) < 2:
         return float("nan")
-    speed = np.linalg.norm(np.gradient(signal.steady[:, WRIST, :2], 1 / RATE_HZ, axis=0), axis=1)
+    speed = np.linalg.norm(np.gradient(signal.xy[:, WRIST], 1 / RATE_HZ, axis=0), axis=1)
     inside = (signal.times >= begin) & (signal.times <= end)
     edges = signal.at(speed, [begin, end])
     return float(max(edges.max(), speed[inside].max(initial=0.0)))
@@ -250,7 +251,7 @@ def trunk_turn(signal: StrokeSignal) -> Floats:
     It rises as the bat's shoulder goes back, away from where the player looks. NaN without
     landmarks in metres.
     """
-    line = signal.steady[:, SHOULDER, 2:] - signal.steady[:, FREE_SHOULDER, 2:]
+    line = signal.steady_shoulders[:, 0] - signal.steady_shoulders[:, 1]
     if not (np.abs(line[:, [0, 2]]).sum(axis=1) > 0).all():
         return np.full(len(signal.times), np.nan)
     return np.asarray(-np.rad2deg(np.unwrap(np.arctan2(line[:, 2], line[:, 0]))))

@@ -14,37 +14,32 @@ Floats = NDArray[np.float64]
 LENGTH_SECONDS = 0.2
 """Over which places are alike."""
 NOISE = 0.2
-"""Standard deviation of a sample that is seen surely, over that of the places."""
+"""Standard deviation of a sample that is trusted, over that of the places."""
 FAR = 0.1
 """Torso lengths or metres off the path at which a sample counts half."""
-SURE_VISIBILITY, VISIBILITY_POWER = 0.9, 4
-"""A landmark at least so visible counts fully; below, by this power of its share."""
 LEAST_WEIGHT = 1e-3
 ROUNDS = 4
 
 
-def steadied(seconds: Floats, values: Floats, visibility: Floats, times: Floats) -> Floats:
+def steadied(seconds: Floats, values: Floats, trust: Floats, times: Floats) -> Floats:
     """The path of each joint that most samples agree on (specification 7.1).
 
-    A Gaussian process with a Matern covariance of 5/2, fitted, then four times again with samples
-    weighted by 1 / (1 + (r / 0.1)^2), r how far each lies off. A joint that jumps for a few frames
-    to where another one is, as networks have it, stays on its way; a true movement of a frame or
-    two is smoothed away with it, so nothing is measured of it that hangs on size.
+    A joint that jumps for a few frames to where another one is, as networks have it, stays on its
+    way. A true movement of a few frames is smoothed away with it, so this is for moments and slow
+    turns, not for speeds and sizes.
 
     Args:
         seconds: (n,) ascending times of the samples.
         values: (n, J, D) places of J joints, a joint's D numbers weighted together.
-        visibility: (n, J), 0 to 1.
+        trust: (n, J) weights of the samples, 0 to 1.
         times: (T,) where the path is wanted.
 
     Returns:
         (T, J, D).
     """
     near = matern(seconds[:, None] - seconds)
-    wanted = matern(times[:, None] - seconds)
     places = np.moveaxis(values, 1, 0)
-    shares = np.minimum(visibility.T / SURE_VISIBILITY, 1.0) ** VISIBILITY_POWER
-    trusted = np.maximum(shares, LEAST_WEIGHT)
+    trusted = np.maximum(trust.T, LEAST_WEIGHT)
     weights = trusted
     for _ in range(ROUNDS + 1):
         mean = np.einsum("jn,jnd->jd", weights, places) / weights.sum(axis=1)[:, None]
@@ -53,6 +48,7 @@ def steadied(seconds: Floats, values: Floats, visibility: Floats, times: Floats)
         found = np.linalg.solve(near + noise, apart)
         off = np.linalg.norm(apart - near @ found, axis=2)
         weights = trusted / (1 + (off / FAR) ** 2)
+    wanted = matern(times[:, None] - seconds)
     return np.moveaxis(mean[:, None] + wanted @ found, 0, 1)
 
 

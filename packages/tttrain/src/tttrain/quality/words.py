@@ -31,10 +31,8 @@ UNKNOWN_SESSIONS = (
     "sessions of the references are not known, one stroke a video: whether a difference is unusual "
     "cannot be told; name their sessions (`session_id`)"
 )
-HIDDEN = (
-    "the hand with the bat is hidden in more than a third of: {}; nothing is measured of it there, "
-    "film from its side"
-)
+HIDDEN = "the hand with the bat is hidden in more than a third of"
+HIDDEN_THERE = "its way is not measured there; film from where it is seen"
 ANOTHER_PLAYER = (
     "another player than the references': a difference may be of the bodies; --by-player compares "
     "each with himself"

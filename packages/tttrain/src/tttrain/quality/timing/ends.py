@@ -7,11 +7,8 @@ The bounds of a clip are not exact, nor do two people agree on them, so they onl
 import numpy as np
 
 from tttrain.quality.landmarks import (
-    ELBOW,
     MARGIN_SECONDS,
     RATE_HZ,
-    SHOULDER,
-    WRIST,
     Floats,
     StrokeSignal,
 )
@@ -29,8 +26,7 @@ Span = tuple[float, float]
 
 def arm_places(signal: StrokeSignal) -> Floats:
     """(T, 6): wrist, elbow and shoulder of the bat's side in the picture, without what jumps."""
-    places = signal.steady[:, [WRIST, ELBOW, SHOULDER], :2]
-    return np.asarray(places.reshape(len(signal.times), -1))
+    return signal.steady_arm.reshape(len(signal.times), -1)
 
 
 def outer_moves(signal: StrokeSignal, span: Span) -> Floats:

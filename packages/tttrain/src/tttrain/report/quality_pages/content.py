@@ -152,6 +152,7 @@ def listed(stroke: StrokeQuality, section: str) -> Listed:
         text = stroke.words[0] + (f", and {more} more" if more else "")
     elif any(item.outside is not None for phase in stroke.phases for item in phase.measures):
         text = "Nothing outside of what the references do"
+        text += f", but {stroke.hidden}" if stroke.hidden else ""
     else:
         text = "What is unusual cannot be told"
     overall = "" if stroke.distance is None else f"{stroke.distance:.1f}"

@@ -115,13 +115,14 @@ def alike(
         references: that they are compared with.
     """
     known = {(item.phase, item.measure): item for item in progress}
+    sessions = progress[0].sessions if progress else ()  # as the head of the table
     found = []
     for phase, measure in SHOWN:
         item = known.get((phase, measure))
         if item is None or item.variation is None:
             continue
         values = values_of(strokes, phase, measure)
-        each = [_percent(coefficient_of_variation(values.get(name, []))) for name in item.sessions]
+        each = [_percent(coefficient_of_variation(values.get(name, []))) for name in sessions]
         least = item.minimal_change
         found.append(
             Alike(
