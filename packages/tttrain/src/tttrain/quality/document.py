@@ -120,8 +120,9 @@ class Quality(FrozenModel):
     schema_version: int = SCHEMA_VERSION
     measures_version: int = Field(
         default=1,
-        description="2: gain from fit and chords with depth, residual with depth; 3: moments, peak "
-        "speed and trunk turn of landmarks that do not jump; versions are not to be compared",
+        description="2: gain from fit and chords with depth, residual with depth; 3: moments and "
+        "trunk turn of places that do not jump, what is hidden is null; versions are not to be "
+        "compared",
     )
     data: str = Field(description="the shards or the index that were measured")
     reference_data: str | None = Field(
