@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,9 +35,12 @@ AT_ONCE = 2
 PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> None:
-    """Run a command, or stop."""
-    result = subprocess.run([str(part) for part in command], cwd=cwd, check=False)
+def run(*command: str | Path, cwd: Path = ROOT, aside: bool = False) -> None:
+    """Run a command, or stop; what one aside of others says is said in one piece."""
+    said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if aside else {}
+    result = subprocess.run([str(part) for part in command], cwd=cwd, check=False, **said)
+    sys.stdout.write(result.stdout or "")
+    sys.stdout.flush()
     if result.returncode:
         sys.exit(f"failed with exit code {result.returncode}: {' '.join(map(str, command))}")
 
@@ -94,18 +97,24 @@ def install_alone(package: str, folder: Path) -> None:
     install(python, "--find-links", folder / "dist", wheel_of(package, folder), *TEST_TOOLS)
 
 
-def test_alone(package: str, folder: Path) -> None:
-    """Run the tests of an installed package from a folder of their own."""
+def test_alone(package: str, folder: Path, aside: ThreadPoolExecutor) -> list[Future[None]]:
+    """Run the tests of an installed package from a folder of their own.
+
+    What waits for processes more than it computes is begun aside of those that follow.
+    """
     python = folder / f"env-{package}" / "bin" / "python"
     tests = folder / "tests" / package
     shutil.copytree(ROOT / "tests" / package, tests)
     shutil.copy(ROOT / "pyproject.toml", folder)
     shutil.copy(FIRST_CASES, folder / "tests" / "conftest.py")
-    run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", *PARALLEL, tests, cwd=folder)
+    begun = []
     if package in WITH_RAY:
-        run(python, "-m", "pytest", "-q", tests / WITH_RAY[package], cwd=folder)
+        ray = (python, "-m", "pytest", "-q", tests / WITH_RAY[package])
+        begun.append(aside.submit(run, *ray, cwd=folder, aside=True))
     if package == "ttdata":
-        test_server(wheel_of(package, folder), folder)
+        begun.append(aside.submit(test_server, wheel_of(package, folder), folder))
+    run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", *PARALLEL, tests, cwd=folder)
+    return begun
 
 
 def test_server(wheel: Path, folder: Path) -> None:
@@ -140,10 +149,14 @@ def main() -> None:
         folder = Path(name)
         build_wheels(folder)
         all_at_once(lambda package: install_alone(package, folder), packages)
-        for package in packages:
-            sys.stdout.write(f"--- {package} alone\n")
-            sys.stdout.flush()
-            test_alone(package, folder)
+        with ThreadPoolExecutor(1) as aside:
+            begun: list[Future[None]] = []
+            for package in packages:
+                sys.stdout.write(f"--- {package} alone\n")
+                sys.stdout.flush()
+                begun += test_alone(package, folder, aside)
+            for test in begun:
+                test.result()
 
 
 if __name__ == "__main__":
