@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,12 +64,6 @@ def environment(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def all_at_once(work: Callable[[str], None], items: Sequence[str]) -> None:
-    """Do the same for all items, a few at a time; the first failure ends this process."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(work, items))
-
-
 def build_wheels(folder: Path) -> None:
     """Build the wheels of all packages into a folder, in an environment of their own."""
     python = environment(folder / "builder")
@@ -82,7 +75,8 @@ def build_wheels(folder: Path) -> None:
         wheel = ("-m", "build", "--wheel", "--no-isolation", "--outdir")
         run(python, *wheel, folder / "dist", source)
 
-    all_at_once(build, PACKAGES)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(build, PACKAGES))
 
 
 def wheel_of(package: str, folder: Path) -> Path:
@@ -141,17 +135,21 @@ def test_server(wheel: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    """Build all wheels once, then test the named packages one after the other."""
+    """Build all wheels once, then test the named packages one after the other.
+
+    Later ones are installed meanwhile.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", nargs="*", default=PACKAGES, choices=PACKAGES)
     packages = parser.parse_args().packages
     with tempfile.TemporaryDirectory(prefix="isolated-") as name:
         folder = Path(name)
         build_wheels(folder)
-        all_at_once(lambda package: install_alone(package, folder), packages)
-        with ThreadPoolExecutor(1) as aside:
+        with ThreadPoolExecutor(AT_ONCE) as pool, ThreadPoolExecutor(1) as aside:
+            installed = [pool.submit(install_alone, package, folder) for package in packages]
             begun: list[Future[None]] = []
-            for package in packages:
+            for package, ready in zip(packages, installed, strict=True):
+                ready.result()
                 sys.stdout.write(f"--- {package} alone\n")
                 sys.stdout.flush()
                 begun += test_alone(package, folder, aside)
