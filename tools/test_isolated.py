@@ -14,8 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,9 +34,12 @@ AT_ONCE = 2
 PARALLEL = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> None:
-    """Run a command, or stop."""
-    result = subprocess.run([str(part) for part in command], cwd=cwd, check=False)
+def run(*command: str | Path, cwd: Path = ROOT, aside: bool = False) -> None:
+    """Run a command, or stop; what one aside of others says is said in one piece."""
+    said = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if aside else {}
+    result = subprocess.run([str(part) for part in command], cwd=cwd, check=False, **said)
+    sys.stdout.write(result.stdout or "")
+    sys.stdout.flush()
     if result.returncode:
         sys.exit(f"failed with exit code {result.returncode}: {' '.join(map(str, command))}")
 
@@ -62,12 +64,6 @@ def environment(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def all_at_once(work: Callable[[str], None], items: Sequence[str]) -> None:
-    """Do the same for all items, a few at a time; the first failure ends this process."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(work, items))
-
-
 def build_wheels(folder: Path) -> None:
     """Build the wheels of all packages into a folder, in an environment of their own."""
     python = environment(folder / "builder")
@@ -79,7 +75,8 @@ def build_wheels(folder: Path) -> None:
         wheel = ("-m", "build", "--wheel", "--no-isolation", "--outdir")
         run(python, *wheel, folder / "dist", source)
 
-    all_at_once(build, PACKAGES)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(build, PACKAGES))
 
 
 def wheel_of(package: str, folder: Path) -> Path:
@@ -94,18 +91,24 @@ def install_alone(package: str, folder: Path) -> None:
     install(python, "--find-links", folder / "dist", wheel_of(package, folder), *TEST_TOOLS)
 
 
-def test_alone(package: str, folder: Path) -> None:
-    """Run the tests of an installed package from a folder of their own."""
+def test_alone(package: str, folder: Path, aside: ThreadPoolExecutor) -> list[Future[None]]:
+    """Run the tests of an installed package from a folder of their own.
+
+    What waits for processes more than it computes is begun aside of those that follow.
+    """
     python = folder / f"env-{package}" / "bin" / "python"
     tests = folder / "tests" / package
     shutil.copytree(ROOT / "tests" / package, tests)
     shutil.copy(ROOT / "pyproject.toml", folder)
     shutil.copy(FIRST_CASES, folder / "tests" / "conftest.py")
-    run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", *PARALLEL, tests, cwd=folder)
+    begun = []
     if package in WITH_RAY:
-        run(python, "-m", "pytest", "-q", tests / WITH_RAY[package], cwd=folder)
+        ray = (python, "-m", "pytest", "-q", tests / WITH_RAY[package])
+        begun.append(aside.submit(run, *ray, cwd=folder, aside=True))
     if package == "ttdata":
-        test_server(wheel_of(package, folder), folder)
+        begun.append(aside.submit(test_server, wheel_of(package, folder), folder))
+    run(python, "-m", "pytest", "-q", "-m", "not ray and not slow", *PARALLEL, tests, cwd=folder)
+    return begun
 
 
 def test_server(wheel: Path, folder: Path) -> None:
@@ -132,18 +135,26 @@ def test_server(wheel: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    """Build all wheels once, then test the named packages one after the other."""
+    """Build all wheels once, then test the named packages one after the other.
+
+    Later ones are installed meanwhile.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("packages", nargs="*", default=PACKAGES, choices=PACKAGES)
     packages = parser.parse_args().packages
     with tempfile.TemporaryDirectory(prefix="isolated-") as name:
         folder = Path(name)
         build_wheels(folder)
-        all_at_once(lambda package: install_alone(package, folder), packages)
-        for package in packages:
-            sys.stdout.write(f"--- {package} alone\n")
-            sys.stdout.flush()
-            test_alone(package, folder)
+        with ThreadPoolExecutor(AT_ONCE) as pool, ThreadPoolExecutor(1) as aside:
+            installed = [pool.submit(install_alone, package, folder) for package in packages]
+            begun: list[Future[None]] = []
+            for package, ready in zip(packages, installed, strict=True):
+                ready.result()
+                sys.stdout.write(f"--- {package} alone\n")
+                sys.stdout.flush()
+                begun += test_alone(package, folder, aside)
+            for test in begun:
+                test.result()
 
 
 if __name__ == "__main__":

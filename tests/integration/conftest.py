@@ -21,10 +21,11 @@ import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 # Ray Train looks at its workers every 2 s, longer than most trainings here take, and has a process
-# that watches for machines about to be taken away.
+# that watches for machines about to be taken away; Ray starts workers before they are needed.
 QUICK_RAY = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_prestart_worker_first_driver": "0",
 }
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -129,13 +130,9 @@ HEAD_PORTS = (
 )
 
 
-@pytest.fixture(scope="session")
-def ray_head() -> Iterator[SimpleNamespace]:
-    """A head node for all tests of this process.
-
-    `address` of its dashboard, `env` for commands that submit jobs there, `joined` for commands
-    that work on it themselves: most of a small command's time is Ray's start.
-    """
+@contextlib.contextmanager
+def started_head() -> Iterator[SimpleNamespace]:
+    """A head node, as `ray_head` tells."""
     # A short path: the sockets inside have names of at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="tt", dir="/tmp"))
     ports = dict(zip(HEAD_PORTS, free_ports(len(HEAD_PORTS)), strict=True))
@@ -179,6 +176,51 @@ def end(process: subprocess.Popen[bytes]) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 item.kill()
     process.wait()
+
+
+class Head:
+    """The head node of this process, while tests need it: idle it takes some 5 % of a core."""
+
+    def __init__(self) -> None:
+        self._running = contextlib.ExitStack()
+        self._found: SimpleNamespace | None = None
+
+    def started(self) -> SimpleNamespace:
+        """Start it, unless it runs."""
+        if self._found is None:
+            self._found = self._running.enter_context(started_head())
+        return self._found
+
+    def end(self) -> None:
+        """End it, if it runs."""
+        self._found = None
+        self._running.close()
+
+
+HEAD = Head()
+
+
+@pytest.fixture(scope="module")
+def ray_head() -> SimpleNamespace:
+    """A head node, which modules share that are marked `ray` and follow each other.
+
+    `address` of its dashboard, `env` for commands that submit jobs there, `joined` for commands
+    that work on it themselves: most of a small command's time is Ray's start.
+    """
+    return HEAD.started()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the head node once the next test of this process is none of those that share it."""
+    here = nextitem is not None and nextitem.path.parent == item.path.parent
+    if not here or nextitem.get_closest_marker("ray") is None:
+        HEAD.end()
+
+
+def pytest_sessionfinish() -> None:
+    """Also after an interruption."""
+    HEAD.end()
 
 
 @pytest.fixture(scope="module")

@@ -31,10 +31,14 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def quick_ray() -> Iterator[None]:
-    """Ray Train looks at its workers more often than every 2 s, and has no watcher of machines."""
+    """Ray Train looks at its workers more often than every 2 s, and has no watcher of machines.
+
+    Ray starts no workers before they are needed.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
         patch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+        patch.setenv("RAY_prestart_worker_first_driver", "0")
         yield
 
 
