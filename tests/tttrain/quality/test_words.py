@@ -1,6 +1,7 @@
 """Measures in a teacher's words, central strokes, motion without pose."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,6 +71,11 @@ def test_the_medoid_comes_first(make_signal: Callable[..., StrokeSignal], even: 
     sessions = {name: "t" if name == "e" else "s" for name in signals}
     assert [name for name, _ in central(signals, sessions, 2)] == ["c", "e"]
     assert central({"a": signals["a"]}, {"a": "s"}, 3) == [("a", 0.0)]
+    # One in which the hand is hidden comes last, be it the medoid or alone in its session.
+    for name in ("c", "e"):
+        unseen = replace(signals[name], visible=np.full(len(signals[name].times), 0.2))
+        found = [clip for clip, _ in central(signals | {name: unseen}, sessions, 5)]
+        assert (len(found), found[-1]) == (5, name)
 
 
 def test_motion_by_place_and_direction() -> None:

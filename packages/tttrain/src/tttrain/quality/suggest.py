@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tttrain.quality.landmarks import Floats, StrokeSignal
+from tttrain.quality.landmarks import LEAST_SEEN, Floats, StrokeSignal
 from tttrain.quality.timing.alignment import align_all
 from tttrain.quality.timing.moments import alignment_features
 
@@ -17,7 +17,8 @@ def central(
 ) -> list[tuple[str, float]]:
     """The most central strokes, in turn from each session.
 
-    Central is a small mean cost of alignment with all others (the first is the medoid).
+    Central is a small mean cost of alignment with all others (the first is the medoid). Strokes in
+    which the hand with the bat is hidden come last.
 
     Args:
         signals: by clip, of one class.
@@ -34,10 +35,11 @@ def central(
     turns: dict[str, int] = {}
     ranked = []
     for place, (cost, name) in enumerate(order):
+        hidden = signals[name].seen(*signals[name].bounds) < LEAST_SEEN
         turn = turns.get(sessions[name], 0)
-        turns[sessions[name]] = turn + 1
-        ranked.append((turn, place, name, float(cost)))
-    return [(name, cost) for _, _, name, cost in sorted(ranked)[:count]]
+        turns[sessions[name]] = turn + (not hidden)
+        ranked.append((hidden, turn, place, name, float(cost)))
+    return [(name, cost) for *_, name, cost in sorted(ranked)[:count]]
 
 
 def mean_costs(features: Sequence[Floats]) -> Floats:
