@@ -4,7 +4,7 @@
     python benchmarks/quality_real.py shards --pairs pairs.csv --out table.md
 
 Each stroke that is no reference is measured on the even and on the odd estimated frames, so at half
-the rate. References: those of the marks, with the moments that a person saw in their frames;
+the rate. References: those of the marks (`real_marks.csv`: by eye, frame by frame, by no coach);
 without marks six central strokes a class, first frame, 60 % and last frame standing for moments.
 One column is of all strokes, one of those that `tttrain quality` compares: of a camera within 15
 degrees of a reference's in either half. Also whether near-identical clips (CSV with clip_id and
