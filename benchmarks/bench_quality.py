@@ -382,7 +382,7 @@ def measured(found: Found) -> dict[str, float]:
 
 
 def by_hand(found: Found) -> dict[str, float]:
-    """The same of right-handers and left-handers, who turn another side to the camera."""
+    """Some of the same of right-handers and left-handers: a network sees their arms differently."""
     figures = {}
     for hand in ("right", "left"):
         own = [(row, result) for row, result in found if row.left_handed == (hand == "left")]

@@ -29,9 +29,9 @@ from tttrain.quality.document import StrokeQuality
 from tttrain.quality.judge import judge_class
 from tttrain.quality.landmarks import stroke_signal
 from tttrain.quality.measures import MEASURES
-from tttrain.quality.strokes import Stroke, load_strokes, with_cameras
+from tttrain.quality.strokes import Stroke, load_strokes, stroke_rows, with_cameras
 from tttrain.quality.suggest import central
-from tttrain.quality.teacher.marks import Marks
+from tttrain.quality.teacher.marks import Marks, read_marks
 from tttrain.quality.timing.alignment import align_all
 
 REFERENCES = 6
@@ -67,12 +67,6 @@ def by_class(strokes: Mapping[str, Stroke]) -> list[list[str]]:
     return list(found.values())
 
 
-def read_marks(path: Path) -> dict[str, Marks]:
-    """Frames of ready, contact and end by clip."""
-    rows = pl.read_csv(path).select("clip_id", "ready", "contact", "end").iter_rows()
-    return {clip_id: Marks(*frames, 0) for clip_id, *frames in rows}
-
-
 def arbitrary_marks(strokes: Mapping[str, Stroke], clip_ids: Sequence[str]) -> dict[str, Marks]:
     """Central strokes: first frame, 60 % of the clip, last frame."""
     signals = {name: strokes[name].signal for name in clip_ids}
@@ -84,16 +78,18 @@ def arbitrary_marks(strokes: Mapping[str, Stroke], clip_ids: Sequence[str]) -> d
     return found
 
 
-def retest(shards_path: Path, marks: Mapping[str, Marks] | None) -> tuple[Pairs, Pairs]:
+def retest(shards_path: Path, marks_path: Path | None) -> tuple[Pairs, Pairs]:
     """Every measure twice: of all strokes, and of those that are compared in both halves."""
     shards = open_shards(shards_path)
     strokes = load_strokes(shards, {})
     poses = read_poses(shards, list(strokes))
+    marks = None if marks_path is None else read_marks(marks_path, stroke_rows(shards))
     everyone: Pairs = defaultdict(list)
     compared: Pairs = defaultdict(list)
     for clip_ids in by_class(strokes):
-        used = arbitrary_marks(strokes, clip_ids)
-        if marks is not None:
+        if marks is None:
+            used = arbitrary_marks(strokes, clip_ids)
+        else:
             used = {name: marks[name] for name in clip_ids if name in marks}
         again = [
             {
@@ -176,7 +172,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, help="CSV clip_id,group of near-identical clips")
     parser.add_argument("--out", type=Path, help="where the table is written")
     asked = parser.parse_args()
-    text = table(*retest(asked.shards, None if asked.marks is None else read_marks(asked.marks)))
+    text = table(*retest(asked.shards, asked.marks))
     if asked.pairs is not None:
         text += f"\nNear-identical pairs: AUC {near_identical(asked.shards, asked.pairs):.3f}\n"
     print(text)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from ttflow import ClipPose
@@ -66,7 +67,9 @@ def test_real_strokes_are_measured_on_either_half_of_their_frames(
     lines = real["table"]({("stroke", "gain"): repeated}, {}).splitlines()
     assert lines[2] == "| stroke gain | 1.000 (1.00 to 1.00) | 4 | nan (nan to nan) | 0 |"
     assert lines[3] == "| below 0.9 | 0 of 1 | | 1 of 1 | |"
-    marks = real["read_marks"](SCRIPT.with_name("real_marks.csv"))
+    path = SCRIPT.with_name("real_marks.csv")
+    clip = {"kind": "stroke", "start_frame": 0, "end_frame": 57}
+    marks = real["read_marks"](path, dict.fromkeys(pl.read_csv(path)["clip_id"], clip))
     assert len(marks) == 42
     assert all(item.ready < item.contact < item.end < 57 for item in marks.values())
 

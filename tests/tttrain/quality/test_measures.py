@@ -1,6 +1,6 @@
 """Moments and measures of strokes made of formulas."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -215,18 +215,24 @@ def test_a_stroke_without_time_has_no_shares(make_signal: Make, even: np.ndarray
     assert np.isnan([found[phase]["gain"] for phase in PHASES]).all()
 
 
-@pytest.mark.parametrize("left", [False, True])
-def test_the_trunk_turns_back(
-    make_pose: Callable[..., object], even: np.ndarray, left: bool
-) -> None:
-    """The bat's shoulder goes back by 30 degrees while the hips stay."""
-    pose = make_pose(even, left=left)
-    angle = np.deg2rad(30) * even
+def turning(
+    make_pose: Callable[..., ClipPose], even: np.ndarray, degrees: np.ndarray, left: bool = False
+) -> ClipPose:
+    """The bat's shoulder goes back by so far in each frame, while the hips stay."""
+    pose, angle = make_pose(even, left=left), np.deg2rad(degrees)
     side = -1.0 if left else 1.0
     for joint, sign in ((12, 1), (11, -1)):
         # The player looks away from the camera: back is towards it, z falls.
         pose.world[:, joint, 0] = sign * 0.2 * np.cos(angle)
         pose.world[:, joint, 2] = -sign * side * 0.2 * np.sin(angle)
+    return pose
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_the_trunk_turns_back(
+    make_pose: Callable[..., ClipPose], even: np.ndarray, left: bool
+) -> None:
+    pose = turning(make_pose, even, 30 * even, left)
     signal = stroke_signal(pose, 0, 61, "left" if left else "right")
     assert signal is not None
     found = trunk_turn(signal)
@@ -316,6 +322,10 @@ def test_an_arm_that_is_not_seen_well_does_not_count(
     assert sizes["stroke"]["gain"] == pytest.approx(0.8, abs=0.06)
 
 
+def unknown(found: Mapping[str, Mapping[str, float]]) -> set[tuple[str, str]]:
+    return {(phase, name) for phase in PHASES for name in MEASURES if np.isnan(found[phase][name])}
+
+
 def test_where_the_hand_is_hidden_its_way_is_not_measured(
     make_pose: Callable[..., ClipPose], make_signal: Make, even: np.ndarray
 ) -> None:
@@ -327,10 +337,7 @@ def test_where_the_hand_is_hidden_its_way_is_not_measured(
     assert signal is not None
     assert signal.seen(*one.moments.phase("backswing")) == pytest.approx(11 / 19, abs=0.02)
     found = measure(signal, one.moments, template([one]))
-    unknown = {
-        (phase, name) for phase in PHASES for name in MEASURES if np.isnan(found[phase][name])
-    }
-    assert unknown == {("backswing", name) for name in ("gain", "peak_speed", "residual")}
+    assert unknown(found) == {("backswing", name) for name in ("gain", "peak_speed", "residual")}
     (said,) = hidden(signal, one.moments)
     assert "more than a third of the backswing: its way is not measured" in said
 
@@ -345,10 +352,7 @@ def test_a_place_is_not_measured_where_the_hand_is_hidden_there(
     signal = stroke_signal(pose, 0, 61)
     assert signal is not None
     found = measure(signal, one.moments, template([one]))
-    unknown = {
-        (phase, name) for phase in PHASES for name in MEASURES if np.isnan(found[phase][name])
-    }
-    assert unknown == {
+    assert unknown(found) == {
         (phase, name) for phase in ("follow_through", "stroke") for name in ("wrist_x", "wrist_y")
     }
     assert not list(hidden(signal, one.moments))
@@ -362,15 +366,6 @@ def test_a_phase_shorter_than_a_sample_is_hidden_with_what_is_around_it(
     signal = stroke_signal(pose, 0, 61)
     assert signal is not None
     assert signal.seen(0.301, 0.312) == 0
-
-
-def turning(make_pose: Callable[..., ClipPose], even: np.ndarray, degrees: np.ndarray) -> ClipPose:
-    """The line of the shoulders turned so far in each frame."""
-    pose, angle = make_pose(even), np.deg2rad(degrees)
-    for joint, sign in ((12, 1), (11, -1)):
-        pose.world[:, joint, 0] = sign * 0.2 * np.cos(angle)
-        pose.world[:, joint, 2] = -sign * 0.2 * np.sin(angle)
-    return pose
 
 
 def test_a_turn_is_the_short_way_round(

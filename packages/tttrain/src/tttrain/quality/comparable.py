@@ -49,13 +49,22 @@ def direction(lines: Sequence[Floats]) -> float | None:
     return float(np.rad2deg(np.arctan2(total[1], total[0])))
 
 
+def turned(first: float, second: float) -> float:
+    """Degrees from one direction to another, the short way round: in [-180, 180).
+
+    >>> turned(170.0, -170.0), turned(-170.0, 170.0)
+    (20.0, -20.0)
+    """
+    return (second - first + 180) % 360 - 180
+
+
 def apart(first: float, second: float) -> float:
     """Degrees between two directions, 0 to 180.
 
     >>> apart(170.0, -170.0)
     20.0
     """
-    return abs((first - second + 180) % 360 - 180)
+    return abs(turned(second, first))
 
 
 def camera_problem(own: float | None, references: Sequence[float | None]) -> str | None:

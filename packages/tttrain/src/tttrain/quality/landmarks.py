@@ -140,6 +140,7 @@ def stroke_signal(
     torso = torso_length(pose.points[inside][:, order].astype(np.float64))
     if not torso > 0:
         return None
+    when = seconds[seen]
     places = _places(pose, order, torso, hand)[seen]
     visibility = pose.visibility[seen][:, order].astype(np.float64)
     before, after = (
@@ -148,7 +149,7 @@ def stroke_signal(
     )
     count = round((last - first) * RATE_HZ) + 1
     times = np.arange(-before, count + after) / RATE_HZ + first
-    smooth = smoothed(seconds[seen], places, times)
+    smooth = smoothed(when, places, times)
     arm, shoulders = [WRIST, ELBOW, SHOULDER], [SHOULDER, FREE_SHOULDER]
     share = np.minimum(visibility / SURE_VISIBILITY, 1.0)
     usual = np.maximum(np.quantile(visibility, USUAL, axis=0), LEAST_VISIBILITY)
@@ -161,13 +162,11 @@ def stroke_signal(
         world=smooth[..., 2:],
         torso_px=torso,
         mirrored=hand == "left",
-        longest_gap=longest_gap(seconds[seen], first, last),
-        sure=sampled(seconds[seen], share[:, WRIST] ** SURE_POWER, times),
-        visible=sampled(seconds[seen], visibility[:, WRIST], times),
-        steady_arm=steadied(seconds[seen], places[:, arm, :2], share[:, arm] ** TRUST_POWER, times),
-        steady_shoulders=steadied(
-            seconds[seen], places[:, shoulders, 2:], alike[:, shoulders], times
-        ),
+        longest_gap=longest_gap(when, first, last),
+        sure=sampled(when, share[:, WRIST] ** SURE_POWER, times),
+        visible=sampled(when, visibility[:, WRIST], times),
+        steady_arm=steadied(when, places[:, arm, :2], share[:, arm] ** TRUST_POWER, times),
+        steady_shoulders=steadied(when, places[:, shoulders, 2:], alike[:, shoulders], times),
         inner=slice(before, before + count),
     )
 

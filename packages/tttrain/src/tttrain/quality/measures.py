@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tttrain.quality.comparable import turned
 from tttrain.quality.landmarks import (
     LEAST_SEEN,
     RATE_HZ,
@@ -158,7 +159,6 @@ def _measure(
     begin, end = moments.phase(name)
     wrist = signal.at(signal.xy[:, WRIST], end)[0]
     turns = signal.at(trunk_turn(signal), [moments.ready, end])
-    turned = (turns[1] - turns[0] + 180) % 360 - 180
     whole = moments.end - moments.ready
     values = (
         end - begin,
@@ -167,7 +167,7 @@ def _measure(
         wrist[0],
         -wrist[1],
         peak_speed(signal, begin, end),
-        turned,
+        turned(*turns),
         sizes[1],
     )
     found = {name: float(value) for name, value in zip(MEASURES, values, strict=True)}
